@@ -1,0 +1,78 @@
+namespace TinyZsad.Kernels;
+
+/// <summary>
+/// A row of float lanes. A kernel is written once over <typeparamref name="TSelf"/> and compiled for 16, 8, 4 and 1 lanes
+/// (<see cref="Lanes16"/>, <see cref="Lanes8"/>, <see cref="Lanes4"/>, <see cref="Lanes1"/>); the one-lane form also serves every
+/// tail, so a tail's element is computed by the very operations its neighbours in full vectors are.
+/// </summary>
+public unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
+{
+    /// <summary>How many floats it holds.</summary>
+    static abstract int Count { get; }
+
+    /// <summary>All lanes zero.</summary>
+    static abstract TSelf Zero { get; }
+
+    /// <summary>The same value in every lane.</summary>
+    static abstract TSelf Broadcast(float x);
+
+    /// <summary>Reads <see cref="Count"/> floats; no alignment is needed.</summary>
+    static abstract TSelf Load(float* p);
+
+    /// <summary>Reads <see cref="Count"/> IEEE binary16 values and widens them exactly (subnormals, infinities and NaN included).</summary>
+    static abstract TSelf LoadHalf(ushort* p);
+
+    /// <summary>Reads <see cref="Count"/> bfloat16 values and widens them exactly.</summary>
+    static abstract TSelf LoadBFloat16(ushort* p);
+
+    /// <summary>Reads <see cref="Count"/> bytes as the floats 0 to 255.</summary>
+    static abstract TSelf LoadBytes(byte* p);
+
+    /// <summary>Writes <see cref="Count"/> floats; no alignment is needed.</summary>
+    void Store(float* p);
+
+    /// <summary>Lane by lane.</summary>
+    static abstract TSelf operator +(TSelf a, TSelf b);
+
+    /// <summary>Lane by lane.</summary>
+    static abstract TSelf operator -(TSelf a, TSelf b);
+
+    /// <summary>Lane by lane.</summary>
+    static abstract TSelf operator *(TSelf a, TSelf b);
+
+    /// <summary>Lane by lane.</summary>
+    static abstract TSelf operator /(TSelf a, TSelf b);
+
+    /// <summary>a * b + c, rounded once wherever the processor has a fused multiply-add.</summary>
+    static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf c);
+
+    /// <summary>The smaller of each pair; where one is NaN the result is unspecified.</summary>
+    static abstract TSelf Min(TSelf a, TSelf b);
+
+    /// <summary>The larger of each pair; where one is NaN the result is unspecified.</summary>
+    static abstract TSelf Max(TSelf a, TSelf b);
+
+    /// <summary>Absolute values.</summary>
+    static abstract TSelf Abs(TSelf a);
+
+    /// <summary>Square roots, correctly rounded.</summary>
+    static abstract TSelf Sqrt(TSelf a);
+
+    /// <summary>The magnitude of <paramref name="magnitude"/> with the sign of <paramref name="sign"/>.</summary>
+    static abstract TSelf CopySign(TSelf magnitude, TSelf sign);
+
+    /// <summary>Where a &lt; b the lane of <paramref name="yes"/>, else that of <paramref name="no"/>.</summary>
+    static abstract TSelf SelectLess(TSelf a, TSelf b, TSelf yes, TSelf no);
+
+    /// <summary>To the nearest integer, ties to even; |a| below 2^22.</summary>
+    static abstract TSelf Round(TSelf a);
+
+    /// <summary>a * 2^n for integral n in -126 to 127 (so that 2^n itself is a normal number).</summary>
+    static abstract TSelf Scale(TSelf a, TSelf n);
+
+    /// <summary>The sum of the lanes, added pairwise: lane i and lane i + Count/2 first, and so on down.</summary>
+    static abstract float Sum(TSelf a);
+
+    /// <summary>The largest lane.</summary>
+    static abstract float MaxAcross(TSelf a);
+}

@@ -1,0 +1,135 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>16 floats in one 512-bit vector.</summary>
+public readonly unsafe struct Lanes16 : IVector<Lanes16>
+{
+    private readonly Vector512<float> v;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Lanes16(Vector512<float> v) => this.v = v;
+
+    /// <inheritdoc/>
+    public static int Count => 16;
+
+    /// <inheritdoc/>
+    public static Lanes16 Zero => default;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Broadcast(float x) => new(Vector512.Create(x));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Load(float* p) => new(Vector512.Load(p));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadHalf(ushort* p)
+    {
+        Vector512<int> h = Avx512F.ConvertToVector512Int32(Vector256.Load(p));
+        // Shift the 15 magnitude bits into place and let a multiplication by 2^112 rebias the exponent: exact, and it turns
+        // binary16's subnormals into normal floats on the way. Infinity and NaN (exponent 31) get their exponent by hand.
+        Vector512<int> magnitude = (h & Vector512.Create(0x7FFF)) << 13;
+        Vector512<int> sign = (h & Vector512.Create(0x8000)) << 16;
+        Vector512<float> value = magnitude.AsSingle() * Vector512.Create(5.192296858534828e33f);
+        Vector512<int> special = Vector512.GreaterThan(magnitude, Vector512.Create(0x0F7FFFFF)) & Vector512.Create(0x7F800000);
+        return new((value.AsInt32() | special | sign).AsSingle());
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadBFloat16(ushort* p)
+    {
+        Vector512<int> h = Avx512F.ConvertToVector512Int32(Vector256.Load(p));
+        return new((h << 16).AsSingle());
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadBytes(byte* p)
+    {
+        return new(Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(p))));
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(float* p) => v.Store(p);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 operator +(Lanes16 a, Lanes16 b) => new(a.v + b.v);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 operator -(Lanes16 a, Lanes16 b) => new(a.v - b.v);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 operator *(Lanes16 a, Lanes16 b) => new(a.v * b.v);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 operator /(Lanes16 a, Lanes16 b) => new(a.v / b.v);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 MultiplyAdd(Lanes16 a, Lanes16 b, Lanes16 c) => new(Vector512.MultiplyAddEstimate(a.v, b.v, c.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Min(Lanes16 a, Lanes16 b) => new(Vector512.MinNative(a.v, b.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Max(Lanes16 a, Lanes16 b) => new(Vector512.MaxNative(a.v, b.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Abs(Lanes16 a) => new(Vector512.Abs(a.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Sqrt(Lanes16 a) => new(Vector512.Sqrt(a.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 CopySign(Lanes16 magnitude, Lanes16 sign) => new(Vector512.CopySign(magnitude.v, sign.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 SelectLess(Lanes16 a, Lanes16 b, Lanes16 yes, Lanes16 no) =>
+        new(Vector512.ConditionalSelect(Vector512.LessThan(a.v, b.v), yes.v, no.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Round(Lanes16 a) => new(Vector512.Round(a.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Scale(Lanes16 a, Lanes16 n) =>
+        new(Avx512F.Scale(a.v, n.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Lanes16 a)
+    {
+        Vector256<float> y = a.v.GetLower() + a.v.GetUpper();
+        Vector128<float> z = y.GetLower() + y.GetUpper();
+        Vector128<float> pair = z + Vector128.Shuffle(z, Vector128.Create(2, 3, 0, 1));
+        return pair.ToScalar() + pair.GetElement(1);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MaxAcross(Lanes16 a)
+    {
+        Vector256<float> y = Vector256.MaxNative(a.v.GetLower(), a.v.GetUpper());
+        Vector128<float> z = Vector128.MaxNative(y.GetLower(), y.GetUpper());
+        Vector128<float> pair = Vector128.MaxNative(z, Vector128.Shuffle(z, Vector128.Create(2, 3, 0, 1)));
+        return MathF.Max(pair.ToScalar(), pair.GetElement(1));
+    }
+}
