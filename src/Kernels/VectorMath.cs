@@ -1,0 +1,141 @@
+using System.Runtime.CompilerServices;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>
+/// Elementary functions on a row of lanes, for use inside other kernels. All of them keep NaN. The polynomials are minimax fits
+/// made for this file; a bound quoted below is that of the fit plus that of the float arithmetic, with or without fused
+/// multiply-add, in units of e = 2^-24 = 6e-8.
+/// </summary>
+public static class VectorMath
+{
+    // ln(2^-126): below it the result would not be a normal float. ln(float.MaxValue) from below.
+    private const float ExpLow = -87.336544f, ExpHigh = 88.72283f;
+
+    /// <summary>
+    /// exp(x), within 3 e (2e-7) of it relatively for -87.33 &lt; x &lt; 88.72; 0 below, where the result would be subnormal
+    /// (so 0 at minus infinity), and infinity above.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec Exp<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
+    {
+        // The constant stands first in Min and Max, so that NaN comes through.
+        TVec y = ExpReduced(TVec.Min(TVec.Broadcast(ExpHigh), TVec.Max(TVec.Broadcast(ExpLow), x)), out TVec n);
+        TVec n127 = TVec.Min(TVec.Broadcast(127), n);
+        y = TVec.Scale(TVec.MultiplyAdd(y, n - n127, y), n127);    // n = 128 is 2^1 * 2^127
+        y = TVec.SelectLess(x, TVec.Broadcast(ExpLow), TVec.Zero, y);
+        return TVec.SelectLess(TVec.Broadcast(ExpHigh), x, TVec.Broadcast(float.PositiveInfinity), y);
+    }
+
+    /// <summary>exp(x) for x &lt;= 0, as <see cref="Exp"/> computes it and a little faster: what a softmax needs. Larger x: unspecified.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec ExpNonPositive<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec low = TVec.Broadcast(ExpLow);
+        TVec y = ExpReduced(TVec.Max(low, x), out TVec n);
+        return TVec.SelectLess(x, low, TVec.Zero, TVec.Scale(y, n));
+    }
+
+    /// <summary>exp(x) = y * 2^n with y in [0.70, 1.42], for x in [-88, 89].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVec ExpReduced<TVec>(TVec x, out TVec n) where TVec : unmanaged, IVector<TVec>
+    {
+        n = TVec.Round(x * TVec.Broadcast(1.442695041f));
+        // ln 2 in two parts, the first of 16 bits: its product with n is exact, and x minus that is too.
+        TVec r = TVec.MultiplyAdd(n, TVec.Broadcast(-0.693145751953125f), x);
+        r = TVec.MultiplyAdd(n, TVec.Broadcast(-1.42860677e-6f), r);
+        // exp(r) = 1 + r + r^2 q(r) on |r| <= ln(2)/2, fitted to 3.1e-9. Roundings: the last addition e, r^2 q + r 0.4 e / 0.7,
+        // r itself 0.5 * 0.35 e / 0.7 twice: under 3 e.
+        TVec q = TVec.Broadcast(0.0013814467f);
+        q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.008368781f));
+        q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.041668393f));
+        q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.1666652f));
+        q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.49999994f));
+        return TVec.MultiplyAdd(r * r, q, r) + TVec.Broadcast(1);
+    }
+
+    /// <summary>2^x for x &lt;= 0, within 3 e (2e-7) relatively down to x = -126 and 2^-126 below. Larger x: unspecified.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec Exp2NonPositive<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
+    {
+        x = TVec.Max(TVec.Broadcast(-126), x);
+        TVec n = TVec.Round(x);
+        TVec r = x - n;    // exact
+        // 2^r = 1 + r q(r) on |r| <= 1/2, fitted to 2.0e-9.
+        TVec q = TVec.Broadcast(0.00015353259f);
+        q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.0013399003f));
+        q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.009618439f));
+        q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.05550332f));
+        q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.24022648f));
+        q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.6931472f));
+        return TVec.Scale(TVec.MultiplyAdd(q, r, TVec.Broadcast(1)), n);
+    }
+
+    /// <summary>
+    /// erfc(x) for x in [0, 1e3], within 2e-7 of it absolutely, and within 5 % relatively far out in the tail, so that it falls to
+    /// 1e-38 and stays there. Outside that range: unspecified.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec ErfcNonNegative<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
+    {
+        // erfc(x) = 2^(x h(x)). h is fitted so that erfc is right to 4.0e-8 * min(1, 1.4 / x); in floats, x h adds
+        // 3 e x |h| ln(2) erfc(x) < 4e-8, and 2^y another 3 e erfc(x).
+        TVec h = TVec.Broadcast(-1.6041069e-07f);
+        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(5.3573076e-06f));
+        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-7.078929e-05f));
+        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(0.00046163515f));
+        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-0.0013596034f));
+        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-0.001106866f));
+        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(0.02858446f));
+        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-0.14863457f));
+        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-0.91838586f));
+        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-1.6279105f));
+        return Exp2NonPositive(x * h);
+    }
+
+    /// <summary>erf(x), within 2e-7 of it absolutely; exactly 1 in magnitude from |x| = 4 on, infinities included.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec Erf<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec magnitude = TVec.Min(TVec.Broadcast(10), TVec.Abs(x));
+        return TVec.CopySign(TVec.Broadcast(1) - ErfcNonNegative(magnitude), x);
+    }
+
+    /// <summary>
+    /// 1 / (1 + exp(-x)), within 6 e (4e-7) of it relatively; 0 below -87.33. Computed from exp(-|x|), so neither side cancels
+    /// or overflows.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec Sigmoid<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec one = TVec.Broadcast(1);
+        TVec e = ExpNonPositive(TVec.Zero - TVec.Abs(x));
+        return TVec.SelectLess(x, TVec.Zero, e, one) / (one + e);
+    }
+
+    /// <summary>
+    /// erfc in double precision, within 1e-12 of it relatively: its Taylor series near zero, its continued fraction further out.
+    /// </summary>
+    public static double ErfcScalar(double x)
+    {
+        double a = Math.Abs(x), erfc;
+        if (a < 2.5)
+        {
+            double term = a, sum = a;
+            for (int k = 1; Math.Abs(term) > 1e-18; k++)
+            {
+                term *= -a * a / k;
+                sum += term / (2 * k + 1);
+            }
+            erfc = 1 - 2 / Math.Sqrt(Math.PI) * sum;
+        }
+        else
+        {
+            double fraction = a;
+            for (int k = 60; k > 0; k--)
+                fraction = a + k / 2.0 / fraction;
+            erfc = Math.Exp(-a * a) / Math.Sqrt(Math.PI) / fraction;
+        }
+        return x < 0 ? 2 - erfc : erfc;
+    }
+}
