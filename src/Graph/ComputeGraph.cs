@@ -1,0 +1,217 @@
+using TinyZsad.Kernels;
+
+namespace TinyZsad.Graph;
+
+/// <summary>
+/// A network written down: values and the operations between them, with every shape checked as it is added. It holds no data, chooses no
+/// order of memory and does not know what will run it. A model builds one and compiles it into a plan. Not thread safe while it is built;
+/// read-only, and free to share, afterwards.
+/// </summary>
+public sealed class ComputeGraph
+{
+    private readonly List<Operation> operations = [];
+    private readonly Dictionary<string, Value> inputs = [];
+    private readonly Dictionary<string, Value> outputs = [];
+    private readonly List<Tap> taps = [];
+    private int values;
+
+    /// <summary>Where in the network the operations added next stand: the label that profiles show.</summary>
+    public string Scope { get; set; } = "";
+
+    /// <summary>In the order they were added, which is an order of execution.</summary>
+    public IReadOnlyList<Operation> Operations => operations;
+
+    /// <summary>What a run is given, by name.</summary>
+    public IReadOnlyDictionary<string, Value> Inputs => inputs;
+
+    /// <summary>What a run gives, by name.</summary>
+    public IReadOnlyDictionary<string, Value> Outputs => outputs;
+
+    /// <summary>The named intermediates, in order of computation.</summary>
+    public IReadOnlyList<Tap> Taps => taps;
+
+    internal int ValueCount => values;
+
+    /// <summary>A value that each run is given.</summary>
+    public Value Input(string name, int rows, int columns, ValueType type = ValueType.Float)
+    {
+        Value value = new(values++, rows, columns, type);
+        inputs.Add(name, value);
+        return value;
+    }
+
+    /// <summary>Names a value that each run gives. It must own its memory (be no window).</summary>
+    public void Output(string name, Value value)
+    {
+        if (value.Root != value) throw new ArgumentException($"Output '{name}' is a window on another value; outputs own their memory.");
+        outputs.Add(name, value);
+    }
+
+    /// <summary>Names an intermediate under the shape that it has elsewhere; the default is its own [rows, columns].</summary>
+    public void Tap(string name, Value value, int[]? shape = null, TapLayout layout = TapLayout.Rows, int heads = 1)
+    {
+        shape ??= [value.Rows, value.Columns];
+        if (shape.Aggregate(1L, (n, d) => n * d) != (long)value.Rows * value.Columns)
+            throw new ArgumentException($"Tap '{name}': shape [{string.Join(", ", shape)}] does not hold the {value.Rows} x {value.Columns} elements.");
+        taps.Add(new Tap(name, value, shape, layout, heads));
+    }
+
+    /// <summary>x Wᵀ + bias.</summary>
+    /// <param name="x">[rows, in].</param>
+    /// <param name="weight">[out, in], or [in, out] by <paramref name="layout"/>. Further dimensions, as of a convolution, count as inputs.</param>
+    /// <param name="bias">[out] floats, or null.</param>
+    /// <param name="layout">Which way the weight lies.</param>
+    public Value Linear(Value x, Parameter weight, Parameter? bias = null, WeightLayout layout = WeightLayout.OutIn)
+    {
+        int rows = weight.Shape[0], columns = (int)(weight.Count / rows);
+        (int outputCount, int inputCount) = layout == WeightLayout.OutIn ? (rows, columns) : (columns, rows);
+        Check(x.Type == ValueType.Float && x.Columns == inputCount, $"Linear {weight.Name} takes {inputCount} columns, and is given {x}.");
+        CheckVector(bias, outputCount);
+        return Add(new LinearOperation(x, weight, layout, bias) { Label = weight.Name }, x.Rows, outputCount);
+    }
+
+    /// <summary>Layer normalisation of each row.</summary>
+    public Value LayerNorm(Value x, Parameter weight, Parameter bias, float eps)
+    {
+        CheckVector(weight, x.Columns);
+        CheckVector(bias, x.Columns);
+        return Add(new LayerNormOperation(x, weight, bias, eps), x.Rows, x.Columns);
+    }
+
+    /// <summary>Multi-head attention of <paramref name="batch"/> sequences that do not see each other, scaled by 1 / sqrt(head width).</summary>
+    /// <param name="q">[batch * queries, heads * width].</param>
+    /// <param name="k">[batch * keys, heads * width].</param>
+    /// <param name="v">[batch * keys, heads * width].</param>
+    /// <param name="heads">Heads.</param>
+    /// <param name="batch">Sequences.</param>
+    public Value Attention(Value q, Value k, Value v, int heads, int batch = 1)
+    {
+        Check(q.Columns == k.Columns && k.Columns == v.Columns && q.Columns % heads == 0, $"Attention: {heads} heads of q {q}, k {k}, v {v}.");
+        Check(k.Rows == v.Rows && k.Rows % batch == 0 && q.Rows % batch == 0, $"Attention: {batch} sequences of q {q}, k {k}, v {v}.");
+        return Add(new AttentionOperation(q, k, v, heads, batch), q.Rows, q.Columns);
+    }
+
+    /// <summary>Rotary positions on one sequence: p cos + rot(p) sin in every head, rot([u, w]) = [-w, u].</summary>
+    public Value Rotary(Value x, int heads, RotaryTable table)
+    {
+        Check(table.Cos.Shape[0] == x.Rows - table.Prefix && table.Cos.Shape[1] * heads == x.Columns, $"Rotary: {x}, {heads} heads, table [{string.Join(", ", table.Cos.Shape)}].");
+        return Add(new RotaryOperation(x, heads, table), x.Rows, x.Columns);
+    }
+
+    /// <summary>f(x).</summary>
+    public Value Activate(Value x, ActivationFunction activation) => Add(new ActivationOperation(x, activation), x.Rows, x.Columns);
+
+    /// <summary>x * scale, one factor a column.</summary>
+    public Value Scale(Value x, Parameter scale)
+    {
+        CheckVector(scale, x.Columns);
+        return Add(new ScaleOperation(x, scale), x.Rows, x.Columns);
+    }
+
+    /// <summary>a + b.</summary>
+    public Value Add(Value a, Value b) => Sum(a, b, subtract: false);
+
+    /// <summary>a - b.</summary>
+    public Value Subtract(Value a, Value b) => Sum(a, b, subtract: true);
+
+    /// <summary>The mean of several values of one shape.</summary>
+    public Value Mean(params Value[] terms)
+    {
+        Check(terms.All(t => t.Rows == terms[0].Rows && t.Columns == terms[0].Columns && t.IsContiguous), "Mean: its terms differ in shape.");
+        return Add(new MeanOperation(terms), terms[0].Rows, terms[0].Columns);
+    }
+
+    /// <summary>x[r] + table[r mod rows of the table].</summary>
+    public Value AddRows(Value x, Parameter table)
+    {
+        Check(table.Shape[^1] == x.Columns && x.Rows % (table.Count / x.Columns) == 0, $"{table.Name} [{string.Join(", ", table.Shape)}] added to {x}.");
+        return Add(new AddRowsOperation(x, table), x.Rows, x.Columns);
+    }
+
+    /// <summary>table[ids[r]]; ids is an [n, 1] value of integers inside the table.</summary>
+    public Value Embedding(Value ids, Parameter table)
+    {
+        Check(ids is { Type: ValueType.Int, Columns: 1 }, $"Embedding {table.Name}: ids are an [n, 1] value of integers, not {ids.Type} {ids}.");
+        return Add(new EmbeddingOperation(ids, table), ids.Rows, table.Shape[1]);
+    }
+
+    /// <summary>x[rows[r]]; rows is an [n, 1] value of integers inside x.</summary>
+    public Value GatherRows(Value x, Value rows)
+    {
+        Check(rows is { Type: ValueType.Int, Columns: 1 }, $"GatherRows: row numbers are an [n, 1] value of integers, not {rows.Type} {rows}.");
+        return Add(new GatherRowsOperation(x, rows), rows.Rows, x.Columns);
+    }
+
+    /// <summary>The rows of the parameters, then those of x.</summary>
+    public Value PrependRows(Value x, params Parameter[] rows)
+    {
+        Check(rows.All(p => p.Count % x.Columns == 0), $"PrependRows: a parameter is not made of rows of {x.Columns}.");
+        return Add(new PrependRowsOperation(x, rows), x.Rows + (int)rows.Sum(p => p.Count / x.Columns), x.Columns);
+    }
+
+    /// <summary>x / |x|, row by row; a row of zeros stays zero.</summary>
+    public Value L2Normalize(Value x) => Add(new L2NormalizeOperation(x), x.Rows, x.Columns);
+
+    /// <summary>scale * x tᵀ for at most eight rows of t.</summary>
+    public Value DotRows(Value x, Value t, float scale)
+    {
+        Check(x.Columns == t.Columns && t.Rows <= 8, $"DotRows: {x} by {t}.");
+        return Add(new DotRowsOperation(x, t, scale), x.Rows, t.Rows);
+    }
+
+    /// <summary>One channel, [h * w, 1], resized bilinearly to [height * width, 1].</summary>
+    public Value Bilinear(Value x, int h, int w, int height, int width, BilinearMode mode)
+    {
+        Check(x.Columns == 1 && x.Rows == h * w && x.IsContiguous, $"Bilinear: {x} is no map of {h} x {w}.");
+        return Add(new BilinearOperation(x, h, w, height, width, mode), height * width, 1);
+    }
+
+    /// <summary>Pixels, [H * W, 3] bytes, to (v / 255 - mean) / std.</summary>
+    public Value NormalizeImage(Value pixels, float[] mean, float[] std)
+    {
+        Check(pixels is { Type: ValueType.Byte, Columns: 3 } && mean.Length == 3 && std.Length == 3, $"NormalizeImage: {pixels.Type} {pixels}.");
+        return Add(new NormalizeImageOperation(pixels, mean, std), pixels.Rows, 3);
+    }
+
+    /// <summary>A map [height * width, C] to [patches, C * patch * patch]; what does not fill a patch at the right and bottom is not read.</summary>
+    public Value Patchify(Value x, int height, int width, int patch)
+    {
+        Check(x.Rows == height * width && x.IsContiguous, $"Patchify: {x} is no map of {height} x {width}.");
+        return Add(new PatchifyOperation(x, height, width, patch), height / patch * (width / patch), x.Columns * patch * patch);
+    }
+
+    /// <summary>Some consecutive rows of x; no copy.</summary>
+    public Value Rows(Value x, int first, int count) => Window(x, first, count, 0, x.Columns);
+
+    /// <summary>Some consecutive columns of x; no copy.</summary>
+    public Value Columns(Value x, int first, int count) => Window(x, 0, x.Rows, first, count);
+
+    private Value Window(Value x, int firstRow, int rows, int firstColumn, int columns)
+    {
+        Check(firstRow >= 0 && firstRow + rows <= x.Rows && firstColumn >= 0 && firstColumn + columns <= x.Columns,
+            $"A window of rows {firstRow}+{rows}, columns {firstColumn}+{columns} is not inside {x}.");
+        return new Value(values++, x, firstRow, rows, firstColumn, columns);
+    }
+
+    private Value Sum(Value a, Value b, bool subtract)
+    {
+        Check(a.Rows == b.Rows && a.Columns == b.Columns, $"Add: {a} and {b}.");
+        return Add(new AddOperation(a, b, subtract), a.Rows, a.Columns);
+    }
+
+    private Value Add(Operation operation, int rows, int columns)
+    {
+        if (operation.Label.Length == 0) operation.Label = Scope;
+        operation.Output = new Value(values++, rows, columns, ValueType.Float);
+        operations.Add(operation);
+        return operation.Output;
+    }
+
+    private static void CheckVector(Parameter? vector, int length) =>
+        Check(vector is null || (vector.Count == length && vector.Type == FloatType.F32), $"{vector?.Name} has {vector?.Count} {vector?.Type} values where {length} floats are needed.");
+
+    private static void Check(bool holds, string message)
+    {
+        if (!holds) throw new ArgumentException(message);
+    }
+}

@@ -1,0 +1,156 @@
+using TinyZsad.Kernels;
+
+namespace TinyZsad.Graph;
+
+/// <summary>The processor's translation of every operation: which kernel computes it, and how its work is shared out.</summary>
+internal static unsafe class CpuLowering
+{
+    /// <summary>The steps that compute an operation, in order.</summary>
+    /// <param name="operation">The operation.</param>
+    /// <param name="values">How many values there are; grows by those that a step needs between phases.</param>
+    public static IEnumerable<Step> Lower(Operation operation, ref int values) => operation switch
+    {
+        LinearOperation o => [Linear(o)],
+        AttentionOperation o => AttentionSteps(o, ref values),
+        LayerNormOperation o => [new RowsStep(o, (f, row, rows, _) =>
+            LayerNorm.Execute(f.Floats(o.X, row), o.X.RowStride, o.Weight.Floats, o.Bias.Floats, o.Eps, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns))],
+        RotaryOperation o => [Rotation(o)],
+        ActivationOperation o => [Activate(o)],
+        ScaleOperation o => [new RowsStep(o, (f, row, rows, _) =>
+            Scale.Execute(f.Floats(o.X, row), o.X.RowStride, o.Scale.Floats, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), inPlace: o.X)],
+        AddOperation o => [Sum(o)],
+        MeanOperation o => [new RowsStep(o, (f, row, rows, _) =>
+        {
+            float** terms = stackalloc float*[o.Values.Count];
+            for (int i = 0; i < o.Values.Count; i++) terms[i] = f.Floats(o.Values[i], row);
+            Mean.Execute(terms, o.Values.Count, f.Floats(o.Output, row), (nint)rows * o.Output.Columns);
+        })],
+        AddRowsOperation o => [AddRows(o)],
+        EmbeddingOperation o => [new RowsStep(o, (f, row, rows, _) =>
+            Gather.Execute(o.Table.Pointer, o.Table.Type, o.Output.Columns, o.Table.Shape[0], f.Ints(o.Ids) + row, rows, f.Floats(o.Output, row), o.Output.RowStride, o.Output.Columns))],
+        GatherRowsOperation o => [new RowsStep(o, (f, row, rows, _) =>
+            Gather.Execute(f.Floats(o.X), FloatType.F32, o.X.RowStride, o.X.Rows, f.Ints(o.RowNumbers) + row, rows, f.Floats(o.Output, row), o.Output.RowStride, o.Output.Columns))],
+        PrependRowsOperation o => [PrependRows(o)],
+        L2NormalizeOperation o => [new RowsStep(o, (f, row, rows, _) =>
+            L2Normalize.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), inPlace: o.X)],
+        DotRowsOperation o => [new RowsStep(o, (f, row, rows, _) =>
+            DotSmall.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.T), o.T.Rows, o.Scale, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), columns: o.X.Columns)],
+        BilinearOperation o => [Resize(o)],
+        NormalizeImageOperation o => [Normalize(o)],
+        PatchifyOperation o => [new RowsStep(o, (f, row, rows, _) =>
+            Patchify.Execute(f.Floats(o.X), o.Width, o.Patch, f.Floats(o.Output), o.Output.RowStride, row, row + rows),
+            rows: o.Height / o.Patch, columns: o.Width / o.Patch * o.Output.Columns)],
+        _ => throw new NotSupportedException($"The processor has no translation of {operation.GetType().Name}."),
+    };
+
+    private static Step Linear(LinearOperation o) => o.Activation.Kind switch
+    {
+        ActivationKind.None => new LinearStep<Identity>(o, default),
+        ActivationKind.Gelu => new LinearStep<Gelu>(o, default),
+        ActivationKind.QuickGelu => new LinearStep<QuickGelu>(o, default),
+        ActivationKind.LeakyRelu => new LinearStep<LeakyRelu>(o, new LeakyRelu(o.Activation.Slope)),
+        ActivationKind.Sigmoid => new LinearStep<Sigmoid>(o, default),
+        _ => throw new NotSupportedException($"Activation {o.Activation.Kind}."),
+    };
+
+    private static RowsStep Activate(ActivationOperation o) => o.Activation.Kind switch
+    {
+        ActivationKind.None => Activate(o, default(Identity)),
+        ActivationKind.Gelu => Activate(o, default(Gelu)),
+        ActivationKind.QuickGelu => Activate(o, default(QuickGelu)),
+        ActivationKind.LeakyRelu => Activate(o, new LeakyRelu(o.Activation.Slope)),
+        ActivationKind.Sigmoid => Activate(o, default(Sigmoid)),
+        _ => throw new NotSupportedException($"Activation {o.Activation.Kind}."),
+    };
+
+    private static RowsStep Activate<TActivation>(ActivationOperation o, TActivation activation) where TActivation : struct, IActivation =>
+        new(o, (f, row, rows, _) =>
+        {
+            if (o.X.IsContiguous) Elementwise.Activate(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
+            else
+                for (int r = row; r < row + rows; r++) Elementwise.Activate(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns, activation);
+        }, inPlace: o.X);
+
+    private static Step[] AttentionSteps(AttentionOperation o, ref int values)
+    {
+        Value packed = new(values++, 1, AttentionPhase.PackedFloats(o), ValueType.Float);
+        return [new PackStep(o, packed), new AttendStep(o, packed)];
+    }
+
+    private static RowsStep Rotation(RotaryOperation o)
+    {
+        int width = o.X.Columns / o.Heads;
+        return new RowsStep(o, (f, row, rows, _) =>
+        {
+            int prefix = Math.Clamp(o.Table.Prefix - row, 0, rows);
+            for (int r = row; r < row + prefix; r++) new ReadOnlySpan<float>(f.Floats(o.X, r), o.X.Columns).CopyTo(new Span<float>(f.Floats(o.Output, r), o.X.Columns));
+            nint table = (nint)(row + prefix - o.Table.Prefix) * width;
+            Rotary.Execute(f.Floats(o.X, row + prefix), o.X.RowStride, o.Table.Cos.Floats + table, o.Table.Sin.Floats + table, 1,
+                f.Floats(o.Output, row + prefix), o.Output.RowStride, rows - prefix, o.Heads, width);
+        });
+    }
+
+    private static RowsStep Sum(AddOperation o)
+    {
+        float[] factor = GC.AllocateUninitializedArray<float>(o.A.Columns, pinned: true);
+        Array.Fill(factor, o.Subtract ? -1f : 1f);
+        return new RowsStep(o, (f, row, rows, _) =>
+        {
+            fixed (float* b = factor)
+                Elementwise.ScaleAdd(f.Floats(o.A, row), o.A.RowStride, b, f.Floats(o.B, row), o.B.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.A.Columns);
+        }, inPlace: o.A);
+    }
+
+    private static RowsStep AddRows(AddRowsOperation o)
+    {
+        int period = (int)(o.Table.Count / o.X.Columns);
+        return new RowsStep(o, (f, row, rows, _) =>
+        {
+            // The kernel counts its rows from a table's first; an item may start within one.
+            for (int r = row; r < row + rows; r++)
+                Elementwise.AddRows(f.Floats(o.X, r), o.X.RowStride, (byte*)o.Table.Pointer + (nint)(r % period) * o.X.Columns * o.Table.Type.Size(), o.Table.Type, 1,
+                    f.Floats(o.Output, r), o.Output.RowStride, 1, o.X.Columns);
+        }, inPlace: o.X);
+    }
+
+    private static RowsStep PrependRows(PrependRowsOperation o)
+    {
+        int columns = o.X.Columns, prefix = o.Output.Rows - o.X.Rows;
+        return new RowsStep(o, (f, row, rows, _) =>
+        {
+            int r = 0;
+            foreach (Parameter p in o.PrependedRows)
+                for (nint i = 0; i < p.Count; i += columns, r++)
+                    if (r >= row && r < row + rows) Widen.Execute((byte*)p.Pointer + i * p.Type.Size(), p.Type, f.Floats(o.Output, r), columns);
+            for (r = Math.Max(prefix, row); r < row + rows; r++)
+                new ReadOnlySpan<float>(f.Floats(o.X, r - prefix), columns).CopyTo(new Span<float>(f.Floats(o.Output, r), columns));
+        });
+    }
+
+    private static RowsStep Resize(BilinearOperation o)
+    {
+        int[] column = GC.AllocateUninitializedArray<int>(o.Width, pinned: true);
+        float[] weight = GC.AllocateUninitializedArray<float>(o.Width, pinned: true);
+        fixed (int* c = column)
+        fixed (float* w = weight) Bilinear.FillColumns(o.SourceWidth, o.Width, o.Mode, c, w);
+        return new RowsStep(o, (f, row, rows, scratch) =>
+        {
+            fixed (int* c = column)
+            fixed (float* w = weight)
+                Bilinear.Execute(f.Floats(o.X), o.SourceWidth, o.SourceHeight, o.SourceWidth, c, w, f.Floats(o.Output), o.Width, o.Height, o.Width, o.Mode, row, row + rows, scratch);
+        }, rows: o.Height, columns: o.Width, scratch: Bilinear.ScratchLength(o.Width));
+    }
+
+    private static RowsStep Normalize(NormalizeImageOperation o)
+    {
+        float[] table = GC.AllocateUninitializedArray<float>(NormalizeImage.TableLength, pinned: true);
+        NormalizeImage.FillTable([.. o.Mean.Select(Shortest)], [.. o.Std.Select(Shortest)], table);
+        return new RowsStep(o, (f, row, rows, _) =>
+        {
+            fixed (float* t = table) NormalizeImage.Execute(f.Bytes(o.X) + 3 * (nint)row, t, f.Floats(o.Output, row), rows);
+        });
+    }
+
+    /// <summary>The double that a person means by a float: 0.485, not 0.4850000143.</summary>
+    private static double Shortest(float x) => double.Parse(x.ToString("R", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
+}

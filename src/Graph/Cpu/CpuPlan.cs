@@ -1,0 +1,137 @@
+using System.Collections.Concurrent;
+
+namespace TinyZsad.Graph;
+
+/// <summary>Steps that may run at the same time: none of them reads what another writes.</summary>
+internal sealed record Phase(IReadOnlyList<Step> Steps)
+{
+    public long Flops => Steps.Sum(s => s.Flops);
+
+    public long Bytes => Steps.Sum(s => s.Reads.Concat(s.Writes).Sum(v => (long)v.Rows * v.Columns * v.ElementSize) + (s.Flops > 0 ? s.Operation.WeightBytes : 0));
+}
+
+/// <summary>
+/// A graph compiled for the processor: operations fused and translated into steps, steps gathered into phases, every value given its place in
+/// one arena. Immutable; any number of runs may use it at once, each with an arena of its own.
+/// </summary>
+public sealed class CpuPlan
+{
+    private readonly ConcurrentBag<CpuRun> idle = [];
+
+    private CpuPlan(ComputeGraph graph, IReadOnlyList<Phase> phases, long[] offsets, long arenaBytes)
+    {
+        Graph = graph;
+        Phases = phases;
+        Offsets = offsets;
+        ArenaBytes = arenaBytes;
+        ScratchFloats = phases.SelectMany(p => p.Steps).Max(s => s.ScratchFloats);
+    }
+
+    internal ComputeGraph Graph { get; }
+
+    internal IReadOnlyList<Phase> Phases { get; }
+
+    /// <summary>Where each value that owns memory lies in the arena, by number; -1 for one that fusion did away with.</summary>
+    internal long[] Offsets { get; }
+
+    internal nint ScratchFloats { get; }
+
+    /// <summary>Bytes of a run's arena: every intermediate that lives at the busiest moment.</summary>
+    public long ArenaBytes { get; }
+
+    /// <summary>The taps that a run of this plan hands out.</summary>
+    public IReadOnlyList<Tap> Taps => [.. Phases.SelectMany(p => p.Steps).OfType<TapStep>().Select(s => s.Tap)];
+
+    /// <summary>Compiles a graph.</summary>
+    /// <param name="graph">The network.</param>
+    /// <param name="demanded">
+    /// The taps to hand out. A demanded value is computed as it stands in the graph, so operations are not fused across it; without demands
+    /// the plan is the fastest one.
+    /// </param>
+    /// <param name="surviving">Hand out, besides, the taps whose values exist even in the fastest plan.</param>
+    public static CpuPlan Compile(ComputeGraph graph, Func<Tap, bool>? demanded = null, bool surviving = false)
+    {
+        Tap[] taps = [.. graph.Taps.Where(t => demanded?.Invoke(t) ?? false)];
+        List<Operation> operations = Fusion.Run(graph, graph.Outputs.Values.Concat(taps.Select(t => t.Value)));
+        HashSet<Value> made = [.. operations.Select(o => o.Output)];
+        if (surviving) taps = [.. graph.Taps.Where(t => taps.Contains(t) || made.Contains(t.Value.Root))];
+
+        int values = graph.ValueCount;
+        List<Step> steps = [];
+        foreach (Operation operation in operations)
+        {
+            steps.AddRange(CpuLowering.Lower(operation, ref values));
+            steps.AddRange(taps.Where(t => t.Value.Root == operation.Output).Select(t => new TapStep(t, operation)));
+        }
+        List<Phase> phases = Gather(steps);
+        (long[] offsets, long bytes) = Place(graph, phases, values);
+        return new CpuPlan(graph, phases, offsets, bytes);
+    }
+
+    /// <summary>Takes a run that is not in use, or makes one. Disposing it gives it back.</summary>
+    /// <param name="threads">The largest team it will be executed with.</param>
+    public CpuRun Rent(int threads) => idle.TryTake(out CpuRun? run) && run.Threads >= threads ? run : new CpuRun(this, threads);
+
+    internal void Return(CpuRun run) => idle.Add(run);
+
+    /// <summary>Frees the memory of the runs that are not in use.</summary>
+    public void Trim()
+    {
+        while (idle.TryTake(out CpuRun? run)) run.Free();
+    }
+
+    private static List<Phase> Gather(List<Step> steps)
+    {
+        List<Phase> phases = [];
+        List<Step> together = [];
+        foreach (Step step in steps)
+        {
+            bool waits = together.Exists(s => s.Writes.Any(w => step.Reads.Any(r => r.Root == w.Root)));
+            if (waits)
+            {
+                phases.Add(new Phase(together));
+                together = [];
+            }
+            together.Add(step);
+        }
+        phases.Add(new Phase(together));
+        return phases;
+    }
+
+    private static (long[] Offsets, long Bytes) Place(ComputeGraph graph, List<Phase> phases, int values)
+    {
+        Dictionary<Value, Block> blocks = graph.Inputs.Values.ToDictionary(v => v, v => new Block(v.Bytes, 0, 0));
+        Dictionary<Value, int> lastRead = [];
+        for (int p = 0; p < phases.Count; p++)
+            foreach (Value read in phases[p].Steps.SelectMany(s => s.Reads)) lastRead[read.Root] = p;
+        foreach (Value output in graph.Outputs.Values) lastRead[output] = phases.Count;
+
+        for (int p = 0; p < phases.Count; p++)
+            foreach (Step step in phases[p].Steps)
+            {
+                Value? reused = step.InPlace is { } v && CanReuse(v, step, phases[p]) && lastRead[v] == p ? v : null;
+                foreach (Value written in step.Writes)
+                {
+                    int last = lastRead.GetValueOrDefault(written, p);
+                    if (reused is not null)
+                    {
+                        blocks[written] = blocks[reused];
+                        blocks[written].Last = last;
+                    }
+                    else blocks[written] = new Block(written.Bytes, p, last);
+                }
+            }
+        foreach ((Value input, Block block) in blocks.Where(b => graph.Inputs.Values.Contains(b.Key))) block.Last = lastRead.GetValueOrDefault(input);
+
+        long bytes = Arena.Place(blocks.Values.Distinct());
+        long[] offsets = new long[values];
+        Array.Fill(offsets, -1);
+        foreach ((Value value, Block block) in blocks) offsets[value.Id] = block.Offset;
+        return (offsets, bytes);
+
+        bool CanReuse(Value v, Step step, Phase phase) =>
+            v.Root == v && !graph.Inputs.Values.Contains(v)
+            && v.Rows == step.Operation.Output.Rows && v.Columns == step.Operation.Output.Columns
+            && phase.Steps.Sum(s => s.Reads.Count(r => r.Root == v)) == 1;
+    }
+}

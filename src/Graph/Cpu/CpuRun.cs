@@ -1,0 +1,204 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace TinyZsad.Graph;
+
+/// <summary>
+/// One use of a plan: an arena and what the threads need besides. Rented from <see cref="CpuPlan.Rent"/>; used by one caller at a time.
+/// Executing it allocates nothing.
+/// </summary>
+#pragma warning disable CA1816 // Dispose gives the run back for further use; only Free ends its life, and it suppresses the finalizer.
+public sealed unsafe class CpuRun : IDisposable
+{
+    private const int Never = int.MaxValue;
+
+    /// <summary>Counters lie a cache line apart, or the threads would fight for the line.</summary>
+    private const int CounterStride = 16;
+
+    private readonly CpuPlan plan;
+    private readonly Action<int, int> work;
+    private readonly Frame frame;
+    private readonly Step[][] phases;
+    private readonly int[] taken;
+    private readonly int[] arrived;
+    private readonly Lock receiving = new();
+    private byte* memory;
+    private readonly float* scratch;
+    private readonly nint scratchStride;
+
+    private TapReceiver? receiver;
+    private PlanProfile? profile;
+    private CancellationToken cancellation;
+    private Exception? failure;
+    private int stopAfter;
+
+    internal CpuRun(CpuPlan plan, int threads)
+    {
+        this.plan = plan;
+        Threads = threads;
+        work = Work;
+        phases = [.. plan.Phases.Select(p => p.Steps.ToArray())];
+        taken = new int[phases.Sum(p => p.Length) * CounterStride];
+        arrived = new int[phases.Length * CounterStride];
+        scratchStride = (plan.ScratchFloats + 31) / 16 * 16;
+        memory = (byte*)NativeMemory.AlignedAlloc((nuint)(plan.ArenaBytes + threads * scratchStride * sizeof(float)), Arena.Alignment);
+        frame = new Frame(memory, plan.Offsets);
+        scratch = (float*)(memory + plan.ArenaBytes);
+    }
+
+    internal int Threads { get; }
+
+    /// <summary>An input of pixels, to be filled before <see cref="Execute"/>.</summary>
+    public Span<byte> Bytes(string input) => new(frame.Bytes(Input(input, ValueType.Byte)), Count(plan.Graph.Inputs[input]));
+
+    /// <summary>An input of integers, to be filled before <see cref="Execute"/>.</summary>
+    public Span<int> Ints(string input) => new(frame.Ints(Input(input, ValueType.Int)), Count(plan.Graph.Inputs[input]));
+
+    /// <summary>An input of floats, to be filled before <see cref="Execute"/>.</summary>
+    public Span<float> Floats(string input) => new(frame.Floats(Input(input, ValueType.Float)), Count(plan.Graph.Inputs[input]));
+
+    /// <summary>An output, row-major, valid after <see cref="Execute"/> until the run is executed again or given back.</summary>
+    public ReadOnlySpan<float> Output(string name) => new(frame.Floats(plan.Graph.Outputs[name]), Count(plan.Graph.Outputs[name]));
+
+    /// <summary>Runs the plan. Results do not depend on the number of threads.</summary>
+    /// <param name="team">Who computes.</param>
+    /// <param name="receiver">Is handed the plan's taps.</param>
+    /// <param name="profile">Takes the time of every phase.</param>
+    /// <param name="cancellation">Looked at after every phase.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; the run can be used again.</exception>
+    public void Execute(ThreadTeam team, TapReceiver? receiver = null, PlanProfile? profile = null, CancellationToken cancellation = default)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(memory == null, this);
+        if (team.Size > Threads) throw new ArgumentException($"The run was rented for {Threads} threads, and is given a team of {team.Size}.", nameof(team));
+        this.receiver = receiver;
+        this.profile = profile;
+        this.cancellation = cancellation;
+        failure = null;
+        stopAfter = Never;
+        Array.Clear(taken);
+        Array.Clear(arrived);
+        profile?.Begin();
+        team.Run(work);
+        this.receiver = null;
+        if (failure is not null) throw new InvalidOperationException($"A step failed: {failure.Message}", failure);
+        if (stopAfter != Never) cancellation.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Gives the run back to its plan.</summary>
+    public void Dispose() => plan.Return(this);
+
+    /// <summary>Frees its memory for good.</summary>
+    internal void Free()
+    {
+        NativeMemory.AlignedFree(memory);
+        memory = null;
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>A run that is never given back frees its memory when it is collected.</summary>
+    ~CpuRun() => Free();
+
+    /// <summary>What every thread of the team does: take items of a phase until none is left, wait for the others, go on.</summary>
+    private void Work(int worker, int workers)
+    {
+        float* own = scratch + worker * scratchStride;
+        int counter = 0;
+        for (int p = 0; p < phases.Length; p++)
+        {
+            try
+            {
+                foreach (Step step in phases[p])
+                {
+                    ref int next = ref taken[counter++ * CounterStride];
+                    for (int item; (item = Interlocked.Increment(ref next) - 1) < step.Items;)
+                    {
+                        step.Run(frame, item, own);
+                        if (step is TapStep tap) HandOut(tap);
+                    }
+                }
+            }
+            catch (Exception e)
+            {
+                // Nothing may leave a thread of the team: the others would wait for it for ever.
+                failure = e;
+                Volatile.Write(ref stopAfter, Math.Min(p, stopAfter));
+            }
+            if (worker == 0 && cancellation.IsCancellationRequested) Volatile.Write(ref stopAfter, Math.Min(p, stopAfter));
+
+            Interlocked.Increment(ref arrived[p * CounterStride]);
+            Spin.Until(ref arrived[p * CounterStride], workers);
+            if (worker == 0) profile?.Mark(p);
+
+            // Compared with the phase, not with "never": a faster thread may already have stopped a later one, and waits there for this one.
+            if (Volatile.Read(ref stopAfter) <= p) return;
+        }
+    }
+
+    private void HandOut(TapStep tap)
+    {
+        if (receiver is not { } to) return;
+        lock (receiving) to(tap.Tap, tap.Read(frame));
+    }
+
+    private Value Input(string name, ValueType type)
+    {
+        Value value = plan.Graph.Inputs[name];
+        return value.Type == type ? value : throw new ArgumentException($"Input '{name}' holds {value.Type} elements, not {type}.");
+    }
+
+    private static int Count(Value value) => checked(value.Rows * value.Columns);
+}
+
+/// <summary>The time that each phase of a plan took, summed over runs. One run at a time may write to it.</summary>
+public sealed class PlanProfile
+{
+    private readonly CpuPlan plan;
+    private readonly long[] ticks;
+    private long last;
+
+    /// <summary>An empty profile of a plan.</summary>
+    public PlanProfile(CpuPlan plan)
+    {
+        this.plan = plan;
+        ticks = new long[plan.Phases.Count];
+    }
+
+    /// <summary>How many runs it holds.</summary>
+    public int Runs { get; private set; }
+
+    /// <summary>One line a phase, in order of execution.</summary>
+    public IReadOnlyList<ProfileEntry> Entries =>
+        [.. plan.Phases.Select((p, i) => new ProfileEntry(
+            string.Join(" + ", p.Steps.Select(s => s.Operation.Label).Distinct()),
+            string.Join(" + ", p.Steps.Select(Kind).Distinct()),
+            TimeSpan.FromSeconds((double)ticks[i] / Stopwatch.Frequency / Math.Max(Runs, 1)), p.Flops, p.Bytes))];
+
+    internal void Begin()
+    {
+        Runs++;
+        last = Stopwatch.GetTimestamp();
+    }
+
+    internal void Mark(int phase)
+    {
+        long now = Stopwatch.GetTimestamp();
+        ticks[phase] += now - last;
+        last = now;
+    }
+
+    private static string Kind(Step step) => step switch
+    {
+        PackStep => "AttentionPack",
+        TapStep => "Tap",
+        _ => step.Operation.GetType().Name.Replace("Operation", ""),
+    };
+}
+
+/// <summary>What one phase of a plan cost.</summary>
+/// <param name="Label">Where in the network: the weights' names, or the block.</param>
+/// <param name="Kind">The operations.</param>
+/// <param name="Time">Mean time of a run.</param>
+/// <param name="Flops">Floating-point operations, two a multiply-add.</param>
+/// <param name="Bytes">Bytes read and written, weights included, each counted once.</param>
+public sealed record ProfileEntry(string Label, string Kind, TimeSpan Time, long Flops, long Bytes);

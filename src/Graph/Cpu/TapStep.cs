@@ -1,0 +1,20 @@
+namespace TinyZsad.Graph;
+
+/// <summary>Marks where in a plan a demanded value is ready to be handed out.</summary>
+internal sealed unsafe class TapStep(Tap tap, Operation producer) : Step(producer)
+{
+    public Tap Tap => tap;
+
+    public override IReadOnlyList<Value> Reads { get; } = [tap.Value];
+
+    public override IReadOnlyList<Value> Writes => [];
+
+    public override long Flops => 0;
+
+    public override int Items => 1;
+
+    public float[] Read(in Frame frame) => tap.Read(frame.Floats(tap.Value), tap.Value.RowStride);
+
+    /// <summary>The run hands the value out itself: it knows the receiver.</summary>
+    public override void Run(in Frame frame, int item, float* scratch) { }
+}

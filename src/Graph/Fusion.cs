@@ -1,0 +1,80 @@
+namespace TinyZsad.Graph;
+
+/// <summary>
+/// Takes the operations that are needed for the wanted values and moves element-wise work into the epilogue or prologue of its neighbour:
+/// activation, LayerScale and residual into the linear layer before them, rotary positions into the attention after them. A value that
+/// someone wants to see, or that two operations read, stays a value of its own.
+/// </summary>
+internal static class Fusion
+{
+    /// <summary>The fused operations in an order of execution.</summary>
+    /// <param name="graph">The network.</param>
+    /// <param name="wanted">Values that must exist: outputs and demanded taps.</param>
+    public static List<Operation> Run(ComputeGraph graph, IEnumerable<Value> wanted)
+    {
+        HashSet<Value> kept = [.. wanted.Select(v => v.Root)];
+        List<Operation> needed = Needed(graph, kept);
+        Dictionary<Value, int> readers = [];
+        foreach (Value input in needed.SelectMany(o => o.Inputs)) readers[input.Root] = readers.GetValueOrDefault(input.Root) + 1;
+
+        // The operation that makes a value, if that value is only ever read by one other operation, which then may swallow it.
+        List<Operation?> order = [];
+        Dictionary<Value, int> position = [];
+        T? Swallow<T>(Value value) where T : Operation =>
+            value.Root == value && !kept.Contains(value) && readers[value] == 1 && position.TryGetValue(value, out int at) ? order[at] as T : null;
+
+        foreach (Operation operation in needed)
+        {
+            Operation fused = operation;
+            Operation?[] swallowed = [];
+            switch (operation)
+            {
+                case ActivationOperation a when Swallow<LinearOperation>(a.X) is { Activation.Kind: ActivationKind.None } l && (l.Scale is null || l.Residual is not null):
+                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, a.Activation, l.Scale, l.Residual, activateLast: l.Residual is not null);
+                    swallowed = [l];
+                    break;
+                case ScaleOperation s when Swallow<LinearOperation>(s.X) is { Scale: null, Residual: null } l:
+                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, s.Scale);
+                    swallowed = [l];
+                    break;
+                case AddOperation { Subtract: false } a when Swallow<LinearOperation>(a.B) is { Residual: null } l:
+                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, l.Scale, a.A);
+                    swallowed = [l];
+                    break;
+                case AddOperation { Subtract: false } a when Swallow<LinearOperation>(a.A) is { Residual: null } l:
+                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, l.Scale, a.B);
+                    swallowed = [l];
+                    break;
+                case AttentionOperation a:
+                    RotaryOperation? q = Swallow<RotaryOperation>(a.Q), k = Swallow<RotaryOperation>(a.K);
+                    if (q is null && k is null) break;
+                    fused = new AttentionOperation(q?.X ?? a.Q, k?.X ?? a.K, a.V, a.Heads, a.Batch, q?.Table, k?.Table);
+                    swallowed = [q, k];
+                    break;
+            }
+            foreach (Operation? gone in swallowed)
+                if (gone is not null) order[position[gone.Output]] = null;
+            if (fused != operation)
+            {
+                fused.Output = operation.Output;
+                fused.Label = fused is LinearOperation l ? l.Weight.Name : operation.Label;
+            }
+            position[operation.Output] = order.Count;
+            order.Add(fused);
+        }
+        return [.. order.OfType<Operation>()];
+    }
+
+    private static List<Operation> Needed(ComputeGraph graph, HashSet<Value> kept)
+    {
+        HashSet<Value> wanted = [.. kept];
+        List<Operation> needed = [];
+        foreach (Operation operation in graph.Operations.Reverse().Where(o => wanted.Contains(o.Output)))
+        {
+            needed.Add(operation);
+            wanted.UnionWith(operation.Inputs.Select(v => v.Root));
+        }
+        needed.Reverse();
+        return needed;
+    }
+}

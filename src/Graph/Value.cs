@@ -1,0 +1,75 @@
+namespace TinyZsad.Graph;
+
+/// <summary>What the elements of a <see cref="Value"/> are.</summary>
+public enum ValueType
+{
+    /// <summary>32-bit floats.</summary>
+    Float,
+
+    /// <summary>Bytes: pixels.</summary>
+    Byte,
+
+    /// <summary>32-bit integers: token ids and row numbers.</summary>
+    Int,
+}
+
+/// <summary>
+/// A matrix that flows through the graph. Tokens are rows and channels are columns; a map of H x W pixels is a matrix of H * W rows
+/// (channels last), a batch of sequences is their rows one after the other. A value may be a window on another one's rows and columns;
+/// it then owns no memory.
+/// </summary>
+public sealed class Value
+{
+    internal Value(int id, int rows, int columns, ValueType type)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(columns, 1);
+        Id = id;
+        Rows = rows;
+        Columns = columns;
+        Type = type;
+        Root = this;
+    }
+
+    internal Value(int id, Value source, int firstRow, int rows, int firstColumn, int columns) : this(id, rows, columns, source.Type)
+    {
+        Root = source.Root;
+        FirstRow = source.FirstRow + firstRow;
+        FirstColumn = source.FirstColumn + firstColumn;
+    }
+
+    /// <summary>Its number in the graph.</summary>
+    public int Id { get; }
+
+    /// <summary>Rows.</summary>
+    public int Rows { get; }
+
+    /// <summary>Columns.</summary>
+    public int Columns { get; }
+
+    /// <summary>What its elements are.</summary>
+    public ValueType Type { get; }
+
+    /// <summary>The value that owns the memory: itself, unless it is a window.</summary>
+    internal Value Root { get; }
+
+    internal int FirstRow { get; }
+
+    internal int FirstColumn { get; }
+
+    /// <summary>Elements from one row to the next.</summary>
+    internal int RowStride => Root.Columns;
+
+    internal int ElementSize => Type == ValueType.Byte ? 1 : 4;
+
+    /// <summary>Bytes of a value that owns its memory.</summary>
+    internal long Bytes => (long)Rows * Columns * ElementSize;
+
+    internal long Offset => ((long)FirstRow * RowStride + FirstColumn) * ElementSize;
+
+    /// <summary>Whether its elements lie one after the other.</summary>
+    internal bool IsContiguous => Columns == RowStride;
+
+    /// <summary>[rows, columns].</summary>
+    public override string ToString() => $"[{Rows}, {Columns}]";
+}

@@ -1,0 +1,143 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.Arm;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>
+/// The innermost product of every matmul and attention: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B, held wholly in
+/// registers while k runs.
+/// <para>
+/// A is read where it lies, row-major with row stride lda: one base pointer serves three rows, with lda and 2 lda as indexes, so that
+/// no packing is needed and no register is spilled. B is a panel [k][<see cref="Columns"/>], two vectors a step. Each step is a broadcast a row
+/// and two multiply-adds a row, so the multiply-adds bound it.
+/// </para>
+/// <para>
+/// Two shapes serve all processors: 12 rows where there are 32 vector registers (AVX-512, Arm64), 6 where there are 16 (AVX2, SSE).
+/// Anything called from inside the loop, or accumulators in an array, would cost half the speed; hence the written-out locals.
+/// </para>
+/// </summary>
+public static unsafe class Tile
+{
+    /// <summary>Rows of a tile on this processor.</summary>
+    public static int Rows => Simd.Lanes == 16 || AdvSimd.IsSupported ? 12 : 6;
+
+    /// <summary>Columns of a tile on this processor: two vectors.</summary>
+    public static int Columns => 2 * Simd.Lanes;
+
+    /// <summary>C = A · B for one whole tile.</summary>
+    /// <param name="a">[<see cref="Rows"/>, k] with row stride <paramref name="lda"/> floats.</param>
+    /// <param name="lda">Row stride of A, in floats.</param>
+    /// <param name="b">[k, <see cref="Columns"/>], contiguous.</param>
+    /// <param name="k">Length of the sums.</param>
+    /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not overlap A or B.</param>
+    /// <param name="ldc">Row stride of C, in floats.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Execute(float* a, nint lda, float* b, nint k, float* c, nint ldc)
+    {
+        if (Simd.Lanes == 16) Tile12<Lanes16>(a, lda, b, k, c, ldc);
+        else if (Simd.Lanes == 8) Tile6<Lanes8>(a, lda, b, k, c, ldc);
+        else if (AdvSimd.IsSupported) Tile12<Lanes4>(a, lda, b, k, c, ldc);
+        else if (Simd.Lanes == 4) Tile6<Lanes4>(a, lda, b, k, c, ldc);
+        else Tile6<Lanes1>(a, lda, b, k, c, ldc);
+    }
+
+    /// <summary>The definition: C[i, j] = sum over p of A[i, p] B[p, j], summed in double precision.</summary>
+    public static void ExecuteScalar(float* a, nint lda, float* b, nint k, float* c, nint ldc)
+    {
+        for (int i = 0; i < Rows; i++)
+            for (int j = 0; j < Columns; j++)
+            {
+                double sum = 0;
+                for (nint p = 0; p < k; p++) sum += (double)a[i * lda + p] * b[p * Columns + j];
+                c[i * ldc + j] = (float)sum;
+            }
+    }
+
+    /// <summary>24 accumulators, 2 of B, 1 broadcast: 27 of 32 registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile12<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc) where TVec : unmanaged, IVector<TVec>
+    {
+        nint n = TVec.Count, lda2 = 2 * lda;
+        TVec c00 = TVec.Zero, c01 = TVec.Zero;
+        TVec c10 = TVec.Zero, c11 = TVec.Zero;
+        TVec c20 = TVec.Zero, c21 = TVec.Zero;
+        TVec c30 = TVec.Zero, c31 = TVec.Zero;
+        TVec c40 = TVec.Zero, c41 = TVec.Zero;
+        TVec c50 = TVec.Zero, c51 = TVec.Zero;
+        TVec c60 = TVec.Zero, c61 = TVec.Zero;
+        TVec c70 = TVec.Zero, c71 = TVec.Zero;
+        TVec c80 = TVec.Zero, c81 = TVec.Zero;
+        TVec c90 = TVec.Zero, c91 = TVec.Zero;
+        TVec c100 = TVec.Zero, c101 = TVec.Zero;
+        TVec c110 = TVec.Zero, c111 = TVec.Zero;
+        float* a0 = a;
+        float* a1 = a + 3 * lda;
+        float* a2 = a + 6 * lda;
+        float* a3 = a + 9 * lda;
+        float* end = b + 2 * n * k;
+        while (b < end)
+        {
+            TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
+            b += 2 * n;
+            x = TVec.Broadcast(*a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
+            x = TVec.Broadcast(a0[lda]); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
+            x = TVec.Broadcast(a0[lda2]); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
+            x = TVec.Broadcast(*a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
+            x = TVec.Broadcast(a1[lda]); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
+            x = TVec.Broadcast(a1[lda2]); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
+            x = TVec.Broadcast(*a2); c60 = TVec.MultiplyAdd(x, b0, c60); c61 = TVec.MultiplyAdd(x, b1, c61);
+            x = TVec.Broadcast(a2[lda]); c70 = TVec.MultiplyAdd(x, b0, c70); c71 = TVec.MultiplyAdd(x, b1, c71);
+            x = TVec.Broadcast(a2[lda2]); c80 = TVec.MultiplyAdd(x, b0, c80); c81 = TVec.MultiplyAdd(x, b1, c81);
+            x = TVec.Broadcast(*a3); c90 = TVec.MultiplyAdd(x, b0, c90); c91 = TVec.MultiplyAdd(x, b1, c91);
+            x = TVec.Broadcast(a3[lda]); c100 = TVec.MultiplyAdd(x, b0, c100); c101 = TVec.MultiplyAdd(x, b1, c101);
+            x = TVec.Broadcast(a3[lda2]); c110 = TVec.MultiplyAdd(x, b0, c110); c111 = TVec.MultiplyAdd(x, b1, c111);
+            a0++; a1++; a2++; a3++;
+        }
+        c00.Store(c); c01.Store(c + n); c += ldc;
+        c10.Store(c); c11.Store(c + n); c += ldc;
+        c20.Store(c); c21.Store(c + n); c += ldc;
+        c30.Store(c); c31.Store(c + n); c += ldc;
+        c40.Store(c); c41.Store(c + n); c += ldc;
+        c50.Store(c); c51.Store(c + n); c += ldc;
+        c60.Store(c); c61.Store(c + n); c += ldc;
+        c70.Store(c); c71.Store(c + n); c += ldc;
+        c80.Store(c); c81.Store(c + n); c += ldc;
+        c90.Store(c); c91.Store(c + n); c += ldc;
+        c100.Store(c); c101.Store(c + n); c += ldc;
+        c110.Store(c); c111.Store(c + n);
+    }
+
+    /// <summary>12 accumulators, 2 of B, 1 broadcast: 15 of 16 registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile6<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc) where TVec : unmanaged, IVector<TVec>
+    {
+        nint n = TVec.Count, lda2 = 2 * lda;
+        TVec c00 = TVec.Zero, c01 = TVec.Zero;
+        TVec c10 = TVec.Zero, c11 = TVec.Zero;
+        TVec c20 = TVec.Zero, c21 = TVec.Zero;
+        TVec c30 = TVec.Zero, c31 = TVec.Zero;
+        TVec c40 = TVec.Zero, c41 = TVec.Zero;
+        TVec c50 = TVec.Zero, c51 = TVec.Zero;
+        float* a0 = a;
+        float* a1 = a + 3 * lda;
+        float* end = b + 2 * n * k;
+        while (b < end)
+        {
+            TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
+            b += 2 * n;
+            x = TVec.Broadcast(*a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
+            x = TVec.Broadcast(a0[lda]); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
+            x = TVec.Broadcast(a0[lda2]); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
+            x = TVec.Broadcast(*a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
+            x = TVec.Broadcast(a1[lda]); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
+            x = TVec.Broadcast(a1[lda2]); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
+            a0++; a1++;
+        }
+        c00.Store(c); c01.Store(c + n); c += ldc;
+        c10.Store(c); c11.Store(c + n); c += ldc;
+        c20.Store(c); c21.Store(c + n); c += ldc;
+        c30.Store(c); c31.Store(c + n); c += ldc;
+        c40.Store(c); c41.Store(c + n); c += ldc;
+        c50.Store(c); c51.Store(c + n);
+    }
+}

@@ -1,0 +1,44 @@
+using System.Runtime.CompilerServices;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>y[i] = (x0[i] + x1[i] + …) / count: the mean of a few arrays, element by element.</summary>
+/// <remarks>The terms are added in order and multiplied by 1 / count: |y - exact| ≤ (count + 1) 2^-24 · mean |x|. y may be any of the inputs.</remarks>
+public static unsafe class Mean
+{
+    /// <summary>Averages <paramref name="count"/> arrays of <paramref name="n"/> elements.</summary>
+    public static void Execute(float** x, int count, float* y, nint n)
+    {
+        if (Simd.Lanes == 16) Execute<Lanes16>(x, count, y, n);
+        else if (Simd.Lanes == 8) Execute<Lanes8>(x, count, y, n);
+        else if (Simd.Lanes == 4) Execute<Lanes4>(x, count, y, n);
+        else Execute<Lanes1>(x, count, y, n);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Execute<TVec>(float** x, int count, float* y, nint n) where TVec : unmanaged, IVector<TVec>
+    {
+        nint i = 0;
+        for (; i <= n - TVec.Count; i += TVec.Count) At<TVec>(x, count, i).Store(y + i);
+        for (; i < n; i++) At<Lanes1>(x, count, i).Store(y + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVec At<TVec>(float** x, int count, nint i) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec sum = TVec.Load(x[0] + i);
+        for (int j = 1; j < count; j++) sum += TVec.Load(x[j] + i);
+        return sum * TVec.Broadcast(1f / count);
+    }
+
+    /// <summary>The definition.</summary>
+    public static void Scalar(float** x, int count, float* y, nint n)
+    {
+        for (nint i = 0; i < n; i++)
+        {
+            double sum = 0;
+            for (int j = 0; j < count; j++) sum += x[j][i];
+            y[i] = (float)(sum / count);
+        }
+    }
+}

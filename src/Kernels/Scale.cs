@@ -1,0 +1,36 @@
+using System.Runtime.CompilerServices;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>y[r, c] = scale[c] x[r, c]: one factor a column. Rounded once.</summary>
+/// <remarks>x and y are [rows, cols] with strides in floats, scale holds cols floats; y may be x with its stride.</remarks>
+public static unsafe class Scale
+{
+    /// <summary>Scales <paramref name="rows"/> rows.</summary>
+    public static void Execute(float* x, nint xStride, float* scale, float* y, nint yStride, nint rows, nint cols)
+    {
+        if (Simd.Lanes == 16) Execute<Lanes16>(x, xStride, scale, y, yStride, rows, cols);
+        else if (Simd.Lanes == 8) Execute<Lanes8>(x, xStride, scale, y, yStride, rows, cols);
+        else if (Simd.Lanes == 4) Execute<Lanes4>(x, xStride, scale, y, yStride, rows, cols);
+        else Execute<Lanes1>(x, xStride, scale, y, yStride, rows, cols);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Execute<TVec>(float* x, nint xStride, float* scale, float* y, nint yStride, nint rows, nint cols)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        for (nint r = 0; r < rows; r++, x += xStride, y += yStride)
+        {
+            nint c = 0;
+            for (; c <= cols - TVec.Count; c += TVec.Count) (TVec.Load(x + c) * TVec.Load(scale + c)).Store(y + c);
+            for (; c < cols; c++) y[c] = x[c] * scale[c];
+        }
+    }
+
+    /// <summary>The definition.</summary>
+    public static void Scalar(float* x, nint xStride, float* scale, float* y, nint yStride, nint rows, nint cols)
+    {
+        for (nint r = 0; r < rows; r++)
+            for (nint c = 0; c < cols; c++) y[r * yStride + c] = x[r * xStride + c] * scale[c];
+    }
+}

@@ -1,0 +1,97 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>Square blocks turned in registers: what makes a row-major weight a panel while it is widened.</summary>
+internal static unsafe class Transpose
+{
+    /// <summary>Writes a block of Count rows as its transpose.</summary>
+    /// <param name="rows">Count vectors; used as scratch.</param>
+    /// <param name="y">Where element (0, 0) goes; row i of the result, which is column i of the block, starts at y + i * ldy.</param>
+    /// <param name="ldy">Row stride of the result, in floats.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store<TVec>(TVec* rows, float* y, nint ldy) where TVec : unmanaged, IVector<TVec>
+    {
+        if (TVec.Count == 16) Store16((Vector512<float>*)rows, y, ldy);
+        else if (TVec.Count == 8) Store8((Vector256<float>*)rows, y, ldy);
+        else if (TVec.Count == 4) Store4((Vector128<float>*)rows, y, ldy);
+        else *y = *(float*)rows;
+    }
+
+    /// <summary>
+    /// Within each four rows, 4 x 4 blocks are turned inside the 128-bit parts; then parts change places between the fours.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Store16(Vector512<float>* r, float* y, nint ldy)
+    {
+        for (int g = 0; g < 16; g += 4)
+        {
+            Vector512<double> lo01 = Avx512F.UnpackLow(r[g], r[g + 1]).AsDouble(), hi01 = Avx512F.UnpackHigh(r[g], r[g + 1]).AsDouble();
+            Vector512<double> lo23 = Avx512F.UnpackLow(r[g + 2], r[g + 3]).AsDouble(), hi23 = Avx512F.UnpackHigh(r[g + 2], r[g + 3]).AsDouble();
+            r[g] = Avx512F.UnpackLow(lo01, lo23).AsSingle();
+            r[g + 1] = Avx512F.UnpackHigh(lo01, lo23).AsSingle();
+            r[g + 2] = Avx512F.UnpackLow(hi01, hi23).AsSingle();
+            r[g + 3] = Avx512F.UnpackHigh(hi01, hi23).AsSingle();
+        }
+        for (int j = 0; j < 4; j++)
+        {
+            Vector512<float> even0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0x88), even1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0x88);
+            Vector512<float> odd0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0xDD), odd1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0xDD);
+            Avx512F.Shuffle4x128(even0, even1, 0x88).Store(y + j * ldy);
+            Avx512F.Shuffle4x128(odd0, odd1, 0x88).Store(y + (j + 4) * ldy);
+            Avx512F.Shuffle4x128(even0, even1, 0xDD).Store(y + (j + 8) * ldy);
+            Avx512F.Shuffle4x128(odd0, odd1, 0xDD).Store(y + (j + 12) * ldy);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Store8(Vector256<float>* r, float* y, nint ldy)
+    {
+        for (int g = 0; g < 8; g += 4)
+        {
+            Vector256<double> lo01 = Avx.UnpackLow(r[g], r[g + 1]).AsDouble(), hi01 = Avx.UnpackHigh(r[g], r[g + 1]).AsDouble();
+            Vector256<double> lo23 = Avx.UnpackLow(r[g + 2], r[g + 3]).AsDouble(), hi23 = Avx.UnpackHigh(r[g + 2], r[g + 3]).AsDouble();
+            r[g] = Avx.UnpackLow(lo01, lo23).AsSingle();
+            r[g + 1] = Avx.UnpackHigh(lo01, lo23).AsSingle();
+            r[g + 2] = Avx.UnpackLow(hi01, hi23).AsSingle();
+            r[g + 3] = Avx.UnpackHigh(hi01, hi23).AsSingle();
+        }
+        for (int j = 0; j < 4; j++)
+        {
+            Avx.Permute2x128(r[j], r[j + 4], 0x20).Store(y + j * ldy);
+            Avx.Permute2x128(r[j], r[j + 4], 0x31).Store(y + (j + 4) * ldy);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Store4(Vector128<float>* r, float* y, nint ldy)
+    {
+        if (Sse2.IsSupported)
+        {
+            Vector128<double> lo01 = Sse.UnpackLow(r[0], r[1]).AsDouble(), hi01 = Sse.UnpackHigh(r[0], r[1]).AsDouble();
+            Vector128<double> lo23 = Sse.UnpackLow(r[2], r[3]).AsDouble(), hi23 = Sse.UnpackHigh(r[2], r[3]).AsDouble();
+            Sse2.UnpackLow(lo01, lo23).AsSingle().Store(y);
+            Sse2.UnpackHigh(lo01, lo23).AsSingle().Store(y + ldy);
+            Sse2.UnpackLow(hi01, hi23).AsSingle().Store(y + 2 * ldy);
+            Sse2.UnpackHigh(hi01, hi23).AsSingle().Store(y + 3 * ldy);
+        }
+        else if (AdvSimd.Arm64.IsSupported)
+        {
+            Vector128<double> lo01 = AdvSimd.Arm64.ZipLow(r[0], r[1]).AsDouble(), hi01 = AdvSimd.Arm64.ZipHigh(r[0], r[1]).AsDouble();
+            Vector128<double> lo23 = AdvSimd.Arm64.ZipLow(r[2], r[3]).AsDouble(), hi23 = AdvSimd.Arm64.ZipHigh(r[2], r[3]).AsDouble();
+            AdvSimd.Arm64.ZipLow(lo01, lo23).AsSingle().Store(y);
+            AdvSimd.Arm64.ZipHigh(lo01, lo23).AsSingle().Store(y + ldy);
+            AdvSimd.Arm64.ZipLow(hi01, hi23).AsSingle().Store(y + 2 * ldy);
+            AdvSimd.Arm64.ZipHigh(hi01, hi23).AsSingle().Store(y + 3 * ldy);
+        }
+        else
+        {
+            float* x = (float*)r;
+            for (int i = 0; i < 4; i++)
+                for (int j = 0; j < 4; j++) y[j * ldy + i] = x[4 * i + j];
+        }
+    }
+}
