@@ -4,9 +4,11 @@
 
 [text, repeat, ids]: the ids of text repeated that often, up to the last id before the padding.
 "nfc": SHA-256 of the UTF-8 of NFC(c) and NFC(NFD(c)), c each code point but the surrogates, all in one.
+"entities": what html.unescape makes of "&" and each name that may stand without a semicolon, or is one of XHTML.
 """
 import hashlib
 import html
+import html.entities
 import json
 import pathlib
 import random
@@ -67,7 +69,10 @@ def main():
     nfc = hashlib.sha256()
     for c in (chr(c) for c in range(0x110000) if not 0xd800 <= c < 0xe000):
         nfc.update((u.normalize("NFC", c) + u.normalize("NFC", u.normalize("NFD", c))).encode())
-    out = '{"nfc":"%s","cases":[\n%s\n]}\n' % (nfc.hexdigest(), ",\n".join(rows))
+    bare = [n for n in html.entities.html5 if not n.endswith(";")]
+    names = sorted({*bare, *(n + ";" for n in [*bare, *html.entities.name2codepoint, "apos"])})
+    entities = json.dumps({n: html.unescape("&" + n) for n in names}, separators=(",", ":"))
+    out = '{"nfc":"%s","entities":%s,"cases":[\n%s\n]}\n' % (nfc.hexdigest(), entities, ",\n".join(rows))
     (HERE / "tokenizer_strings.json").write_text(out, encoding="ascii")
     print(len(rows), "strings")
 

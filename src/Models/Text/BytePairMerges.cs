@@ -1,6 +1,7 @@
 // CLIP's merge table, ../Vocabulary/bpe_simple_vocab_16e6.txt.gz, is OpenAI's, under the MIT licence:
 // see ../Vocabulary/bpe_simple_vocab_16e6.NOTICE.txt.
 using System.IO.Compression;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace TinyZsad.Models;
@@ -23,14 +24,15 @@ internal sealed class BytePairMerges
     private const int NoMerge = int.MaxValue;
 
     private readonly int[] _byteIds = new int[256];
-    private readonly Dictionary<long, int> _merged = new(MergeCount);
+    private readonly IdTable _merged = new();
 
     /// <summary>Reads the table once over its bytes; only the lines that CLIP uses are inflated.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // runs once, in a loop: better compiled well at once
     internal BytePairMerges()
     {
         // Symbols are looked up by a 64-bit hash of their spelling. The table is a constant, so that no two collide is a fact:
-        // Dictionary.Add would throw on the first use otherwise.
-        var ids = new Dictionary<ulong, int>(512 + MergeCount);
+        // IdTable.Add would throw on the first use otherwise.
+        var ids = new IdTable();
         AddByteSymbols(ids);
 
         using Stream resource = typeof(BytePairMerges).Assembly.GetManifestResourceStream("bpe_simple_vocab_16e6.txt.gz")!;
@@ -53,7 +55,7 @@ internal sealed class BytePairMerges
                 int space = line.IndexOf((byte)' ');
                 ReadOnlySpan<byte> left = line[..space], right = line[(space + 1)..];
                 ulong leftHash = Hash(left);
-                _merged.Add(Pair(ids[leftHash], ids[Hash(right)]), id);
+                _merged.Add(Pair(ids.Find(leftHash), ids.Find(Hash(right))), id);
                 ids.Add(Hash(right, leftHash), id++);
             }
             rest.CopyTo(buffer);
@@ -109,11 +111,11 @@ internal sealed class BytePairMerges
         return count;
     }
 
-    private int Merged(int left, int right) => _merged.TryGetValue(Pair(left, right), out int id) ? id : NoMerge;
+    private int Merged(int left, int right) => _merged.Find(Pair(left, right)) is >= 0 and int id ? id : NoMerge;
 
-    private static long Pair(int left, int right) => (long)left << 32 | (uint)right;
+    private static ulong Pair(int left, int right) => (ulong)(left + 1) << 32 | (uint)right;
 
-    private void AddByteSymbols(Dictionary<ulong, int> ids)
+    private void AddByteSymbols(IdTable ids)
     {
         // Printable bytes are spelt as themselves and come first; the others are spelt U+0100, U+0101, ...
         int[] order = [.. Enumerable.Range(0, 256).OrderBy(b => IsPrintable(b) ? 0 : 1)];
@@ -133,6 +135,7 @@ internal sealed class BytePairMerges
     private static bool IsPrintable(int b) => b is >= 33 and <= 126 or >= 161 and <= 172 or >= 174;
 
     /// <summary>FNV-1a; a hash may be continued, so that of a merge follows from that of its left part.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Hash(ReadOnlySpan<byte> bytes, ulong hash = 14695981039346656037)
     {
         foreach (byte b in bytes)

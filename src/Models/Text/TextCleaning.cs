@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 
 namespace TinyZsad.Models;
@@ -19,9 +18,6 @@ internal static class TextCleaning
         "\u1121\u1109\u110a\u110b\u110c\u110d\u110e\u110f\u1110\u1111\u1112\uffbf\uffc0\uffc1\u1161\u1162\u1163\u1164\u1165\u1166" +
         "\uffc8\uffc9\u1167\u1168\u1169\u116a\u116b\u116c\uffd0\uffd1\u116d\u116e\u116f\u1170\u1171\u1172\uffd8\uffd9\u1173\u1174" +
         "\u1175\uffdd\uffde\uffdf\u00a2\u00a3\u00ac\uffe3\u00a6\u00a5\u20a9\uffe7\u2502\u2190\u2191\u2192\u2193\u25a0\u25cb\uffef";
-
-    private static readonly SearchValues<char> Untidy = SearchValues.Create(
-        [.. Enumerable.Range(0, 0x10000).Select(c => (char)c).Where(c => Tidied(c) is not null)]);
 
     /// <summary>Cleans any string. Lone surrogates become U+FFFD; what lies beyond <see cref="MaxLength"/> is dropped.</summary>
     internal static string Clean(string text)
@@ -59,11 +55,10 @@ internal static class TextCleaning
 
     private static string TidyCharacters(string text)
     {
-        int next = text.AsSpan().IndexOfAny(Untidy);
-        if (next < 0)
+        if (!text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
             return text;
-        var result = new StringBuilder(text, 0, next, text.Length);
-        foreach (char c in text.AsSpan(next))
+        var result = new StringBuilder(text.Length);
+        foreach (char c in text)
         {
             if (Tidied(c) is string tidied)
                 result.Append(tidied);
