@@ -12,7 +12,8 @@ internal static class TestData
         DirectoryInfo? folder = new(AppContext.BaseDirectory);
         while (folder is not null && !File.Exists(System.IO.Path.Combine(folder.FullName, "TinyZsad.sln")))
             folder = folder.Parent;
-        string root = folder?.FullName ?? throw new DirectoryNotFoundException($"No TinyZsad.sln above {AppContext.BaseDirectory}.");
-        return System.IO.Path.Combine(root, "tests", "reference");
+        if (folder is null)
+            throw new DirectoryNotFoundException($"No TinyZsad.sln above {AppContext.BaseDirectory}.");
+        return System.IO.Path.Combine(folder.FullName, "tests", "reference");
     }
 }

@@ -7,7 +7,9 @@ using TinyZsad.Models;
 
 namespace TinyZsad.Tests.Models;
 
-/// <summary>The tokenizer against the official one (the reference cases) and its readable companion (tokenizer_strings.json).</summary>
+/// <summary>
+/// The tokenizer against the official one (the reference cases) and its readable companion (tokenizer_strings.json).
+/// </summary>
 public sealed class ClipTokenizerTests
 {
     private static readonly string[] Cases = ["text", "tiny"];
@@ -80,14 +82,15 @@ public sealed class ClipTokenizerTests
             string both = CanonicalComposition.Compose(rune.ToString()) + CanonicalComposition.Compose(decomposed.ToString());
             hash.AppendData(Encoding.UTF8.GetBytes(both));
         }
-        Assert.That(Convert.ToHexStringLower(hash.GetHashAndReset()), Is.EqualTo(fixture.RootElement.GetProperty("nfc").GetString()));
+        string digest = Convert.ToHexStringLower(hash.GetHashAndReset());
+        Assert.That(digest, Is.EqualTo(fixture.RootElement.GetProperty("nfc").GetString()));
     }
 
     [Test]
     public void Entities_are_those_of_html()
     {
         using JsonDocument fixture = Fixture();
-        Dictionary<string, string> entities = fixture.RootElement.GetProperty("entities").Deserialize<Dictionary<string, string>>()!;
+        var entities = fixture.RootElement.GetProperty("entities").Deserialize<Dictionary<string, string>>()!;
         Assert.That(entities.Keys.Count(name => !name.EndsWith(';')), Is.EqualTo(106));
         foreach ((string name, string value) in entities)
             Assert.That(HtmlEntities.Unescape($"&{name}", closedOnly: false), Is.EqualTo(value), name);
@@ -150,7 +153,8 @@ public sealed class ClipTokenizerTests
     [Test]
     public void White_space_before_a_text_is_free()
     {
-        Assert.That(ClipTokenizer.Shared.Encode(new string(' ', 1_000_000) + "nut"), Is.EqualTo(ClipTokenizer.Shared.Encode("nut")));
+        string text = new string(' ', 1_000_000) + "nut";
+        Assert.That(ClipTokenizer.Shared.Encode(text), Is.EqualTo(ClipTokenizer.Shared.Encode("nut")));
     }
 
     [Test]

@@ -86,8 +86,8 @@ internal static class CanonicalComposition
         foreach (int point in points.ToArray())
         {
             int mark = tables.Class(point);
-            bool adjacent = starter == count - 1;
-            if (starter >= 0 && (adjacent || (last != 0 && last < mark)) && tables.Composite(points[starter], point) is int joined)
+            bool blocked = starter < 0 || (starter != count - 1 && (last == 0 || last >= mark));
+            if (!blocked && tables.Composite(points[starter], point) is int joined)
             {
                 points[starter] = joined;
                 continue;

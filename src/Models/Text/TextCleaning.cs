@@ -8,16 +8,17 @@ namespace TinyZsad.Models;
 /// </summary>
 internal static class TextCleaning
 {
-    /// <summary>How much of a text counts, leading white space apart: far more than 77 ids need, and a bound on the work.</summary>
+    /// <summary>How much of a text counts, leading white space apart: far more than 77 ids need; it bounds the work.</summary>
     internal const int MaxLength = 16_384;
 
     // U+FF61..U+FFEF to what they are at ordinary width, in order; unassigned ones, and U+FFE3 (two characters), stay.
     private const string OrdinaryWidth =
         "。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン\u3099\u309a" +
-        "\u1160\u1100\u1101\u11aa\u1102\u11ac\u11ad\u1103\u1104\u1105\u11b0\u11b1\u11b2\u11b3\u11b4\u11b5\u111a\u1106\u1107\u1108" +
-        "\u1121\u1109\u110a\u110b\u110c\u110d\u110e\u110f\u1110\u1111\u1112\uffbf\uffc0\uffc1\u1161\u1162\u1163\u1164\u1165\u1166" +
-        "\uffc8\uffc9\u1167\u1168\u1169\u116a\u116b\u116c\uffd0\uffd1\u116d\u116e\u116f\u1170\u1171\u1172\uffd8\uffd9\u1173\u1174" +
-        "\u1175\uffdd\uffde\uffdf\u00a2\u00a3\u00ac\uffe3\u00a6\u00a5\u20a9\uffe7\u2502\u2190\u2191\u2192\u2193\u25a0\u25cb\uffef";
+        "\u1160\u1100\u1101\u11aa\u1102\u11ac\u11ad\u1103\u1104\u1105\u11b0\u11b1\u11b2\u11b3\u11b4\u11b5\u111a\u1106" +
+        "\u1107\u1108\u1121\u1109\u110a\u110b\u110c\u110d\u110e\u110f\u1110\u1111\u1112\uffbf\uffc0\uffc1\u1161\u1162" +
+        "\u1163\u1164\u1165\u1166\uffc8\uffc9\u1167\u1168\u1169\u116a\u116b\u116c\uffd0\uffd1\u116d\u116e\u116f\u1170" +
+        "\u1171\u1172\uffd8\uffd9\u1173\u1174\u1175\uffdd\uffde\uffdf\u00a2\u00a3\u00ac\uffe3\u00a6\u00a5\u20a9\uffe7" +
+        "\u2502\u2190\u2191\u2192\u2193\u25a0\u25cb\uffef";
 
     /// <summary>Cleans any string. Lone surrogates become U+FFFD; what lies beyond <see cref="MaxLength"/> is dropped.</summary>
     internal static string Clean(string text)
