@@ -1,0 +1,53 @@
+namespace TinyZsad.Models;
+
+/// <summary>
+/// The prompts LiZAD describes a class with: every template filled with every state, templates outside, states inside.
+/// Thread safe; each call returns a fresh array.
+/// </summary>
+public static class LiZadPrompts
+{
+    private static readonly string[] NormalStates =
+    [
+        "{}", "flawless {}", "perfect {}", "unblemished {}", "{} without flaw", "{} without defect", "{} without damage",
+    ];
+
+    private static readonly string[] AbnormalStates =
+    [
+        "damaged {}", "broken {}", "{} with flaw", "{} with defect", "{} with damage",
+    ];
+
+    private static readonly string[] Templates =
+    [
+        "a bad photo of a {}.", "a low resolution photo of the {}.", "a bad photo of the {}.",
+        "a cropped photo of the {}.", "a bright photo of a {}.", "a dark photo of the {}.",
+        "a photo of my {}.", "a photo of the cool {}.", "a close-up photo of a {}.",
+        "a black and white photo of the {}.", "a bright photo of the {}.", "a cropped photo of a {}.",
+        "a jpeg corrupted photo of a {}.", "a blurry photo of the {}.", "a photo of the {}.",
+        "a good photo of the {}.", "a photo of one {}.", "a close-up photo of the {}.",
+        "a photo of a {}.", "a low resolution photo of a {}.", "a photo of a large {}.",
+        "a blurry photo of a {}.", "a jpeg corrupted photo of the {}.", "a good photo of a {}.",
+        "a photo of the small {}.", "a photo of the large {}.", "a black and white photo of a {}.",
+        "a dark photo of a {}.", "a photo of a cool {}.", "a photo of a small {}.",
+        "there is a {} in the scene.", "there is the {} in the scene.", "this is a {} in the scene.",
+        "this is the {} in the scene.", "this is one {} in the scene.",
+    ];
+
+    /// <summary>The 245 prompts of a flawless object.</summary>
+    /// <param name="className">What the object is called, such as "metal nut"; inserted exactly as given.</param>
+    /// <exception cref="ArgumentException">The name is empty or white space.</exception>
+    public static string[] Normal(string className) => Fill(NormalStates, className);
+
+    /// <summary>The 175 prompts of a defective object.</summary>
+    /// <param name="className">What the object is called, such as "metal nut"; inserted exactly as given.</param>
+    /// <exception cref="ArgumentException">The name is empty or white space.</exception>
+    public static string[] Abnormal(string className) => Fill(AbnormalStates, className);
+
+    private static string[] Fill(string[] states, string className)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(className);
+        string[] objects = Array.ConvertAll(states, state => state.Replace("{}", className, StringComparison.Ordinal));
+        return [.. from template in Templates
+                   from thing in objects
+                   select template.Replace("{}", thing, StringComparison.Ordinal)];
+    }
+}
