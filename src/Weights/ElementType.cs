@@ -1,0 +1,100 @@
+using System.Collections.Frozen;
+
+namespace TinyZsad.Weights;
+
+/// <summary>
+/// What one element of a tensor is. The names are the safetensors format's own; all are little-endian. The format's smaller
+/// kinds (F8_E4M3, F8_E5M2, F4, ...) are not known to the engine, and a file holding one is refused.
+/// </summary>
+public enum ElementType
+{
+    /// <summary>IEEE binary64, 8 bytes.</summary>
+    F64,
+    /// <summary>IEEE binary32, 4 bytes.</summary>
+    F32,
+    /// <summary>IEEE binary16, 2 bytes.</summary>
+    F16,
+    /// <summary>bfloat16, the upper half of a binary32, 2 bytes.</summary>
+    BF16,
+    /// <summary>Signed integer, 8 bytes.</summary>
+    I64,
+    /// <summary>Signed integer, 4 bytes.</summary>
+    I32,
+    /// <summary>Signed integer, 2 bytes.</summary>
+    I16,
+    /// <summary>Signed integer, 1 byte.</summary>
+    I8,
+    /// <summary>Unsigned integer, 8 bytes.</summary>
+    U64,
+    /// <summary>Unsigned integer, 4 bytes.</summary>
+    U32,
+    /// <summary>Unsigned integer, 2 bytes.</summary>
+    U16,
+    /// <summary>Unsigned integer, 1 byte.</summary>
+    U8,
+    /// <summary>Truth value, 1 byte: 0 is false, 1 is true.</summary>
+    BOOL,
+}
+
+/// <summary>Sizes, names and .NET types of an <see cref="ElementType"/>.</summary>
+public static class ElementTypes
+{
+    private static readonly FrozenDictionary<string, ElementType> byName =
+        Enum.GetValues<ElementType>().ToFrozenDictionary(type => type.ToString());
+
+    /// <summary>Every known name, for messages: "F64, F32, ...".</summary>
+    internal static readonly string AllNames = string.Join(", ", Enum.GetNames<ElementType>());
+
+    /// <summary>Bytes of one element: 1, 2, 4 or 8.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is no member of the enum.</exception>
+    public static int ByteSize(this ElementType type) => type switch
+    {
+        ElementType.F64 or ElementType.I64 or ElementType.U64 => 8,
+        ElementType.F32 or ElementType.I32 or ElementType.U32 => 4,
+        ElementType.F16 or ElementType.BF16 or ElementType.I16 or ElementType.U16 => 2,
+        ElementType.I8 or ElementType.U8 or ElementType.BOOL => 1,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, $"Not an element type; there are {AllNames}."),
+    };
+
+    /// <summary>The element type of that exact name ("F16"), as a file's header spells it.</summary>
+    internal static bool TryParse(string name, out ElementType type) => byName.TryGetValue(name, out type);
+
+    /// <summary>
+    /// Whether elements of this type may be read as <typeparamref name="T"/>. The half floats may also be read as their bits.
+    /// BOOL is read as bytes, since a file may hold bytes that are no legal <see cref="bool"/>.
+    /// </summary>
+    internal static bool IsReadableAs<T>(this ElementType type) => type switch
+    {
+        ElementType.F64 => typeof(T) == typeof(double),
+        ElementType.F32 => typeof(T) == typeof(float),
+        ElementType.F16 => typeof(T) == typeof(Half) || typeof(T) == typeof(ushort),
+        ElementType.BF16 => typeof(T) == typeof(ushort),
+        ElementType.I64 => typeof(T) == typeof(long),
+        ElementType.I32 => typeof(T) == typeof(int),
+        ElementType.I16 => typeof(T) == typeof(short),
+        ElementType.I8 => typeof(T) == typeof(sbyte),
+        ElementType.U64 => typeof(T) == typeof(ulong),
+        ElementType.U32 => typeof(T) == typeof(uint),
+        ElementType.U16 => typeof(T) == typeof(ushort),
+        ElementType.U8 or ElementType.BOOL => typeof(T) == typeof(byte),
+        _ => false,
+    };
+
+    /// <summary>The element type that values of <typeparamref name="T"/> are stored as.</summary>
+    internal static ElementType Of<T>()
+    {
+        if (typeof(T) == typeof(double)) return ElementType.F64;
+        if (typeof(T) == typeof(float)) return ElementType.F32;
+        if (typeof(T) == typeof(Half)) return ElementType.F16;
+        if (typeof(T) == typeof(long)) return ElementType.I64;
+        if (typeof(T) == typeof(int)) return ElementType.I32;
+        if (typeof(T) == typeof(short)) return ElementType.I16;
+        if (typeof(T) == typeof(sbyte)) return ElementType.I8;
+        if (typeof(T) == typeof(ulong)) return ElementType.U64;
+        if (typeof(T) == typeof(uint)) return ElementType.U32;
+        if (typeof(T) == typeof(ushort)) return ElementType.U16;
+        if (typeof(T) == typeof(byte)) return ElementType.U8;
+        if (typeof(T) == typeof(bool)) return ElementType.BOOL;
+        throw new ArgumentException($"{typeof(T)} is no element type of safetensors; there are {AllNames}.");
+    }
+}

@@ -1,0 +1,275 @@
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace TinyZsad.Weights;
+
+/// <summary>Reads a safetensors header and checks every rule of the format; each broken rule has its own message.</summary>
+internal ref struct HeaderParser
+{
+    private const string MetadataKey = HeaderText.MetadataKey;
+
+    // A shape lies at depth 3. One level more lets a value of the wrong kind be refused for what it is.
+    private const int MaxDepth = 4;
+
+    private readonly SafetensorsFile file;
+    private readonly ReadOnlySpan<byte> header;
+    private readonly long dataStart;
+    private readonly long dataLength;
+    private Utf8JsonReader json;
+    private string? tensor; // the one being read
+
+    /// <param name="file">The file that the tensors will be views of.</param>
+    /// <param name="header">The header's bytes.</param>
+    /// <param name="fileLength">Length of the whole file.</param>
+    public HeaderParser(SafetensorsFile file, ReadOnlySpan<byte> header, long fileLength)
+    {
+        this.file = file;
+        this.header = header;
+        dataStart = SafetensorsFile.PrefixLength + header.Length;
+        dataLength = fileLength - dataStart;
+        json = new Utf8JsonReader(header, new JsonReaderOptions { MaxDepth = MaxDepth });
+    }
+
+    public Dictionary<string, string> Metadata { get; } = [];
+
+    public Dictionary<string, TensorEntry> Tensors { get; } = [];
+
+    /// <exception cref="ModelFormatException">A rule is broken.</exception>
+    public void Parse()
+    {
+        if (header.IsEmpty || header[0] != '{')
+        {
+            string found = header.IsEmpty ? "it is empty" : $"it begins with byte 0x{header[0]:X2}";
+            throw Error($"the header must be a JSON object, beginning with '{{' (0x7B), but {found}");
+        }
+        if (!Utf8.IsValid(header))
+            throw Error("the header is not valid UTF-8, as JSON must be");
+        try
+        {
+            ParseObject();
+        }
+        catch (JsonException e)
+        {
+            throw Error($"the header is not valid JSON at byte {Position}: {Shown.Clip(e.Message)}", e);
+        }
+    }
+
+    /// <summary>The tensors by their place in the file, which they must tile: no hole, no overlap, no byte left over.</summary>
+    /// <exception cref="ModelFormatException">They do not.</exception>
+    public readonly List<TensorEntry> TensorsInFileOrder()
+    {
+        List<TensorEntry> ordered = [.. Tensors.Values.OrderBy(tensor => tensor.Offset).ThenBy(tensor => tensor.ByteLength)];
+        long covered = 0; // bytes of data, up to the last tensor's end
+        TensorEntry? last = null;
+        foreach (TensorEntry tensor in ordered)
+        {
+            long begin = tensor.Offset - dataStart;
+            if (begin != covered)
+            {
+                string rule = begin > covered ? "leave no hole between them" : "not overlap";
+                throw Error($"tensor {Shown.Quote(tensor.Name)} begins at data byte {begin}, but {Name(last)} ends at {covered}; "
+                    + $"tensors must {rule}");
+            }
+            covered += tensor.ByteLength;
+            last = tensor;
+        }
+        return covered == dataLength
+            ? ordered
+            : throw Error($"{dataLength - covered} bytes follow {Name(last)}, which ends at data byte {covered}; "
+                + "every byte must belong to a tensor");
+
+        static string Name(TensorEntry? last) => last is null ? "the header" : $"tensor {Shown.Quote(last.Name)}";
+    }
+
+    private void ParseObject()
+    {
+        json.Read(); // the '{'
+        bool metadataSeen = false;
+        while (NextKey() is { } key)
+        {
+            if (key != MetadataKey)
+                ParseTensor(key);
+            else if (!metadataSeen)
+                ParseMetadata();
+            else
+                throw Error($"{MetadataKey} stands in the header twice; one is right");
+            metadataSeen |= key == MetadataKey;
+        }
+        int end = (int)json.BytesConsumed;
+        int stray = header[end..].IndexOfAnyExcept((byte)' ');
+        if (stray >= 0)
+        {
+            throw Error($"byte 0x{header[end + stray]:X2} follows the header's JSON object at byte "
+                + $"{SafetensorsFile.PrefixLength + end + stray}; only spaces may");
+        }
+    }
+
+    private void ParseMetadata()
+    {
+        json.Read();
+        if (json.TokenType != JsonTokenType.StartObject)
+            throw Error($"{MetadataKey} is {Found()}; it must be an object of strings");
+        while (NextKey() is { } key)
+        {
+            json.Read();
+            if (json.TokenType != JsonTokenType.String)
+                throw Error($"metadata {Shown.Quote(key)} is {Found()}; it must be a string");
+            if (!Metadata.TryAdd(key, Text()))
+                throw Error($"metadata {Shown.Quote(key)} is given twice; keys must be unique");
+        }
+    }
+
+    private void ParseTensor(string name)
+    {
+        tensor = name;
+        json.Read();
+        if (json.TokenType != JsonTokenType.StartObject)
+            throw TensorError($"is {Found()}; it must be an object with dtype, shape and data_offsets");
+
+        ElementType? type = null;
+        ImmutableArray<long>? shape = null;
+        (long Begin, long End)? offsets = null;
+        while (NextKey() is { } key)
+        {
+            bool seen = key switch
+            {
+                "dtype" => type is not null,
+                "shape" => shape is not null,
+                "data_offsets" => offsets is not null,
+                _ => throw TensorError($"has an unknown key {Shown.Quote(key)}; it must have dtype, shape and data_offsets only"),
+            };
+            if (seen)
+                throw TensorError($"has {key} twice; one is right");
+            json.Read();
+            if (key == "dtype")
+                type = ParseType();
+            else if (key == "shape")
+                shape = ParseShape();
+            else
+                offsets = ParseOffsets();
+        }
+
+        TensorEntry entry = Checked(name,
+            type ?? throw TensorError($"has no dtype; it must be one of {ElementTypes.AllNames}"),
+            shape ?? throw TensorError("has no shape; it must be an array of non-negative integers"),
+            offsets ?? throw TensorError("has no data_offsets; they must be two integers, [begin, end]"));
+        if (!Tensors.TryAdd(name, entry))
+            throw TensorError("is given twice; names must be unique");
+        tensor = null;
+    }
+
+    private readonly TensorEntry Checked(string name, ElementType type, ImmutableArray<long> shape,
+        (long Begin, long End) offsets)
+    {
+        (long begin, long end) = offsets;
+        if (!TensorSize.TryCount(shape.AsSpan(), type, out long elements, out long bytes))
+            throw TensorError($"has shape {Shown.Shape(shape)}, whose {type} bytes cannot be counted; they must stay below 2^63");
+        if (begin > end)
+            throw TensorError($"has data_offsets [{begin}, {end}]; the begin must not lie behind the end");
+        if (end > dataLength)
+            throw TensorError($"ends at data byte {end}, but the file holds {dataLength} bytes of data; it may be cut short");
+        if (end - begin != bytes)
+        {
+            throw TensorError($"has {end - begin} bytes by its data_offsets [{begin}, {end}], but {bytes} by its shape "
+                + $"{Shown.Shape(shape)} of {type}; they must agree");
+        }
+        return new TensorEntry(file, name, type, shape, elements, dataStart + begin);
+    }
+
+    private readonly ElementType ParseType()
+    {
+        if (json.TokenType != JsonTokenType.String)
+            throw TensorError($"has {Found()} as dtype; it must be one of {ElementTypes.AllNames}");
+        string name = Text();
+        return ElementTypes.TryParse(name, out ElementType type)
+            ? type
+            : throw TensorError($"has dtype {Shown.Quote(name)}, which is not known; it must be one of {ElementTypes.AllNames}");
+    }
+
+    private ImmutableArray<long> ParseShape()
+    {
+        if (json.TokenType != JsonTokenType.StartArray)
+            throw TensorError($"has {Found()} as shape; it must be an array of non-negative integers");
+        var shape = ImmutableArray.CreateBuilder<long>();
+        while (json.Read() && json.TokenType != JsonTokenType.EndArray)
+        {
+            if (shape.Count == TensorSize.MaxRank)
+                throw TensorError($"has more than {TensorSize.MaxRank} dimensions; at most {TensorSize.MaxRank} are read");
+            shape.Add(Integer(out long dimension)
+                ? dimension
+                : throw TensorError($"has {Found()} in its shape; a dimension must be a non-negative integer below 2^63"));
+        }
+        return shape.DrainToImmutable();
+    }
+
+    private (long Begin, long End) ParseOffsets()
+    {
+        if (json.TokenType != JsonTokenType.StartArray)
+            throw TensorError($"has {Found()} as data_offsets; they must be two integers, [begin, end]");
+        long begin = ParseOffset();
+        long end = ParseOffset();
+        json.Read();
+        return json.TokenType == JsonTokenType.EndArray
+            ? (begin, end)
+            : throw TensorError("has more than two data_offsets; they must be two integers, [begin, end]");
+    }
+
+    private long ParseOffset()
+    {
+        json.Read();
+        return json.TokenType == JsonTokenType.EndArray
+            ? throw TensorError("has fewer than two data_offsets; they must be two integers, [begin, end]")
+            : Integer(out long offset)
+            ? offset
+            : throw TensorError($"has {Found()} in its data_offsets; an offset must be a non-negative integer below 2^63");
+    }
+
+    /// <summary>The next key of the object being read; null at its end. A reader ends an object only where it should.</summary>
+    private string? NextKey()
+    {
+        json.Read();
+        return json.TokenType == JsonTokenType.PropertyName ? Text() : null;
+    }
+
+    /// <summary>Whether the token is an integer from 0 to 2^63 - 1, written without sign, point or exponent.</summary>
+    private readonly bool Integer(out long value)
+    {
+        value = 0;
+        return json.TokenType == JsonTokenType.Number && json.ValueSpan[0] != '-' && json.TryGetInt64(out value);
+    }
+
+    private readonly string Text()
+    {
+        try
+        {
+            return json.GetString()!;
+        }
+        catch (InvalidOperationException e)
+        {
+            string owner = tensor is null ? "the header" : $"tensor {Shown.Quote(tensor)}";
+            throw Error($"{owner} has half a surrogate pair in a string, before byte {Position}; both halves must be there", e);
+        }
+    }
+
+    /// <summary>The token, as a message names it.</summary>
+    private readonly string Found() => json.TokenType switch
+    {
+        JsonTokenType.StartObject => "an object",
+        JsonTokenType.StartArray => "an array",
+        JsonTokenType.String => $"the string {Shown.Quote(Text())}",
+        JsonTokenType.Number => $"the number {Shown.Clip(Encoding.ASCII.GetString(json.ValueSpan))}",
+        JsonTokenType.True => "true",
+        JsonTokenType.False => "false",
+        _ => "null",
+    };
+
+    /// <summary>How far the JSON was read, from the start of the file.</summary>
+    private readonly long Position => SafetensorsFile.PrefixLength + json.BytesConsumed;
+
+    private readonly ModelFormatException TensorError(string message) => Error($"tensor {Shown.Quote(tensor!)} {message}");
+
+    private readonly ModelFormatException Error(string message, Exception? inner = null) =>
+        new($"{file.Name}: {message}.", inner);
+}

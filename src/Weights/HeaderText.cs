@@ -1,0 +1,73 @@
+using System.Globalization;
+using System.Text;
+
+namespace TinyZsad.Weights;
+
+/// <summary>
+/// Spells a safetensors header as Python's <c>json.dumps(header, separators=(",", ":"))</c> would, so that two writers of the
+/// same tensors give the same bytes: no spaces, and everything but printable ASCII escaped.
+/// </summary>
+internal sealed class HeaderText
+{
+    /// <summary>The header's one key that is no tensor.</summary>
+    public const string MetadataKey = "__metadata__";
+
+    private readonly StringBuilder json = new("{");
+
+    /// <summary>Adds the metadata; to be called first.</summary>
+    public void Add(IReadOnlyCollection<KeyValuePair<string, string>> metadata)
+    {
+        AppendKey(MetadataKey).Append('{');
+        foreach ((string key, string value) in metadata)
+        {
+            AppendKey(key);
+            AppendString(value);
+        }
+        json.Append('}');
+    }
+
+    /// <summary>Adds a tensor whose bytes begin at <paramref name="offset"/> of the data.</summary>
+    public void Add(TensorDeclaration tensor, long offset)
+    {
+        AppendKey(tensor.Name).Append(CultureInfo.InvariantCulture, $$"""{"dtype":"{{tensor.Type}}","shape":[""")
+            .AppendJoin(',', tensor.Shape)
+            .Append(CultureInfo.InvariantCulture, $$"""],"data_offsets":[{{offset}},{{offset + tensor.ByteLength}}]}""");
+    }
+
+    /// <summary>The whole header, padded with spaces to a multiple of 8 bytes so that the data is aligned.</summary>
+    public byte[] ToBytes()
+    {
+        json.Append('}');
+        json.Append(' ', -json.Length & 7);
+        return Encoding.ASCII.GetBytes(json.ToString());
+    }
+
+    private StringBuilder AppendKey(string key)
+    {
+        if (json[^1] != '{')
+            json.Append(',');
+        AppendString(key);
+        return json.Append(':');
+    }
+
+    private void AppendString(string text)
+    {
+        json.Append('"');
+        foreach (char c in text)
+        {
+            _ = c switch
+            {
+                '"' => json.Append("\\\""),
+                '\\' => json.Append("\\\\"),
+                '\b' => json.Append("\\b"),
+                '\f' => json.Append("\\f"),
+                '\n' => json.Append("\\n"),
+                '\r' => json.Append("\\r"),
+                '\t' => json.Append("\\t"),
+                >= ' ' and <= '~' => json.Append(c),
+                _ => json.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}"),
+            };
+        }
+        json.Append('"');
+    }
+}

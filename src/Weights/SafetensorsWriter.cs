@@ -1,0 +1,156 @@
+using System.Buffers.Binary;
+
+namespace TinyZsad.Weights;
+
+/// <summary>
+/// Writes safetensors files. Tensors are streamed one after another, by name in the order of their code points; the header is
+/// spelled as Python's json module does it and padded to 8 bytes. The same tensors always give the same bytes.
+/// </summary>
+public static class SafetensorsWriter
+{
+    /// <summary>
+    /// Writes a file. It is written beside its place under a temporary name and moved there once it is whole and on the disk,
+    /// so that a failure leaves neither half a file nor a changed one. A file that was there is replaced.
+    /// </summary>
+    /// <param name="path">Where to; the folder must exist.</param>
+    /// <param name="tensors">The tensors, in any order, their names unique.</param>
+    /// <param name="metadata">The header's <c>__metadata__</c>, in this order; left out of the header if null or empty.</param>
+    /// <exception cref="ArgumentException">
+    /// A name or key is given twice, the header passes 100 MB, or a tensor's content has not the length of its shape.
+    /// </exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    public static void Write(string path, IEnumerable<TensorDeclaration> tensors,
+        IEnumerable<KeyValuePair<string, string>>? metadata = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        string target = Path.GetFullPath(path);
+        string folder = Path.GetDirectoryName(target)
+            ?? throw new ArgumentException($"{path} is the root of a file system, not a file.", nameof(path));
+        TensorDeclaration[] ordered = InOrder(tensors);
+        byte[] header = Header(ordered, metadata);
+
+        string temporary = Path.Combine(folder, $".{Path.GetRandomFileName()}.tmp");
+        var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write);
+        try
+        {
+            using (stream)
+            {
+                Write(stream, header, ordered);
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(temporary, target, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
+    }
+
+    /// <summary>Writes to a stream, from where it stands; the stream is left open, and need not be seekable.</summary>
+    /// <param name="destination">Where to.</param>
+    /// <param name="tensors">The tensors, in any order, their names unique.</param>
+    /// <param name="metadata">The header's <c>__metadata__</c>, in this order; left out of the header if null or empty.</param>
+    /// <exception cref="ArgumentException">
+    /// A name or key is given twice, the header passes 100 MB, or a tensor's content has not the length of its shape.
+    /// </exception>
+    public static void Write(Stream destination, IEnumerable<TensorDeclaration> tensors,
+        IEnumerable<KeyValuePair<string, string>>? metadata = null)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        TensorDeclaration[] ordered = InOrder(tensors);
+        Write(destination, Header(ordered, metadata), ordered);
+    }
+
+    // So that the whole file's length fits 63 bits.
+    private const long MaxDataLength = long.MaxValue - SafetensorsFile.MaxHeaderLength - SafetensorsFile.PrefixLength;
+
+    /// <summary>Whether every surrogate of a text has its other half, so that the text can be written as UTF-8.</summary>
+    internal static bool IsWellFormed(string text)
+    {
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (!char.IsSurrogate(text[i]))
+                continue;
+            if (!char.IsSurrogatePair(text, i))
+                return false;
+            i++;
+        }
+        return true;
+    }
+
+    private static void Write(Stream destination, byte[] header, TensorDeclaration[] tensors)
+    {
+        Span<byte> prefix = stackalloc byte[SafetensorsFile.PrefixLength];
+        BinaryPrimitives.WriteInt64LittleEndian(prefix, header.Length);
+        destination.Write(prefix);
+        destination.Write(header);
+        foreach (TensorDeclaration tensor in tensors)
+        {
+            using var content = new TensorStream(destination, tensor);
+            tensor.WriteContent(content);
+            content.Finish();
+        }
+    }
+
+    private static TensorDeclaration[] InOrder(IEnumerable<TensorDeclaration> tensors)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        TensorDeclaration[] ordered = [.. tensors];
+        Array.Sort(ordered, (a, b) => CompareCodePoints(a.Name, b.Name));
+        for (int i = 1; i < ordered.Length; i++)
+        {
+            if (ordered[i].Name == ordered[i - 1].Name)
+                throw new ArgumentException($"Tensor {Shown.Quote(ordered[i].Name)} is given twice.", nameof(tensors));
+        }
+        return ordered;
+    }
+
+    private static byte[] Header(TensorDeclaration[] tensors, IEnumerable<KeyValuePair<string, string>>? metadata)
+    {
+        var header = new HeaderText();
+        KeyValuePair<string, string>[] pairs = [.. metadata ?? []];
+        CheckMetadata(pairs);
+        if (pairs.Length > 0)
+            header.Add(pairs);
+        long offset = 0;
+        foreach (TensorDeclaration tensor in tensors)
+        {
+            if (tensor.ByteLength > MaxDataLength - offset)
+                throw new ArgumentException($"The tensors up to {Shown.Quote(tensor.Name)} pass 2^63 bytes.", nameof(tensors));
+            header.Add(tensor, offset);
+            offset += tensor.ByteLength;
+        }
+        byte[] bytes = header.ToBytes();
+        return bytes.Length <= SafetensorsFile.MaxHeaderLength
+            ? bytes
+            : throw new ArgumentException(
+                $"The header would be {bytes.Length} bytes; the format allows {SafetensorsFile.MaxHeaderLength}.", nameof(tensors));
+    }
+
+    private static void CheckMetadata(KeyValuePair<string, string>[] metadata)
+    {
+        var keys = new HashSet<string>();
+        foreach ((string key, string value) in metadata)
+        {
+            if (key is null || value is null)
+                throw new ArgumentException($"Metadata {Shown.Quote(key ?? "null")} is null.", nameof(metadata));
+            if (!IsWellFormed(key) || !IsWellFormed(value))
+                throw new ArgumentException($"Metadata {Shown.Quote(key)} holds half a surrogate pair.", nameof(metadata));
+            if (!keys.Add(key))
+                throw new ArgumentException($"Metadata {Shown.Quote(key)} is given twice.", nameof(metadata));
+        }
+    }
+
+    // The order of code points, which is also the order of UTF-8 bytes and of Python's strings. It differs from the order of
+    // UTF-16 units, string.CompareOrdinal's, only in that surrogates come after U+FFFF.
+    private static int CompareCodePoints(string a, string b)
+    {
+        int same = a.AsSpan().CommonPrefixLength(b);
+        if (same == a.Length || same == b.Length)
+            return a.Length.CompareTo(b.Length);
+        return Rank(a[same]).CompareTo(Rank(b[same]));
+
+        static int Rank(char c) => char.IsSurrogate(c) ? c + 0x10000 : c;
+    }
+}

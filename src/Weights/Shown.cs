@@ -1,0 +1,29 @@
+using System.Globalization;
+using System.Text;
+
+namespace TinyZsad.Weights;
+
+/// <summary>Text from a file, made fit for an error message: of bounded length, and unable to drive a terminal.</summary>
+internal static class Shown
+{
+    private const int MaxLength = 80;
+
+    /// <summary>The text in quotation marks.</summary>
+    public static string Quote(string text) => $"'{Clip(text)}'";
+
+    /// <summary>The text's first characters, with control and formatting characters and surrogates as \uXXXX.</summary>
+    public static string Clip(string text)
+    {
+        var shown = new StringBuilder();
+        foreach (char c in text.AsSpan(0, Math.Min(text.Length, MaxLength)))
+        {
+            bool plain = char.GetUnicodeCategory(c) is not (UnicodeCategory.Control or UnicodeCategory.Format
+                or UnicodeCategory.Surrogate or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
+            _ = plain ? shown.Append(c) : shown.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+        }
+        return text.Length > MaxLength ? shown.Append("...").ToString() : shown.ToString();
+    }
+
+    /// <summary>A shape as "[2, 3]".</summary>
+    public static string Shape(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
+}
