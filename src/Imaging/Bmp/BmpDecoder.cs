@@ -1,0 +1,107 @@
+using System.Buffers.Binary;
+using System.Numerics;
+
+namespace TinyZsad.Imaging;
+
+/// <summary>
+/// Windows and OS/2 bitmaps: 1, 4, 8, 16, 24 and 32 bits, run-length encoded or with bit masks, either way up.
+/// </summary>
+internal static class BmpDecoder
+{
+    public static bool Recognises(ReadOnlySpan<byte> data) => data.StartsWith("BM"u8);
+
+    public static Image Decode(ReadOnlySpan<byte> bmp, ImageLimits limits)
+    {
+        BmpHeader header = BmpHeader.Read(bmp, limits);
+        ReadOnlySpan<byte> data = bmp[header.DataOffset..];
+        if (header.Compression is BmpCompression.Rle4 or BmpCompression.Rle8)
+        {
+            return BmpRunLengths.Decode(data, header, ReadPalette(bmp, header));
+        }
+
+        long rowBytes = ((long)header.Width * header.BitsPerPixel + 7) / 8;
+        long needed = (header.Height - 1) * header.Stride + rowBytes;
+        if (data.Length < needed)
+        {
+            throw new ImageFormatException($"BMP: {header.Width} x {header.Height} pixels of {header.BitsPerPixel} bits take " +
+                $"{needed} bytes from offset {header.DataOffset} on; there are {data.Length}.");
+        }
+
+        byte[] palette = header.BitsPerPixel <= 8 ? ReadPalette(bmp, header) : [];
+        byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
+        for (int y = 0; y < header.Height; y++)
+        {
+            ReadOnlySpan<byte> row = data.Slice((int)(y * header.Stride), (int)rowBytes);
+            Span<byte> rgb = Row(pixels, header, y);
+            switch (header.BitsPerPixel)
+            {
+                case <= 8:
+                    LookUp(row, rgb, header.BitsPerPixel, palette, y);
+                    break;
+                case 24:
+                    PixelRows.ToRgb(row, rgb, PixelFormat.Bgr24);
+                    break;
+                case 32 when header.Masks == (0xFF0000, 0xFF00, 0xFF):
+                    PixelRows.ToRgb(row, rgb, PixelFormat.Bgra32);
+                    break;
+                default:
+                    Unmask(row, rgb, header);
+                    break;
+            }
+        }
+
+        return new Image(header.Width, header.Height, pixels);
+    }
+
+    /// <summary>The row of the picture that the file's row y is.</summary>
+    public static Span<byte> Row(byte[] pixels, BmpHeader header, int y)
+    {
+        int rowBytes = 3 * header.Width;
+        return pixels.AsSpan((header.TopDown ? y : header.Height - 1 - y) * rowBytes, rowBytes);
+    }
+
+    /// <summary>The colour of a palette entry.</summary>
+    public static ReadOnlySpan<byte> Colour(ReadOnlySpan<byte> palette, int index, int y) => 3 * index < palette.Length
+        ? palette.Slice(3 * index, 3)
+        : throw new ImageFormatException($"BMP: a pixel of the file's row {y} has colour {index}; " +
+            $"the palette has {palette.Length / 3} colours.");
+
+    /// <summary>The palette as RGB.</summary>
+    private static byte[] ReadPalette(ReadOnlySpan<byte> bmp, BmpHeader header)
+    {
+        var palette = new byte[3 * header.PaletteColours];
+        ReadOnlySpan<byte> entries = bmp.Slice(header.PaletteOffset, header.PaletteColours * header.PaletteEntryBytes);
+        PixelRows.ToRgb(entries, palette, header.PaletteEntryBytes == 3 ? PixelFormat.Bgr24 : PixelFormat.Bgra32);
+        return palette;
+    }
+
+    private static void LookUp(ReadOnlySpan<byte> row, Span<byte> rgb, int bits, ReadOnlySpan<byte> palette, int y)
+    {
+        int mask = (1 << bits) - 1;
+        for (int to = 0, bit = 0; to < rgb.Length; to += 3, bit += bits)
+        {
+            Colour(palette, row[bit >> 3] >> (8 - bits - (bit & 7)) & mask, y).CopyTo(rgb[to..]);
+        }
+    }
+
+    private static void Unmask(ReadOnlySpan<byte> row, Span<byte> rgb, BmpHeader header)
+    {
+        (uint red, uint green, uint blue) = header.Masks;
+        for (int to = 0; to < rgb.Length; to += 3)
+        {
+            uint pixel = header.BitsPerPixel == 16
+                ? BinaryPrimitives.ReadUInt16LittleEndian(row[(to / 3 * 2)..])
+                : BinaryPrimitives.ReadUInt32LittleEndian(row[(to / 3 * 4)..]);
+            rgb[to] = Sample(pixel, red);
+            rgb[to + 1] = Sample(pixel, green);
+            rgb[to + 2] = Sample(pixel, blue);
+        }
+    }
+
+    /// <summary>The bits under a mask, scaled to 0..255 and rounded down as Pillow does.</summary>
+    private static byte Sample(uint pixel, uint mask)
+    {
+        int shift = BitOperations.TrailingZeroCount(mask);
+        return (byte)((ulong)((pixel & mask) >> shift) * 255 / (mask >> shift));
+    }
+}

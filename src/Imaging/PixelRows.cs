@@ -1,0 +1,70 @@
+using System.Runtime.Intrinsics;
+
+namespace TinyZsad.Imaging;
+
+/// <summary>Rows of pixels of any format to tight RGB.</summary>
+internal static class PixelRows
+{
+    /// <summary>
+    /// A byte shuffle that turns 16 bytes of a format, starting at a pixel, into its first four pixels as R, G, B, 0.
+    /// </summary>
+    public static Vector128<byte> ToRgb0(PixelFormat format) => format switch
+    {
+        PixelFormat.Rgb24 => Vector128.Create((byte)0, 1, 2, 255, 3, 4, 5, 255, 6, 7, 8, 255, 9, 10, 11, 255),
+        PixelFormat.Bgr24 => Vector128.Create((byte)2, 1, 0, 255, 5, 4, 3, 255, 8, 7, 6, 255, 11, 10, 9, 255),
+        PixelFormat.Rgba32 => Vector128.Create((byte)0, 1, 2, 255, 4, 5, 6, 255, 8, 9, 10, 255, 12, 13, 14, 255),
+        PixelFormat.Bgra32 => Vector128.Create((byte)2, 1, 0, 255, 6, 5, 4, 255, 10, 9, 8, 255, 14, 13, 12, 255),
+        PixelFormat.Gray8 => Vector128.Create((byte)0, 0, 0, 255, 1, 1, 1, 255, 2, 2, 2, 255, 3, 3, 3, 255),
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Not a pixel format."),
+    };
+
+    /// <summary>A whole picture to tight RGB.</summary>
+    /// <param name="view">The picture.</param>
+    /// <param name="rgb">3 * width * height bytes, not overlapping the picture.</param>
+    public static void ToRgb(ImageView view, Span<byte> rgb)
+    {
+        int rowBytes = 3 * view.Width;
+        for (int y = 0; y < view.Height; y++)
+        {
+            ToRgb(view.Row(y), rgb.Slice(y * rowBytes, rowBytes), view.Format);
+        }
+    }
+
+    /// <summary>One row to RGB.</summary>
+    /// <param name="row">The pixels in <paramref name="format"/>.</param>
+    /// <param name="rgb">Three bytes for each of them, not overlapping the row.</param>
+    /// <param name="format">The format of <paramref name="row"/>.</param>
+    public static void ToRgb(ReadOnlySpan<byte> row, Span<byte> rgb, PixelFormat format)
+    {
+        if (format == PixelFormat.Rgb24)
+        {
+            row.CopyTo(rgb);
+            return;
+        }
+
+        int bytes = format.BytesPerPixel(), width = row.Length / bytes, x = 0;
+        rgb = rgb[..(3 * width)];
+        Vector128<byte> rgb0 = ToRgb0(format);
+        Vector128<byte> tight = Vector128.Create((byte)0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255);
+
+        // Four pixels a turn: 16 bytes are read and 16 written, 4 of which the next turn overwrites.
+        for (; bytes * x + 16 <= row.Length && 3 * x + 16 <= rgb.Length; x += 4)
+        {
+            Vector128<byte> pixels = Vector128.Shuffle(Vector128.Create(row.Slice(bytes * x, 16)), rgb0);
+            Vector128.Shuffle(pixels, tight).CopyTo(rgb.Slice(3 * x, 16));
+        }
+
+        (int r, int g, int b) = format switch
+        {
+            PixelFormat.Gray8 => (0, 0, 0),
+            PixelFormat.Rgba32 => (0, 1, 2),
+            _ => (2, 1, 0),
+        };
+        for (; x < width; x++)
+        {
+            ReadOnlySpan<byte> pixel = row.Slice(bytes * x, bytes);
+            Span<byte> to = rgb.Slice(3 * x, 3);
+            (to[0], to[1], to[2]) = (pixel[r], pixel[g], pixel[b]);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using System.Buffers.Binary;
+
+namespace TinyZsad.Imaging;
+
+/// <summary>The data of consecutive IDAT chunks, already checked, read as one stream. The memory must stay pinned.</summary>
+internal sealed unsafe class PngDataStream(byte* firstChunk, byte* end) : Stream
+{
+    private byte* _next = firstChunk;
+    private int _left;
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override int Read(Span<byte> buffer)
+    {
+        int done = 0;
+        while (done < buffer.Length)
+        {
+            if (_left == 0)
+            {
+                if (_next == end)
+                {
+                    break;
+                }
+
+                _left = (int)BinaryPrimitives.ReadUInt32BigEndian(new ReadOnlySpan<byte>(_next, 4));
+                _next += PngChunk.HeaderBytes;
+            }
+
+            // Zero for an empty chunk, of which only the checksum is left to skip.
+
+            int count = Math.Min(_left, buffer.Length - done);
+            new ReadOnlySpan<byte>(_next, count).CopyTo(buffer[done..]);
+            done += count;
+            _next += count;
+            _left -= count;
+            if (_left == 0)
+            {
+                _next += PngChunk.ChecksumBytes;
+            }
+        }
+
+        return done;
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override void Flush() { }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+}

@@ -1,0 +1,94 @@
+using System.Text;
+
+namespace TinyZsad.Imaging;
+
+/// <summary>Reads words and numbers of a PNM one by one; a # starts a comment up to the end of its line.</summary>
+internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
+{
+    private const int LongestWord = 10;
+
+    private readonly ReadOnlySpan<byte> _data = data;
+
+    /// <summary>The place of the next byte.</summary>
+    public int Offset { get; private set; } = offset;
+
+    /// <summary>All from there on.</summary>
+    public readonly ReadOnlySpan<byte> Rest => _data[Offset..];
+
+    public static bool IsSpace(byte c) => c is (byte)' ' or (>= 9 and <= 13);
+
+    /// <summary>A decimal number within a range.</summary>
+    /// <param name="what">What it is, for messages.</param>
+    /// <param name="least">The smallest allowed.</param>
+    /// <param name="most">The largest allowed.</param>
+    public int NextNumber(string what, int least, int most)
+    {
+        SkipSpace();
+        int start = Offset;
+        long value = 0;
+        while (Offset < _data.Length && char.IsAsciiDigit((char)_data[Offset]) && Offset - start < LongestWord)
+        {
+            value = 10 * value + (_data[Offset++] - '0');
+        }
+
+        if (Offset == start || !AtEndOfWord)
+        {
+            throw new ImageFormatException($"PNM: at offset {start} {what} should be, a number of at most {LongestWord} digits.");
+        }
+
+        return value >= least && value <= most
+            ? (int)value
+            : throw new ImageFormatException($"PNM: {what} at offset {start} is {value}; it must be {least} to {most}.");
+    }
+
+    /// <summary>A digit 0 or 1.</summary>
+    public bool NextBit()
+    {
+        SkipSpace();
+        return Offset < _data.Length && _data[Offset] is (byte)'0' or (byte)'1'
+            ? _data[Offset++] == '1'
+            : throw new ImageFormatException($"PNM: at offset {Offset} a pixel should be, 0 or 1.");
+    }
+
+    /// <summary>A run of letters.</summary>
+    public string NextWord()
+    {
+        SkipSpace();
+        int start = Offset;
+        while (Offset < _data.Length && char.IsAsciiLetter((char)_data[Offset]) && Offset - start < LongestWord)
+        {
+            Offset++;
+        }
+
+        return Offset > start && AtEndOfWord
+            ? Encoding.ASCII.GetString(_data[start..Offset])
+            : throw new ImageFormatException($"PNM: at offset {start} a line of the PAM header should start with a word.");
+    }
+
+    /// <summary>The one byte of space between a header and the pixels.</summary>
+    public void SkipOneSpace() => Offset = Math.Min(Offset + 1, _data.Length);
+
+    /// <summary>On to the end of the line.</summary>
+    public void SkipLine()
+    {
+        int length = Rest.IndexOfAny((byte)'\n', (byte)'\r');
+        Offset = length < 0 ? _data.Length : Offset + length;
+    }
+
+    private readonly bool AtEndOfWord => Offset == _data.Length || IsSpace(_data[Offset]) || _data[Offset] == '#';
+
+    private void SkipSpace()
+    {
+        while (Offset < _data.Length && (IsSpace(_data[Offset]) || _data[Offset] == '#'))
+        {
+            if (_data[Offset] == '#')
+            {
+                SkipLine();
+            }
+            else
+            {
+                Offset++;
+            }
+        }
+    }
+}

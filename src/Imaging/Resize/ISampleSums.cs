@@ -1,0 +1,117 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace TinyZsad.Imaging;
+
+/// <summary>Sixteen 32-bit sums of samples times weights, in vectors of one width or another.</summary>
+internal interface ISampleSums<TSelf> where TSelf : unmanaged, ISampleSums<TSelf>
+{
+    /// <summary>All sixteen the same.</summary>
+    static abstract TSelf Broadcast(int value);
+
+    /// <summary>Sixteen numbers from memory.</summary>
+    static abstract unsafe TSelf Load(int* values);
+
+    /// <summary>These sums plus samples times weights.</summary>
+    TSelf MultiplyAdd(Vector128<byte> samples, TSelf weights);
+
+    /// <summary>The sums as four pixels of four channels, added up channel by channel.</summary>
+    Vector128<int> SumPixels();
+
+    /// <summary>The sums shifted down by <see cref="ResampleWeights.FractionBits"/> and clamped to 0..255.</summary>
+    Vector128<byte> ToBytes();
+}
+
+/// <summary>The sums in four vectors of four.</summary>
+internal readonly struct SampleSums128(Vector128<int> a, Vector128<int> b, Vector128<int> c, Vector128<int> d)
+    : ISampleSums<SampleSums128>
+{
+    private readonly Vector128<int> _a = a, _b = b, _c = c, _d = d;
+
+    public static SampleSums128 Broadcast(int value)
+    {
+        Vector128<int> v = Vector128.Create(value);
+        return new(v, v, v, v);
+    }
+
+    public static unsafe SampleSums128 Load(int* values) => new(
+        Vector128.Load(values), Vector128.Load(values + 4), Vector128.Load(values + 8), Vector128.Load(values + 12));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public SampleSums128 MultiplyAdd(Vector128<byte> samples, SampleSums128 weights)
+    {
+        (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(samples);
+        (Vector128<uint> a, Vector128<uint> b) = Vector128.Widen(low);
+        (Vector128<uint> c, Vector128<uint> d) = Vector128.Widen(high);
+        return new(_a + a.AsInt32() * weights._a, _b + b.AsInt32() * weights._b,
+            _c + c.AsInt32() * weights._c, _d + d.AsInt32() * weights._d);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector128<int> SumPixels() => _a + _b + (_c + _d);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector128<byte> ToBytes() =>
+        Vector128.Narrow(Vector128.Narrow(Level(_a), Level(_b)), Vector128.Narrow(Level(_c), Level(_d)));
+
+    /// <summary>Shifted down and clamped.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<uint> Level(Vector128<int> sum) => Vector128.Min(
+        Vector128.Max(sum >> ResampleWeights.FractionBits, Vector128<int>.Zero), Vector128.Create(255)).AsUInt32();
+}
+
+/// <summary>The sums in two vectors of eight.</summary>
+internal readonly struct SampleSums256(Vector256<int> a, Vector256<int> b) : ISampleSums<SampleSums256>
+{
+    private readonly Vector256<int> _a = a, _b = b;
+
+    public static SampleSums256 Broadcast(int value) => new(Vector256.Create(value), Vector256.Create(value));
+
+    public static unsafe SampleSums256 Load(int* values) => new(Vector256.Load(values), Vector256.Load(values + 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public SampleSums256 MultiplyAdd(Vector128<byte> samples, SampleSums256 weights)
+    {
+        (Vector256<uint> a, Vector256<uint> b) = Vector256.Widen(Vector256.WidenLower(samples.ToVector256Unsafe()));
+        return new(_a + a.AsInt32() * weights._a, _b + b.AsInt32() * weights._b);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector128<int> SumPixels()
+    {
+        Vector256<int> sum = _a + _b;
+        return sum.GetLower() + sum.GetUpper();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector128<byte> ToBytes() =>
+        new SampleSums128(_a.GetLower(), _a.GetUpper(), _b.GetLower(), _b.GetUpper()).ToBytes();
+}
+
+/// <summary>The sums in one vector of sixteen.</summary>
+internal readonly struct SampleSums512(Vector512<int> all) : ISampleSums<SampleSums512>
+{
+    private readonly Vector512<int> _all = all;
+
+    public static SampleSums512 Broadcast(int value) => new(Vector512.Create(value));
+
+    public static unsafe SampleSums512 Load(int* values) => new(Vector512.Load(values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public SampleSums512 MultiplyAdd(Vector128<byte> samples, SampleSums512 weights)
+    {
+        Vector256<ushort> wide = Vector256.WidenLower(samples.ToVector256Unsafe());
+        return new(_all + Vector512.WidenLower(wide.ToVector512Unsafe()).AsInt32() * weights._all);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector128<int> SumPixels()
+    {
+        Vector256<int> sum = _all.GetLower() + _all.GetUpper();
+        return sum.GetLower() + sum.GetUpper();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector128<byte> ToBytes() => new SampleSums128(_all.GetLower().GetLower(), _all.GetLower().GetUpper(),
+        _all.GetUpper().GetLower(), _all.GetUpper().GetUpper()).ToBytes();
+}
