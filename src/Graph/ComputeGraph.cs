@@ -33,7 +33,7 @@ public sealed class ComputeGraph
     internal int ValueCount => values;
 
     /// <summary>A value that each run is given.</summary>
-    public Value Input(string name, int rows, int columns, ValueType type = ValueType.Float)
+    public Value Input(string name, int rows, int columns, ValueKind type = ValueKind.Float)
     {
         Value value = new(values++, rows, columns, type);
         inputs.Add(name, value);
@@ -65,7 +65,7 @@ public sealed class ComputeGraph
     {
         int rows = weight.Shape[0], columns = (int)(weight.Count / rows);
         (int outputCount, int inputCount) = layout == WeightLayout.OutIn ? (rows, columns) : (columns, rows);
-        Check(x.Type == ValueType.Float && x.Columns == inputCount, $"Linear {weight.Name} takes {inputCount} columns, and is given {x}.");
+        Check(x.Type == ValueKind.Float && x.Columns == inputCount, $"Linear {weight.Name} takes {inputCount} columns, and is given {x}.");
         CheckVector(bias, outputCount);
         return Add(new LinearOperation(x, weight, layout, bias) { Label = weight.Name }, x.Rows, outputCount);
     }
@@ -131,14 +131,14 @@ public sealed class ComputeGraph
     /// <summary>table[ids[r]]; ids is an [n, 1] value of integers inside the table.</summary>
     public Value Embedding(Value ids, Parameter table)
     {
-        Check(ids is { Type: ValueType.Int, Columns: 1 }, $"Embedding {table.Name}: ids are an [n, 1] value of integers, not {ids.Type} {ids}.");
+        Check(ids is { Type: ValueKind.Int, Columns: 1 }, $"Embedding {table.Name}: ids are an [n, 1] value of integers, not {ids.Type} {ids}.");
         return Add(new EmbeddingOperation(ids, table), ids.Rows, table.Shape[1]);
     }
 
     /// <summary>x[rows[r]]; rows is an [n, 1] value of integers inside x.</summary>
     public Value GatherRows(Value x, Value rows)
     {
-        Check(rows is { Type: ValueType.Int, Columns: 1 }, $"GatherRows: row numbers are an [n, 1] value of integers, not {rows.Type} {rows}.");
+        Check(rows is { Type: ValueKind.Int, Columns: 1 }, $"GatherRows: row numbers are an [n, 1] value of integers, not {rows.Type} {rows}.");
         return Add(new GatherRowsOperation(x, rows), rows.Rows, x.Columns);
     }
 
@@ -147,6 +147,13 @@ public sealed class ComputeGraph
     {
         Check(rows.All(p => p.Count % x.Columns == 0), $"PrependRows: a parameter is not made of rows of {x.Columns}.");
         return Add(new PrependRowsOperation(x, rows), x.Rows + (int)rows.Sum(p => p.Count / x.Columns), x.Columns);
+    }
+
+    /// <summary>The rows of a, then those of b.</summary>
+    public Value Concatenate(Value a, Value b)
+    {
+        Check(a.Columns == b.Columns, $"Concatenate: {a} and {b}.");
+        return Add(new ConcatenateOperation(a, b), a.Rows + b.Rows, a.Columns);
     }
 
     /// <summary>x / |x|, row by row; a row of zeros stays zero.</summary>
@@ -169,7 +176,7 @@ public sealed class ComputeGraph
     /// <summary>Pixels, [H * W, 3] bytes, to (v / 255 - mean) / std.</summary>
     public Value NormalizeImage(Value pixels, float[] mean, float[] std)
     {
-        Check(pixels is { Type: ValueType.Byte, Columns: 3 } && mean.Length == 3 && std.Length == 3, $"NormalizeImage: {pixels.Type} {pixels}.");
+        Check(pixels is { Type: ValueKind.Byte, Columns: 3 } && mean.Length == 3 && std.Length == 3, $"NormalizeImage: {pixels.Type} {pixels}.");
         return Add(new NormalizeImageOperation(pixels, mean, std), pixels.Rows, 3);
     }
 
@@ -202,7 +209,7 @@ public sealed class ComputeGraph
     private Value Add(Operation operation, int rows, int columns)
     {
         if (operation.Label.Length == 0) operation.Label = Scope;
-        operation.Output = new Value(values++, rows, columns, ValueType.Float);
+        operation.Output = new Value(values++, rows, columns, ValueKind.Float);
         operations.Add(operation);
         return operation.Output;
     }

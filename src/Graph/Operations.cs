@@ -167,6 +167,13 @@ internal sealed class PrependRowsOperation(Value x, Parameter[] rows) : Operatio
     public IReadOnlyList<Parameter> PrependedRows => rows;
 }
 
+/// <summary>y = the rows of a, then those of b.</summary>
+internal sealed class ConcatenateOperation(Value a, Value b) : Operation(a, b)
+{
+    public Value A => a;
+    public Value B => b;
+}
+
 /// <summary>y = x / |x|, row by row.</summary>
 internal sealed class L2NormalizeOperation(Value x) : Operation(x)
 {

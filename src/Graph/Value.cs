@@ -1,7 +1,7 @@
 namespace TinyZsad.Graph;
 
 /// <summary>What the elements of a <see cref="Value"/> are.</summary>
-public enum ValueType
+public enum ValueKind
 {
     /// <summary>32-bit floats.</summary>
     Float,
@@ -20,7 +20,7 @@ public enum ValueType
 /// </summary>
 public sealed class Value
 {
-    internal Value(int id, int rows, int columns, ValueType type)
+    internal Value(int id, int rows, int columns, ValueKind type)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(columns, 1);
@@ -48,7 +48,7 @@ public sealed class Value
     public int Columns { get; }
 
     /// <summary>What its elements are.</summary>
-    public ValueType Type { get; }
+    public ValueKind Type { get; }
 
     /// <summary>The value that owns the memory: itself, unless it is a window.</summary>
     internal Value Root { get; }
@@ -60,7 +60,7 @@ public sealed class Value
     /// <summary>Elements from one row to the next.</summary>
     internal int RowStride => Root.Columns;
 
-    internal int ElementSize => Type == ValueType.Byte ? 1 : 4;
+    internal int ElementSize => Type == ValueKind.Byte ? 1 : 4;
 
     /// <summary>Bytes of a value that owns its memory.</summary>
     internal long Bytes => (long)Rows * Columns * ElementSize;

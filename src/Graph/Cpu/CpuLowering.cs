@@ -31,6 +31,11 @@ internal static unsafe class CpuLowering
         GatherRowsOperation o => [new RowsStep(o, (f, row, rows, _) =>
             Gather.Execute(f.Floats(o.X), FloatType.F32, o.X.RowStride, o.X.Rows, f.Ints(o.RowNumbers) + row, rows, f.Floats(o.Output, row), o.Output.RowStride, o.Output.Columns))],
         PrependRowsOperation o => [PrependRows(o)],
+        ConcatenateOperation o => [new RowsStep(o, (f, row, rows, _) =>
+        {
+            for (int r = row; r < row + rows; r++)
+                new ReadOnlySpan<float>(r < o.A.Rows ? f.Floats(o.A, r) : f.Floats(o.B, r - o.A.Rows), o.Output.Columns).CopyTo(new Span<float>(f.Floats(o.Output, r), o.Output.Columns));
+        })],
         L2NormalizeOperation o => [new RowsStep(o, (f, row, rows, _) =>
             L2Normalize.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), inPlace: o.X)],
         DotRowsOperation o => [new RowsStep(o, (f, row, rows, _) =>
@@ -73,7 +78,7 @@ internal static unsafe class CpuLowering
 
     private static Step[] AttentionSteps(AttentionOperation o, ref int values)
     {
-        Value packed = new(values++, 1, AttentionPhase.PackedFloats(o), ValueType.Float);
+        Value packed = new(values++, 1, AttentionPhase.PackedFloats(o), ValueKind.Float);
         return [new PackStep(o, packed), new AttendStep(o, packed)];
     }
 

@@ -49,13 +49,13 @@ public sealed unsafe class CpuRun : IDisposable
     internal int Threads { get; }
 
     /// <summary>An input of pixels, to be filled before <see cref="Execute"/>.</summary>
-    public Span<byte> Bytes(string input) => new(frame.Bytes(Input(input, ValueType.Byte)), Count(plan.Graph.Inputs[input]));
+    public Span<byte> Bytes(string input) => new(frame.Bytes(Input(input, ValueKind.Byte)), Count(plan.Graph.Inputs[input]));
 
     /// <summary>An input of integers, to be filled before <see cref="Execute"/>.</summary>
-    public Span<int> Ints(string input) => new(frame.Ints(Input(input, ValueType.Int)), Count(plan.Graph.Inputs[input]));
+    public Span<int> Ints(string input) => new(frame.Ints(Input(input, ValueKind.Int)), Count(plan.Graph.Inputs[input]));
 
     /// <summary>An input of floats, to be filled before <see cref="Execute"/>.</summary>
-    public Span<float> Floats(string input) => new(frame.Floats(Input(input, ValueType.Float)), Count(plan.Graph.Inputs[input]));
+    public Span<float> Floats(string input) => new(frame.Floats(Input(input, ValueKind.Float)), Count(plan.Graph.Inputs[input]));
 
     /// <summary>An output, row-major, valid after <see cref="Execute"/> until the run is executed again or given back.</summary>
     public ReadOnlySpan<float> Output(string name) => new(frame.Floats(plan.Graph.Outputs[name]), Count(plan.Graph.Outputs[name]));
@@ -141,7 +141,7 @@ public sealed unsafe class CpuRun : IDisposable
         lock (receiving) to(tap.Tap, tap.Read(frame));
     }
 
-    private Value Input(string name, ValueType type)
+    private Value Input(string name, ValueKind type)
     {
         Value value = plan.Graph.Inputs[name];
         return value.Type == type ? value : throw new ArgumentException($"Input '{name}' holds {value.Type} elements, not {type}.");

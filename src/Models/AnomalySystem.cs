@@ -1,0 +1,108 @@
+using TinyZsad.Graph;
+using TinyZsad.Weights;
+
+namespace TinyZsad.Models;
+
+/// <summary>How a map becomes one number for the whole picture.</summary>
+public enum ImageScore
+{
+    /// <summary>The system's own choice: for LiZAD <see cref="TopPercentMean"/>.</summary>
+    Default,
+
+    /// <summary>The largest value of the map.</summary>
+    Maximum,
+
+    /// <summary>The mean of the largest 1 % of the map's values.</summary>
+    TopPercentMean,
+
+    /// <summary>LiZAD's image-level logits, trained on image labels: softmax of the two, the anomalous one.</summary>
+    GlobalLogit,
+}
+
+/// <summary>What a system says of one picture.</summary>
+/// <param name="Score">Higher is more anomalous; in (0, 1) where the system gives probabilities.</param>
+/// <param name="RawScore">The score before it is squashed into (0, 1), where it is; else the score itself.</param>
+/// <param name="Map">The anomaly map, [<see cref="AnomalySystem.ImageSize"/>, <see cref="AnomalySystem.ImageSize"/>], row-major.</param>
+public sealed record Detection(float Score, float RawScore, float[] Map);
+
+/// <summary>
+/// One of the published systems, loaded: its weights and the graph they make. A system holds no state that a detection changes, but for caches;
+/// any number of threads may use it at once.
+/// </summary>
+public abstract class AnomalySystem : IDisposable
+{
+    /// <summary>Name of the pixel input of <see cref="DetectionGraph"/>: [ImageSize * ImageSize, 3] bytes.</summary>
+    public const string Pixels = "pixels";
+
+    private protected AnomalySystem(SafetensorsFile file)
+    {
+        Weights = new WeightStore(file);
+        Metadata = new ModelMetadata(file);
+    }
+
+    private protected WeightStore Weights { get; }
+
+    private protected ModelMetadata Metadata { get; }
+
+    /// <summary>The file it came from.</summary>
+    public SafetensorsFile File => Weights.File;
+
+    /// <summary>As the field writes it: LiZAD.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Pictures are resized to this many pixels each way.</summary>
+    public abstract int ImageSize { get; }
+
+    /// <summary>Whether a detection depends on the name of the class.</summary>
+    public virtual bool TakesClassName => false;
+
+    /// <summary>The image score that <see cref="ImageScore.Default"/> stands for.</summary>
+    public abstract ImageScore DefaultScore { get; }
+
+    /// <summary>Reads the system that a file's metadata names. The system owns the file from then on, even if reading fails.</summary>
+    /// <exception cref="ModelFormatException">The file is no model of ours, or its tensors are not what the model needs.</exception>
+    public static AnomalySystem Load(SafetensorsFile file)
+    {
+        try
+        {
+            return new ModelMetadata(file).RequireModel() switch
+            {
+                "lizad" => new LiZad(file),
+                string other => throw new ModelFormatException($"{file.Name}: it holds the model '{other}'; this version knows lizad."),
+            };
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The graph of one detection, for a way of scoring; its inputs are <see cref="Pixels"/> and whatever <see cref="Prepare"/> gives.</summary>
+    public abstract ComputeGraph DetectionGraph(ImageScore score);
+
+    /// <summary>What must be known before a detection and does not depend on the picture, computed or taken from a cache.</summary>
+    /// <param name="className">The class, where the system takes one.</param>
+    /// <param name="team">Who computes.</param>
+    /// <param name="cancellation">Stops the computation.</param>
+    public virtual ClassEmbedding? Prepare(string? className, ThreadTeam team, CancellationToken cancellation) => null;
+
+    /// <summary>Gives a run everything but the pixels.</summary>
+    public virtual void Bind(CpuRun run, ClassEmbedding? prepared) { }
+
+    /// <summary>Reads the result of an executed run.</summary>
+    public abstract Detection Read(CpuRun run, ImageScore score);
+
+    /// <summary>Taps that are tables rather than values of a graph.</summary>
+    internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> ConstantTaps() => [];
+
+    /// <summary>Taps that are put together from others.</summary>
+    internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps) => [];
+
+    /// <summary>Unmaps the weights. No run may be under way.</summary>
+    public virtual void Dispose()
+    {
+        Weights.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}

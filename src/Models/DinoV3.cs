@@ -1,0 +1,120 @@
+using TinyZsad.Graph;
+using TinyZsad.Weights;
+
+namespace TinyZsad.Models;
+
+/// <summary>
+/// DINOv3's vision transformer (Siméoni et al., 2025; huggingface/transformers <c>models/dinov3_vit</c>): register tokens, LayerScale, rotary
+/// positions on the patch tokens alone, no absolute positions, no bias on k.
+/// </summary>
+internal sealed class DinoV3
+{
+    private readonly Parameter patchWeight;
+    private readonly Parameter patchBias;
+    private readonly Parameter classToken;
+    private readonly Parameter registers;
+    private readonly TransformerBlock[] blocks;
+    private readonly float[] mean;
+    private readonly float[] std;
+    private readonly float theta;
+    private readonly WeightStore store;
+
+    /// <summary>Reads the network under the cursor, as far as its deepest needed block.</summary>
+    /// <param name="w">At the checkpoint's <c>vision</c>.</param>
+    /// <param name="metadata">Heads, patch size, eps and theta, which shapes do not tell.</param>
+    /// <param name="depth">Blocks to run.</param>
+    public DinoV3(WeightCursor w, ModelMetadata metadata, int depth)
+    {
+        store = w.Store;
+        PatchSize = metadata.Int("patch_size", 1, 64);
+        int heads = metadata.Int("vision_heads", 1, 64);
+        float eps = metadata.Float("vision_ln_eps", 0, 1);
+        theta = metadata.Float("rope_theta", 1, 1e9f);
+        mean = metadata.Floats("mean", 3);
+        std = metadata.Floats("std", 3, 1e-6f);
+
+        WeightCursor embeddings = w.At("embeddings");
+        Width = embeddings.Shape("cls_token", 3)[2];
+        if (Width % (4 * heads) != 0)
+            throw new ModelFormatException($"{store.File.Name}: width {Width} cannot be divided into {heads} heads with rotary positions (a multiple of {4 * heads} is needed).");
+        Registers = embeddings.Shape("register_tokens", 3)[1];
+        classToken = embeddings.Vector("cls_token", 1, 1, Width);
+        registers = embeddings.Vector("register_tokens", 1, Registers, Width);
+        patchWeight = embeddings.At("patch_embeddings").Tensor("weight", Width, 3, PatchSize, PatchSize);
+        patchBias = embeddings.At("patch_embeddings").Vector("bias", Width);
+        blocks = [.. Enumerable.Range(0, depth).Select(i => Block(w.At("layer", i), heads, eps))];
+    }
+
+    public int Width { get; }
+
+    public int PatchSize { get; }
+
+    public int Registers { get; }
+
+    private TransformerBlock Block(WeightCursor w, int heads, float eps)
+    {
+        int mlp = w.At("mlp").At("up_proj").Shape("weight", 2)[0];
+        WeightCursor attention = w.At("attention");
+        return new TransformerBlock
+        {
+            Norm1 = w.Norm("norm1", Width),
+            Q = attention.Linear("q_proj", Width, Width),
+            K = attention.Linear("k_proj", Width, Width, bias: false),
+            V = attention.Linear("v_proj", Width, Width),
+            Projection = attention.Linear("o_proj", Width, Width),
+            Scale1 = w.At("layer_scale1").Vector("lambda1", Width),
+            Norm2 = w.Norm("norm2", Width),
+            Up = w.At("mlp").Linear("up_proj", mlp, Width),
+            Down = w.At("mlp").Linear("down_proj", Width, mlp),
+            Scale2 = w.At("layer_scale2").Vector("lambda1", Width),
+            Heads = heads,
+            Eps = eps,
+        };
+    }
+
+    /// <summary>Adds the network to a graph.</summary>
+    /// <param name="g">The graph.</param>
+    /// <param name="pixels">[height * width, 3] bytes.</param>
+    /// <param name="height">Pixels; what does not fill a patch is not read.</param>
+    /// <param name="width">Pixels.</param>
+    /// <returns>The residual stream after 1, 2, … blocks: class token, registers, patches row by row.</returns>
+    public Value[] Build(ComputeGraph g, Value pixels, int height, int width)
+    {
+        int rows = height / PatchSize, columns = width / PatchSize;
+        g.Scope = "vision.embeddings";
+        Value input = g.NormalizeImage(pixels, mean, std);
+        g.Tap("input", input, [1, 3, height, width], TapLayout.ChannelsFirst);
+        Value patches = g.Linear(g.Patchify(input, height, width, PatchSize), patchWeight, patchBias);
+        g.Tap("vision.patch_embed", patches, [1, patches.Rows, Width]);
+        Value x = g.PrependRows(patches, classToken, registers);
+        g.Tap("vision.tokens", x, [1, x.Rows, Width]);
+
+        RotaryTable rotary = Rotary(rows, columns);
+        Value[] hidden = new Value[blocks.Length];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            g.Scope = $"vision.layer.{i}";
+            hidden[i] = x = blocks[i].Build(g, x, rotary: rotary, tap: i == 0 ? "vision.block0" : null);
+            g.Tap($"vision.hidden{i + 1}", x, [1, x.Rows, Width]);
+        }
+        return hidden;
+    }
+
+    /// <summary>
+    /// Cosines and sines of the patch positions, [rows * columns, head width]. Each axis runs from -1 to 1 over its own patches; the four quarters
+    /// of a head are y, x, y, x over the same frequencies.
+    /// </summary>
+    public RotaryTable Rotary(int rows, int columns)
+    {
+        int width = Width / blocks[0].Heads, quarter = width / 4;
+        float[] cos = new float[rows * columns * width], sin = new float[cos.Length];
+        for (int i = 0; i < cos.Length; i++)
+        {
+            int patch = i / width, part = i % width / quarter, j = i % quarter;
+            double position = part % 2 == 0 ? 2 * (patch / columns + 0.5) / rows - 1 : 2 * (patch % columns + 0.5) / columns - 1;
+            (double s, double c) = Math.SinCos(2 * Math.PI * position * Math.Pow(theta, -4.0 * j / width));
+            (cos[i], sin[i]) = ((float)c, (float)s);
+        }
+        return new RotaryTable(store.Floats("rope.cos", cos, rows * columns, width), store.Floats("rope.sin", sin, rows * columns, width), 1 + Registers);
+    }
+}

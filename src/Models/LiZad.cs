@@ -1,0 +1,277 @@
+using TinyZsad.Graph;
+using TinyZsad.Kernels;
+using TinyZsad.Weights;
+
+namespace TinyZsad.Models;
+
+/// <summary>A class in words: the mean embeddings of its normal and of its abnormal prompts, not normalised again.</summary>
+/// <param name="Normal">Mean over the 245 normal prompts.</param>
+/// <param name="Abnormal">Mean over the 175 abnormal prompts.</param>
+public sealed record ClassEmbedding(float[] Normal, float[] Abnormal);
+
+/// <summary>
+/// LiZAD: DINOv3 ViT-S/16 features of four depths, compared with MobileCLIP2 text embeddings through light projection heads. The graph, to the last
+/// detail, is in <c>tests/reference/lizad/SPEC.md</c>.
+/// <code>
+/// t0, t1 = text adapters (normal, abnormal)
+/// for each of four hidden states:   p = patch_adapter(patches) / |.|      L = 100 (p · t0, p · t1)
+/// map = mean of softmax(bilinear(L))[1]          global = mean of 100 (cls_adapter(cls) / |.| · t0, t1)
+/// </code>
+/// </summary>
+public sealed class LiZad : AnomalySystem
+{
+    /// <summary>Prompts that go through the text tower at once: enough rows for full speed, few enough for a small arena. Divides 245 and 175.</summary>
+    private const int PromptsAtOnce = 35;
+
+    private readonly DinoV3 vision;
+    private readonly TextTransformer? text;
+    private readonly ClassCache classes = new();
+    private readonly int[] layers;
+    private readonly LinearWeights positiveText;
+    private readonly LinearWeights negativeText;
+    private readonly LinearWeights[] patchAdapters;
+    private readonly LinearWeights[]? classAdapters;
+    private readonly float logitScale;
+    private readonly ActivationFunction leaky;
+    private readonly int embeddingWidth;
+
+    internal LiZad(SafetensorsFile file) : base(file)
+    {
+        WeightCursor root = Weights.Root, head = root.At("head");
+        ImageSize = Metadata.Int("image_size", 16, 4096);
+        layers = Metadata.Ints("vision_layers", null, 1, 256);
+        logitScale = Metadata.Float("logit_scale", 0, 1e6f);
+        leaky = new ActivationFunction(ActivationKind.LeakyRelu, Metadata.Float("leaky_slope", 0, 1));
+        if (layers.Length == 0) throw new ModelFormatException($"{file.Name}: metadata 'vision_layers' names no layer.");
+
+        vision = new DinoV3(root.At("vision"), Metadata, layers.Max());
+        if (ImageSize < vision.PatchSize) throw new ModelFormatException($"{file.Name}: image_size {ImageSize} is smaller than a patch of {vision.PatchSize}.");
+        int[] adapter = head.At("positive_text_adapter").At("adapter.0").Shape("weight", 2);
+        embeddingWidth = adapter[1];
+        positiveText = Adapter(head.At("positive_text_adapter"), adapter[0], embeddingWidth);
+        negativeText = Adapter(head.At("negative_text_adapter"), adapter[0], embeddingWidth);
+        patchAdapters = [.. layers.Select((_, i) => Adapter(head.At("patch_adapter", i), adapter[0], vision.Width))];
+        if (head.At("cls_adapter", 0).Has("adapter.0.weight"))
+            classAdapters = [.. layers.Select((_, i) => Adapter(head.At("cls_adapter", i), adapter[0], vision.Width))];
+        if (root.At("text").At("token_embedding").Has("weight")) text = new TextTransformer(root.At("text"), Metadata);
+        if (text is not null && text.EmbeddingWidth != embeddingWidth)
+            throw new ModelFormatException($"{file.Name}: the text tower gives {text.EmbeddingWidth} values, and the head takes {embeddingWidth}.");
+    }
+
+    /// <inheritdoc/>
+    public override string Name => "LiZAD";
+
+    /// <inheritdoc/>
+    public override int ImageSize { get; }
+
+    /// <inheritdoc/>
+    public override bool TakesClassName => true;
+
+    /// <inheritdoc/>
+    public override ImageScore DefaultScore => ImageScore.TopPercentMean;
+
+    /// <summary>Whether the file holds the text tower, so that any class can be named.</summary>
+    public bool HasTextTower => text is not null;
+
+    /// <summary>The classes whose embeddings the file holds.</summary>
+    public IReadOnlyList<string> StoredClasses =>
+        [.. File.Tensors.Select(t => t.Name).Where(n => n.StartsWith(NormalPrefix, StringComparison.Ordinal) && File.TryGet(AbnormalPrefix + n[NormalPrefix.Length..], out _)).Select(n => n[NormalPrefix.Length..])];
+
+    private const string NormalPrefix = "text.normal.", AbnormalPrefix = "text.abnormal.";
+
+    private static LinearWeights Adapter(WeightCursor w, int outputs, int inputs) => w.At("adapter").Linear("0", outputs, inputs);
+
+    /// <inheritdoc/>
+    public override ComputeGraph DetectionGraph(ImageScore score)
+    {
+        ComputeGraph g = new();
+        Value pixels = g.Input(Pixels, ImageSize * ImageSize, 3, ValueKind.Byte);
+        Value normal = g.Input("text.normal", 1, embeddingWidth), abnormal = g.Input("text.abnormal", 1, embeddingWidth);
+        g.Tap("text.normal", normal, [embeddingWidth]);
+        g.Tap("text.abnormal", abnormal, [embeddingWidth]);
+        Value[] hidden = vision.Build(g, pixels, ImageSize, ImageSize);
+
+        g.Scope = "head";
+        Value t = Stack(g, g.Activate(g.Linear(normal, positiveText.Weight, positiveText.Bias), leaky), g.Activate(g.Linear(abnormal, negativeText.Weight, negativeText.Bias), leaky));
+        int grid = ImageSize / vision.PatchSize, prefix = 1 + vision.Registers;
+        Value[] maps = new Value[layers.Length], scores = new Value[layers.Length];
+        for (int i = 0; i < layers.Length; i++)
+        {
+            Value h = hidden[layers[i] - 1];
+            Value patches = Adapt(g, g.Rows(h, prefix, grid * grid), patchAdapters[i], $"head.patch_adapter.{i}");
+            Value logits = g.DotRows(g.L2Normalize(patches), t, logitScale);
+            g.Tap($"head.logits.{i}", logits, [2, grid, grid], TapLayout.ChannelsFirst);
+            Value difference = g.Subtract(g.Columns(logits, 1, 1), g.Columns(logits, 0, 1));
+            maps[i] = g.Activate(g.Bilinear(difference, grid, grid, ImageSize, ImageSize, BilinearMode.AlignCorners), ActivationKind.Sigmoid);
+            if (classAdapters is not null)
+                scores[i] = g.DotRows(g.L2Normalize(Adapt(g, g.Rows(h, 0, 1), classAdapters[i], $"head.cls_adapter.{i}")), t, logitScale);
+        }
+        Value map = g.Mean(maps);
+        g.Tap("head.map", map, [ImageSize, ImageSize]);
+        g.Output("map", map);
+        if (classAdapters is not null)
+        {
+            Value global = g.Mean(scores);
+            g.Tap("head.global", global, [2]);
+            if (score == ImageScore.GlobalLogit) g.Output("global", global);
+        }
+        else if (score == ImageScore.GlobalLogit)
+            throw new NotSupportedException($"{File.Name} has no 'head.cls_adapter' tensors, which the global logit is made from; choose another image score.");
+        return g;
+    }
+
+    /// <summary>A linear adapter of the head, named for taps.</summary>
+    private Value Adapt(ComputeGraph g, Value x, LinearWeights adapter, string tap)
+    {
+        Value y = g.Activate(g.Linear(x, adapter.Weight, adapter.Bias), leaky);
+        g.Tap(tap, y, x.Rows == 1 ? [1, y.Columns] : [1, y.Rows, y.Columns]);
+        return y;
+    }
+
+    /// <summary>Both text vectors, one below the other.</summary>
+    private static Value Stack(ComputeGraph g, Value normal, Value abnormal)
+    {
+        g.Tap("head.positive_text_adapter", normal);
+        g.Tap("head.negative_text_adapter", abnormal);
+        return g.Concatenate(normal, abnormal);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ModelFormatException">The class is not stored in the file, and the file has no text tower to embed it with.</exception>
+    public override ClassEmbedding Prepare(string? className, ThreadTeam team, CancellationToken cancellation)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(className);
+        return classes.Get(className, name => Stored(name) ?? Embed(name, team, cancellation));
+    }
+
+    private ClassEmbedding? Stored(string className)
+    {
+        WeightCursor root = Weights.Root;
+        if (!root.Has(NormalPrefix + className) || !root.Has(AbnormalPrefix + className)) return null;
+        return new ClassEmbedding(Read(NormalPrefix + className), Read(AbnormalPrefix + className));
+
+        unsafe float[] Read(string name)
+        {
+            Parameter p = root.Tensor(name, embeddingWidth);
+            float[] values = new float[embeddingWidth];
+            fixed (float* to = values) Widen.Execute((void*)p.Address, p.Type, to, values.Length);
+            return values;
+        }
+    }
+
+    private ClassEmbedding Embed(string className, ThreadTeam team, CancellationToken cancellation)
+    {
+        if (text is null)
+            throw new ModelFormatException(
+                $"{File.Name}: class '{className}' is not among the {StoredClasses.Count} classes whose embeddings it holds ('{NormalPrefix}{className}' is missing), and it has no text tower to embed it with.");
+        CpuPlan plan = CpuPlan.Compile(text.Graph(PromptsAtOnce));
+        try
+        {
+            return new ClassEmbedding(MeanOf(LiZadPrompts.Normal(className)), MeanOf(LiZadPrompts.Abnormal(className)));
+        }
+        finally
+        {
+            plan.Trim();
+        }
+
+        float[] MeanOf(string[] prompts)
+        {
+            double[] sum = new double[embeddingWidth];
+            foreach (string[] some in prompts.Chunk(PromptsAtOnce))
+            {
+                float[] embeddings = Encode(plan, some, team, null, cancellation);
+                for (int i = 0; i < embeddings.Length; i++) sum[i % embeddingWidth] += embeddings[i];
+            }
+            return [.. sum.Select(s => (float)(s / prompts.Length))];
+        }
+    }
+
+    /// <summary>Unit embeddings of as many prompts as the plan was made for.</summary>
+    private float[] Encode(CpuPlan plan, string[] prompts, ThreadTeam team, TapReceiver? receiver, CancellationToken cancellation)
+    {
+        using CpuRun run = plan.Rent(team.Size);
+        Span<int> tokens = run.Ints("tokens"), pooled = run.Ints("pooled");
+        int context = text!.Context;
+        for (int i = 0; i < prompts.Length; i++)
+            pooled[i] = i * context + ClipTokenizer.Shared.Encode(prompts[i], tokens.Slice(i * context, context));
+        run.Execute(team, receiver, cancellation: cancellation);
+        return run.Output("embeddings").ToArray();
+    }
+
+    /// <summary>
+    /// Runs the text tower on some strings and hands out its taps: those of single positions for the first string, computed at all positions; the
+    /// embeddings of all of them, computed as a detection does.
+    /// </summary>
+    internal void TraceText(string[] strings, ThreadTeam team, TapReceiver receiver)
+    {
+        if (text is null) throw new ModelFormatException($"{File.Name}: it has no text tower.");
+        Encode(CpuPlan.Compile(text.Graph(1, everyPosition: true), t => t.Name is not ("text.projected" or "text.embeddings")), strings[..1], team, receiver, default);
+        Encode(CpuPlan.Compile(text.Graph(strings.Length), t => t.Name is "text.projected" or "text.embeddings"), strings, team, receiver, default);
+    }
+
+    /// <inheritdoc/>
+    public override void Bind(CpuRun run, ClassEmbedding? prepared)
+    {
+        ArgumentNullException.ThrowIfNull(prepared);
+        prepared.Normal.CopyTo(run.Floats("text.normal"));
+        prepared.Abnormal.CopyTo(run.Floats("text.abnormal"));
+    }
+
+    /// <inheritdoc/>
+    public override unsafe Detection Read(CpuRun run, ImageScore score)
+    {
+        float[] map = run.Output("map").ToArray();
+        if (score == ImageScore.GlobalLogit)
+        {
+            ReadOnlySpan<float> logits = run.Output("global");
+            float raw = logits[1] - logits[0];
+            return new Detection(1 / (1 + MathF.Exp(-raw)), raw, map);
+        }
+        fixed (float* p = map)
+        {
+            float value = score == ImageScore.Maximum ? TopK.Max(p, map.Length) : TopK.Mean(p, map.Length, Math.Max(1, map.Length / 100));
+            return new Detection(value, value, map);
+        }
+    }
+
+    /// <summary>Writes a copy of the model file that holds the embeddings of some classes.</summary>
+    /// <param name="path">The new file; not the one the model is mapped from.</param>
+    /// <param name="classNames">The classes, as they will be named at detection.</param>
+    /// <param name="textTower">Whether to keep the text tower. Without it the file is a quarter as large and knows only stored classes.</param>
+    /// <param name="team">Who computes.</param>
+    /// <param name="cancellation">Stops the computation.</param>
+    public void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower, ThreadTeam team, CancellationToken cancellation)
+    {
+        Dictionary<string, TensorDeclaration> tensors = [];
+        foreach (TensorEntry entry in File.Tensors)
+            if (textTower || !entry.Name.StartsWith("text.", StringComparison.Ordinal)
+                || entry.Name.StartsWith(NormalPrefix, StringComparison.Ordinal) || entry.Name.StartsWith(AbnormalPrefix, StringComparison.Ordinal))
+                tensors[entry.Name] = new TensorDeclaration(entry.Name, entry.Type, entry.Shape, entry.CopyTo);
+        foreach (string name in classNames)
+        {
+            ClassEmbedding embedding = Prepare(name, team, cancellation);
+            tensors[NormalPrefix + name] = TensorDeclaration.FromValues<float>(NormalPrefix + name, [embeddingWidth], embedding.Normal);
+            tensors[AbnormalPrefix + name] = TensorDeclaration.FromValues<float>(AbnormalPrefix + name, [embeddingWidth], embedding.Abnormal);
+        }
+        SafetensorsWriter.Write(path, tensors.Values, File.Metadata);
+    }
+
+    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> ConstantTaps()
+    {
+        int grid = ImageSize / vision.PatchSize;
+        foreach ((string name, int rows, int columns) in new[] { ("rope", grid, grid), ("rope_3x5", 3, 5) })
+        {
+            RotaryTable table = vision.Rotary(rows, columns);
+            yield return ($"{name}.cos", [.. table.Cos.Shape], Values(table.Cos));
+            yield return ($"{name}.sin", [.. table.Sin.Shape], Values(table.Sin));
+        }
+
+        static unsafe float[] Values(Parameter p) => new ReadOnlySpan<float>((void*)p.Address, (int)p.Count).ToArray();
+    }
+
+    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps)
+    {
+        if (layers.All(k => taps.ContainsKey($"vision.hidden{k}")))
+            yield return ("vision.cls", [1, layers.Length, vision.Width], [.. layers.SelectMany(k => taps[$"vision.hidden{k}"].Take(vision.Width))]);
+    }
+}

@@ -1,0 +1,110 @@
+using TinyZsad.Graph;
+using TinyZsad.Kernels;
+using TinyZsad.Weights;
+
+namespace TinyZsad.Models;
+
+/// <summary>
+/// MobileCLIP2-S0's text tower as open_clip runs it: CLIP's transformer with exact GELU and no mask at all, so that all 77 positions, padding
+/// included, attend to each other.
+/// </summary>
+internal sealed class TextTransformer
+{
+    private readonly Parameter tokenEmbedding;
+    private readonly Parameter positions;
+    private readonly Parameter projection;
+    private readonly NormWeights finalNorm;
+    private readonly TransformerBlock[] blocks;
+    private readonly float eps;
+
+    /// <summary>Reads the network under the cursor.</summary>
+    /// <param name="w">At the checkpoint's <c>text</c>.</param>
+    /// <param name="metadata">Heads, context and eps.</param>
+    public TextTransformer(WeightCursor w, ModelMetadata metadata)
+    {
+        int heads = metadata.Int("text_heads", 1, 64);
+        eps = metadata.Float("text_ln_eps", 0, 1);
+        Context = metadata.Int("text_context", ClipTokenizer.ContextLength, ClipTokenizer.ContextLength);
+        if (metadata.Bool("text_causal"))
+            throw new ModelFormatException($"{w.Store.File.Name}: text_causal is 'true'; only the unmasked text tower (MobileCLIP2-S0) is known.");
+
+        int[] embedding = w.At("token_embedding").Shape("weight", 2);
+        Width = embedding[1];
+        if (embedding[0] <= ClipTokenizer.EndToken)
+            throw new ModelFormatException($"{w.Store.File.Name}: tensor 'text.token_embedding.weight' has {embedding[0]} rows, where CLIP's vocabulary needs {ClipTokenizer.EndToken + 1}.");
+        if (Width % heads != 0)
+            throw new ModelFormatException($"{w.Store.File.Name}: text width {Width} cannot be divided into {heads} heads.");
+        EmbeddingWidth = w.Shape("text_projection", 2)[1];
+        tokenEmbedding = w.At("token_embedding").Tensor("weight", embedding[0], Width);
+        positions = w.Tensor("positional_embedding", Context, Width);
+        projection = w.Tensor("text_projection", Width, EmbeddingWidth);
+        finalNorm = w.Norm("ln_final", Width);
+        WeightCursor transformer = w.At("transformer");
+        blocks = [.. Enumerable.Range(0, Math.Max(1, transformer.CountOf("resblocks", "ln_1.weight"))).Select(i => Block(transformer.At("resblocks", i), heads))];
+    }
+
+    /// <summary>Tokens of a prompt.</summary>
+    public int Context { get; }
+
+    public int Width { get; }
+
+    /// <summary>Values of an embedding.</summary>
+    public int EmbeddingWidth { get; }
+
+    private TransformerBlock Block(WeightCursor w, int heads)
+    {
+        int mlp = w.At("mlp").At("c_fc").Shape("weight", 2)[0];
+        WeightCursor attention = w.At("attn");
+        LinearWeights packed = new(attention.Tensor("in_proj_weight", 3 * Width, Width), attention.Vector("in_proj_bias", 3 * Width));
+        return new TransformerBlock
+        {
+            Norm1 = w.Norm("ln_1", Width),
+            Q = packed.Outputs(0, Width),
+            K = packed.Outputs(Width, Width),
+            V = packed.Outputs(2 * Width, Width),
+            Projection = attention.Linear("out_proj", Width, Width),
+            Norm2 = w.Norm("ln_2", Width),
+            Up = w.At("mlp").Linear("c_fc", mlp, Width),
+            Down = w.At("mlp").Linear("c_proj", Width, mlp),
+            Heads = heads,
+            Eps = eps,
+        };
+    }
+
+    /// <summary>
+    /// The graph that embeds some prompts: inputs <c>tokens</c> [prompts * context, 1] and <c>pooled</c> [prompts, 1], the row of each prompt's end token;
+    /// output <c>embeddings</c> [prompts, width], of unit length.
+    /// </summary>
+    /// <param name="prompts">How many.</param>
+    /// <param name="everyPosition">
+    /// Whether the last block is computed for all positions, so that it can be tapped; the embeddings need only the pooled ones.
+    /// </param>
+    public ComputeGraph Graph(int prompts, bool everyPosition = false)
+    {
+        ComputeGraph g = new() { Scope = "text.embedding" };
+        Value tokens = g.Input("tokens", prompts * Context, 1, ValueKind.Int);
+        Value pooled = g.Input("pooled", prompts, 1, ValueKind.Int);
+        Value x = g.AddRows(g.Embedding(tokens, tokenEmbedding), positions);
+        g.Tap("text.embedded", x, [prompts, Context, Width]);
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            g.Scope = $"text.transformer.resblocks.{i}";
+            bool onlyPooled = !everyPosition && i == blocks.Length - 1;
+            x = blocks[i].Build(g, x, prompts, rows: onlyPooled ? pooled : null);
+            if (!onlyPooled) g.Tap($"text.block{i}", x, [prompts, Context, Width]);
+        }
+        g.Scope = "text.ln_final";
+        x = g.LayerNorm(x, finalNorm.Weight, finalNorm.Bias, eps);
+        if (everyPosition)
+        {
+            g.Tap("text.ln_final", x, [prompts, Context, Width]);
+            x = g.GatherRows(x, pooled);
+        }
+        Value projected = g.Linear(x, projection, layout: WeightLayout.InOut);
+        g.Tap("text.projected", projected);
+        Value embeddings = g.L2Normalize(projected);
+        g.Tap("text.embeddings", embeddings);
+        g.Output("embeddings", embeddings);
+        return g;
+    }
+}

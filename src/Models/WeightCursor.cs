@@ -1,0 +1,138 @@
+using System.Runtime.InteropServices;
+using TinyZsad.Graph;
+using TinyZsad.Kernels;
+using TinyZsad.Weights;
+
+namespace TinyZsad.Models;
+
+/// <summary>A linear layer's weights as the checkpoint has them.</summary>
+internal sealed record LinearWeights(Parameter Weight, Parameter? Bias)
+{
+    /// <summary>Some of its outputs: a packed projection holds several layers one below the other.</summary>
+    public LinearWeights Outputs(int first, int count) => new(Slice(Weight, first, count), Bias is null ? null : Slice(Bias, first, count));
+
+    private static Parameter Slice(Parameter p, int first, int count)
+    {
+        int[] shape = [count, .. p.Shape.Skip(1)];
+        return new Parameter(p.Name, p.Address + (nint)(p.Count / p.Shape[0] * first * p.Type.Size()), p.Type, shape);
+    }
+}
+
+/// <summary>A layer normalisation's weights.</summary>
+internal sealed record NormWeights(Parameter Weight, Parameter Bias);
+
+/// <summary>
+/// What a model reads: the mapped file, whose matrices are used where they lie, and the few vectors (biases, norms, scales, tables) that
+/// are kept as floats beside it. Freed with the model.
+/// </summary>
+internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
+{
+    private readonly List<nint> owned = [];
+
+    public SafetensorsFile File => file;
+
+    /// <summary>The root of the checkpoint's names.</summary>
+    public WeightCursor Root => new(this, "");
+
+    /// <summary>Floats of our own, for a vector widened or a table computed at load.</summary>
+    public Parameter Floats(string name, ReadOnlySpan<float> values, params int[] shape)
+    {
+        float* p = Allocate(values.Length);
+        values.CopyTo(new Span<float>(p, values.Length));
+        return new Parameter(name, (nint)p, FloatType.F32, shape);
+    }
+
+    public Parameter Widened(Parameter p)
+    {
+        if (p.Type == FloatType.F32 && p.Address % sizeof(float) == 0) return p;
+        float* floats = Allocate(p.Count);
+        Widen.Execute((void*)p.Address, p.Type, floats, (nint)p.Count);
+        return new Parameter(p.Name, (nint)floats, FloatType.F32, [.. p.Shape]);
+    }
+
+    public void Dispose()
+    {
+        foreach (nint p in owned) NativeMemory.AlignedFree((void*)p);
+        owned.Clear();
+        file.Dispose();
+    }
+
+    private float* Allocate(long count)
+    {
+        void* p = NativeMemory.AlignedAlloc((nuint)(count * sizeof(float)), 64);
+        lock (owned) owned.Add((nint)p);
+        return (float*)p;
+    }
+}
+
+/// <summary>
+/// A place in the checkpoint's tree of names: <c>w.At("layer", i).At("attention").Linear("q_proj", 384, 384)</c>. Every tensor it hands out has been
+/// checked for presence, type and shape.
+/// </summary>
+internal readonly struct WeightCursor(WeightStore store, string prefix)
+{
+    /// <summary>Where the floats that a model computes at load are kept.</summary>
+    public WeightStore Store => store;
+
+    public WeightCursor At(string name) => new(store, $"{prefix}{name}.");
+
+    public WeightCursor At(string name, int index) => new(store, $"{prefix}{name}.{index}.");
+
+    public bool Has(string name) => store.File.TryGet(prefix + name, out _);
+
+    /// <summary>The dimensions of a tensor that must be there, with so many of them, none of them zero.</summary>
+    public int[] Shape(string name, int rank)
+    {
+        TensorEntry entry = Entry(name, $"with {rank} dimensions");
+        if (entry.Shape.Length != rank || entry.Shape.Any(d => d is < 1 or > 1 << 20))
+            throw Error(name, $"has shape {Text(entry.Shape)}, where {rank} dimensions of 1 to {1 << 20} are needed");
+        return [.. entry.Shape.Select(d => (int)d)];
+    }
+
+    /// <summary>How many consecutive indexes from 0 on there are under a name: <c>layer.0</c>, <c>layer.1</c> and so on, up to a limit.</summary>
+    public int CountOf(string name, string leaf, int limit = 256)
+    {
+        int n = 0;
+        while (n < limit && At(name, n).Has(leaf)) n++;
+        return n;
+    }
+
+    /// <summary>A matrix, or anything else that kernels read in its stored form.</summary>
+    public Parameter Tensor(string name, params int[] shape)
+    {
+        TensorEntry entry = Entry(name, $"as {Text(shape.Select(d => (long)d))}");
+        if (!entry.Shape.SequenceEqual(shape.Select(d => (long)d)))
+            throw Error(name, $"has shape {Text(entry.Shape)}, where {Text(shape.Select(d => (long)d))} is needed");
+        FloatType type = entry.Type switch
+        {
+            ElementType.F16 => FloatType.F16,
+            ElementType.BF16 => FloatType.BF16,
+            ElementType.F32 => FloatType.F32,
+            _ => throw Error(name, $"holds {entry.Type}, where F16, BF16 or F32 is needed"),
+        };
+        return new Parameter(prefix + name, entry.Address, type, shape);
+    }
+
+    /// <summary>A vector, as floats. Several dimensions, such as [1, 1, 384], count as one.</summary>
+    public Parameter Vector(string name, params int[] shape)
+    {
+        Parameter widened = store.Widened(Tensor(name, shape));
+        return new Parameter(widened.Name, widened.Address, FloatType.F32, (int)widened.Count);
+    }
+
+    /// <summary><c>name.weight</c> [outputs, inputs] and, unless it has none, <c>name.bias</c> [outputs].</summary>
+    public LinearWeights Linear(string name, int outputs, int inputs, bool bias = true) =>
+        new(At(name).Tensor("weight", outputs, inputs), bias ? At(name).Vector("bias", outputs) : null);
+
+    /// <summary><c>name.weight</c> and <c>name.bias</c>, [width] each.</summary>
+    public NormWeights Norm(string name, int width) => new(At(name).Vector("weight", width), At(name).Vector("bias", width));
+
+    private TensorEntry Entry(string name, string needed) =>
+        store.File.TryGet(prefix + name, out TensorEntry? entry)
+            ? entry
+            : throw new ModelFormatException($"{store.File.Name}: tensor '{prefix}{name}' is missing; the model needs it {needed}.");
+
+    private ModelFormatException Error(string name, string what) => new($"{store.File.Name}: tensor '{prefix}{name}' {what}.");
+
+    private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
+}

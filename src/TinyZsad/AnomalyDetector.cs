@@ -1,0 +1,252 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using TinyZsad.Graph;
+using TinyZsad.Imaging;
+using TinyZsad.Models;
+using TinyZsad.Weights;
+
+namespace TinyZsad;
+
+/// <summary>
+/// Says how anomalous a picture is, and where, by a model that has never seen its kind.
+/// <para>
+/// Thread safe: any number of threads may detect with one detector at once. One of them at a time is computed by the detector's whole
+/// thread team, the others each on a thread of its own; results are the same, bit for bit. At most as many detections as there are processors
+/// run at once (each needs an arena of some megabytes), further ones wait. Disposing while detections run is safe: they finish.
+/// </para>
+/// </summary>
+/// <example>
+/// <code>
+/// using var detector = AnomalyDetector.Load("lizad.safetensors");
+/// AnomalyResult result = detector.Detect(Image.Load("nut.png"), "metal nut");
+/// Console.WriteLine(result.Score);
+/// </code>
+/// </example>
+public sealed class AnomalyDetector : IDisposable
+{
+    /// <summary>The class that is assumed where a model takes one and none is named.</summary>
+    public const string DefaultClassName = "object";
+
+    private readonly AnomalySystem system;
+    private readonly ImageScore score;
+    private readonly ThreadTeam team;
+    private readonly CpuPlan plan;
+    private readonly Lifetime lifetime;
+    private readonly SemaphoreSlim slots = new(Math.Max(1, Environment.ProcessorCount));
+
+    private AnomalyDetector(AnomalySystem system, DetectorOptions options)
+    {
+        this.system = system;
+        score = options.Score == ImageScore.Default ? system.DefaultScore : options.Score;
+        plan = CpuPlan.Compile(system.DetectionGraph(score));
+        Model = new ModelInfo(system);
+        team = new ThreadTeam(options.ThreadCount);
+        lifetime = new Lifetime(this, () =>
+        {
+            team.Dispose();
+            plan.Trim();
+            system.Dispose();
+            slots.Dispose();
+        });
+    }
+
+    /// <summary>What was loaded.</summary>
+    public ModelInfo Model { get; }
+
+    /// <summary>Threads that work on one detection.</summary>
+    public int Threads => team.Size;
+
+    /// <summary>Loads a model; which one it is, the file's metadata says. Weights stay in the mapped file.</summary>
+    /// <param name="path">A .safetensors file.</param>
+    /// <param name="options">How to compute; the defaults suit most.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="ModelFormatException">The file is not a model, or not a whole one; the message names the tensor or key.</exception>
+    public static AnomalyDetector Load(string path, DetectorOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return Load(SafetensorsFile.Open(path), options);
+    }
+
+    /// <summary>Loads a model from an opened file, which the detector then owns, even if loading fails.</summary>
+    public static AnomalyDetector Load(SafetensorsFile file, DetectorOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        options ??= new DetectorOptions();
+        AnomalySystem? system = null;
+        try
+        {
+            _ = options.ThreadCount;
+            system = AnomalySystem.Load(file);
+            return new AnomalyDetector(system, options);
+        }
+        catch
+        {
+            if (system is null) file.Dispose();
+            else system.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Examines a picture.</summary>
+    /// <param name="image">The picture, of any size.</param>
+    /// <param name="className">
+    /// What the picture shows ("metal nut"), for a model that takes a class; <see cref="DefaultClassName"/> if null. The first detection of a class
+    /// embeds its name, which takes seconds; later ones do not. Ignored by models that take none.
+    /// </param>
+    /// <param name="cancellation">Stops the detection between two operations.</param>
+    /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
+    /// <exception cref="ModelFormatException">The class is not stored in the file, and the file has no text tower.</exception>
+    public AnomalyResult Detect(Image image, string? className = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return Detect(image.View, className, cancellation);
+    }
+
+    /// <summary>Examines a picture in somebody else's memory, such as a camera's buffer, without copying it at full size.</summary>
+    /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
+    public AnomalyResult Detect(ImageView image, string? className = null, CancellationToken cancellation = default)
+    {
+        lifetime.Enter();
+        try
+        {
+            slots.Wait(cancellation);
+            try
+            {
+                return DetectNow(image, className, null, cancellation);
+            }
+            finally
+            {
+                slots.Release();
+            }
+        }
+        finally
+        {
+            lifetime.Leave();
+        }
+    }
+
+    /// <summary>Examines a picture on a thread of the pool.</summary>
+    /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
+    public Task<AnomalyResult> DetectAsync(Image image, string? className = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return Task.Run(() => Detect(image, className, cancellation), cancellation);
+    }
+
+    /// <summary>Examines several pictures of one class, one after the other, each with the whole thread team.</summary>
+    /// <returns>A result a picture, in their order.</returns>
+    /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
+    public IReadOnlyList<AnomalyResult> DetectBatch(IReadOnlyCollection<Image> images, string? className = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        return [.. images.Select(image => Detect(image, className, cancellation))];
+    }
+
+    /// <summary>
+    /// Examines pictures as they come, in order. The next picture is awaited while the last is examined, so that reading it and examining it overlap; no
+    /// more than that one is asked for ahead.
+    /// </summary>
+    /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
+    public async IAsyncEnumerable<AnomalyResult> DetectStream(
+        IAsyncEnumerable<Image> images, string? className = null, [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        Task<AnomalyResult>? pending = null;
+        await foreach (Image image in images.WithCancellation(cancellation).ConfigureAwait(false))
+        {
+            Task<AnomalyResult>? before = pending;
+            if (before is not null) yield return await before.ConfigureAwait(false);
+            pending = DetectAsync(image, className, cancellation);
+        }
+        if (pending is not null) yield return await pending.ConfigureAwait(false);
+    }
+
+    /// <summary>Does once, on a gray picture, what the first detection would otherwise be slow for: compiling, mapping, embedding the class.</summary>
+    /// <param name="className">A class to embed now; with null none is embedded.</param>
+    public void Warmup(string? className = null)
+    {
+        lifetime.Enter();
+        try
+        {
+            ClassEmbedding? prepared = className is not null || !system.TakesClassName ? system.Prepare(className, team, default) : null;
+            using CpuRun run = plan.Rent(team.Size);
+            run.Bytes(AnomalySystem.Pixels).Fill(128);
+            if (prepared is not null) system.Bind(run, prepared);
+            run.Execute(team);
+        }
+        finally
+        {
+            lifetime.Leave();
+        }
+    }
+
+    /// <summary>
+    /// Measures where the time of a detection goes: runs it on a gray picture and sums up, operation by operation.
+    /// </summary>
+    /// <param name="runs">How many runs to average over, after one that does not count.</param>
+    public IReadOnlyList<ProfileEntry> Profile(int runs = 5)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(runs, 1);
+        Warmup();
+        lifetime.Enter();
+        try
+        {
+            PlanProfile profile = new(plan);
+            using CpuRun run = plan.Rent(team.Size);
+            run.Bytes(AnomalySystem.Pixels).Fill(128);
+            for (int i = 0; i < runs; i++) run.Execute(team, profile: profile);
+            return profile.Entries;
+        }
+        finally
+        {
+            lifetime.Leave();
+        }
+    }
+
+    /// <summary>
+    /// Writes a copy of the model that holds the embeddings of some classes, so that detection need not compute them and the text tower can be left out.
+    /// </summary>
+    /// <param name="path">The new file; not the loaded one.</param>
+    /// <param name="classNames">The classes, as they will be named at detection.</param>
+    /// <param name="textTower">Whether to keep the text tower.</param>
+    /// <param name="cancellation">Stops the work.</param>
+    /// <exception cref="NotSupportedException">The model takes no class.</exception>
+    public void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower = true, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(classNames);
+        if (Path.GetFullPath(path) == Path.GetFullPath(Model.Path))
+            throw new ArgumentException($"{path} is the loaded model itself; write to another file.", nameof(path));
+        lifetime.Enter();
+        try
+        {
+            if (system is not LiZad lizad) throw new NotSupportedException($"{Model.System} takes no class name: there are no class embeddings to save.");
+            lizad.SaveWithClasses(path, classNames, textTower, team, cancellation);
+        }
+        finally
+        {
+            lifetime.Leave();
+        }
+    }
+
+    /// <summary>Frees the model, now or when the last running detection ends.</summary>
+    public void Dispose() => lifetime.Close();
+
+    private AnomalyResult DetectNow(ImageView image, string? className, PlanProfile? profile, CancellationToken cancellation)
+    {
+        className = system.TakesClassName ? className ?? DefaultClassName : null;
+        long start = Stopwatch.GetTimestamp();
+        ClassEmbedding? prepared = system.Prepare(className, team, cancellation);
+        long embedded = Stopwatch.GetTimestamp();
+        using CpuRun run = plan.Rent(team.Size);
+        BicubicResizer.Resize(image, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
+        system.Bind(run, prepared);
+        long resized = Stopwatch.GetTimestamp();
+        run.Execute(team, profile: profile, cancellation: cancellation);
+        Detection detection = system.Read(run, score);
+        long done = Stopwatch.GetTimestamp();
+        return new AnomalyResult(detection.Score, detection.RawScore, new AnomalyMap(system.ImageSize, system.ImageSize, detection.Map), image.Width, image.Height, className,
+            new DetectionTimings(Stopwatch.GetElapsedTime(embedded, resized), Stopwatch.GetElapsedTime(start, embedded), Stopwatch.GetElapsedTime(resized, done)));
+    }
+}

@@ -1,0 +1,54 @@
+using TinyZsad.Kernels;
+
+namespace TinyZsad;
+
+/// <summary>How anomalous each pixel is. Immutable.</summary>
+public sealed class AnomalyMap
+{
+    private readonly float[] values;
+
+    /// <summary>Wraps values; they are not copied and must not change.</summary>
+    /// <param name="width">Pixels, at least 1.</param>
+    /// <param name="height">Pixels, at least 1.</param>
+    /// <param name="values">width * height values, row by row.</param>
+    public AnomalyMap(int width, int height, float[] values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        if (values.Length != (long)width * height)
+            throw new ArgumentException($"A map of {width} x {height} has {(long)width * height} values, not {values.Length}.", nameof(values));
+        Width = width;
+        Height = height;
+        this.values = values;
+    }
+
+    /// <summary>Pixels.</summary>
+    public int Width { get; }
+
+    /// <summary>Pixels.</summary>
+    public int Height { get; }
+
+    /// <summary>Row by row; higher is more anomalous. LiZAD's are probabilities in (0, 1).</summary>
+    public ReadOnlySpan<float> Values => values;
+
+    /// <summary>The value at a pixel.</summary>
+    public float this[int x, int y] => values[checked(y * Width) + (x >= 0 && x < Width ? x : throw new ArgumentOutOfRangeException(nameof(x)))];
+
+    /// <summary>The same map at another size: bilinear, pixel centres at halves, edges clamped.</summary>
+    public unsafe AnomalyMap Resize(int width, int height)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        if (width == Width && height == Height) return this;
+        float[] resized = new float[checked(width * height)], scratch = new float[Bilinear.ScratchLength(width)], weight = new float[width];
+        int[] column = new int[width];
+        fixed (float* x = values, y = resized, s = scratch, w = weight)
+        fixed (int* c = column)
+        {
+            Bilinear.FillColumns(Width, width, BilinearMode.HalfPixel, c, w);
+            Bilinear.Execute(x, Width, Height, Width, c, w, y, width, height, width, BilinearMode.HalfPixel, 0, height, s);
+        }
+        return new AnomalyMap(width, height, resized);
+    }
+}

@@ -1,0 +1,20 @@
+using TinyZsad.Models;
+
+namespace TinyZsad;
+
+/// <summary>How an <see cref="AnomalyDetector"/> computes. Read once, when the model is loaded.</summary>
+public sealed record DetectorOptions
+{
+    /// <summary>Threads that work on one detection, 1 to 256; 0 takes one a processor. Results do not depend on it.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>How the map becomes one number for the picture.</summary>
+    public ImageScore Score { get; init; } = ImageScore.Default;
+
+    internal int ThreadCount => Threads switch
+    {
+        0 => Math.Min(Environment.ProcessorCount, 256),
+        >= 1 and <= 256 => Threads,
+        _ => throw new ArgumentOutOfRangeException(nameof(Threads), Threads, "Threads is 1 to 256, or 0 for one a processor."),
+    };
+}
