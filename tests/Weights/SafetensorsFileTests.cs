@@ -156,6 +156,17 @@ public sealed class SafetensorsFileTests
         File.Delete(path);
     }
 
+    [TestCaseSource(typeof(TestFiles), nameof(TestFiles.Reference))]
+    public void TheHashIsOfTheWholeFile(string path)
+    {
+        byte[] bytes = File.ReadAllBytes(path); // more than one read takes
+        string expected = Convert.ToHexStringLower(SHA256.HashData(bytes));
+        using SafetensorsFile mapped = SafetensorsFile.Open(path);
+        using SafetensorsFile inMemory = SafetensorsFile.Open(bytes, path);
+        Assert.That(mapped.ComputeSha256(), Is.EqualTo(expected));
+        Assert.That(inMemory.ComputeSha256(), Is.EqualTo(expected));
+    }
+
     [Test]
     public void ManyThreadsReadOneFile()
     {
