@@ -125,7 +125,8 @@ public static class SafetensorsWriter
         return bytes.Length <= SafetensorsFile.MaxHeaderLength
             ? bytes
             : throw new ArgumentException(
-                $"The header would be {bytes.Length} bytes; the format allows {SafetensorsFile.MaxHeaderLength}.", nameof(tensors));
+                $"The header would be {bytes.Length} bytes; the format allows {SafetensorsFile.MaxHeaderLength}.",
+                nameof(tensors));
     }
 
     private static void CheckMetadata(KeyValuePair<string, string>[] metadata)

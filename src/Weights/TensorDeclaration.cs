@@ -8,7 +8,7 @@ namespace TinyZsad.Weights;
 /// </summary>
 public sealed class TensorDeclaration
 {
-    /// <summary>Declares a tensor whose bytes are made as the writer comes to them, so that they need never be in memory.</summary>
+    /// <summary>Declares a tensor whose bytes are made as the writer comes to them, so that they are never in memory.</summary>
     /// <param name="name">The name, any text but <c>__metadata__</c>.</param>
     /// <param name="type">What the elements are.</param>
     /// <param name="shape">At most 64 dimensions, none negative; empty for a scalar.</param>
