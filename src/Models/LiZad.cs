@@ -179,34 +179,37 @@ public sealed class LiZad : AnomalySystem
             double[] sum = new double[embeddingWidth];
             foreach (string[] some in prompts.Chunk(PromptsAtOnce))
             {
-                float[] embeddings = Encode(plan, some, team, null, cancellation);
+                float[] embeddings = Encode(plan, [.. some.Select(ClipTokenizer.Shared.Encode)], team, null, cancellation);
                 for (int i = 0; i < embeddings.Length; i++) sum[i % embeddingWidth] += embeddings[i];
             }
             return [.. sum.Select(s => (float)(s / prompts.Length))];
         }
     }
 
-    /// <summary>Unit embeddings of as many prompts as the plan was made for.</summary>
-    private float[] Encode(CpuPlan plan, string[] prompts, ThreadTeam team, TapReceiver? receiver, CancellationToken cancellation)
+    /// <summary>Unit embeddings of as many tokenised prompts as the plan was made for.</summary>
+    private static float[] Encode(CpuPlan plan, int[][] prompts, ThreadTeam team, TapReceiver? receiver, CancellationToken cancellation)
     {
         using CpuRun run = plan.Rent(team.Size);
         Span<int> tokens = run.Ints("tokens"), pooled = run.Ints("pooled");
-        int context = text!.Context;
         for (int i = 0; i < prompts.Length; i++)
-            pooled[i] = i * context + ClipTokenizer.Shared.Encode(prompts[i], tokens.Slice(i * context, context));
+        {
+            int context = prompts[i].Length;
+            prompts[i].CopyTo(tokens[(i * context)..]);
+            pooled[i] = i * context + Array.IndexOf(prompts[i], ClipTokenizer.EndToken);
+        }
         run.Execute(team, receiver, cancellation: cancellation);
         return run.Output("embeddings").ToArray();
     }
 
     /// <summary>
-    /// Runs the text tower on some strings and hands out its taps: those of single positions for the first string, computed at all positions; the
-    /// embeddings of all of them, computed as a detection does.
+    /// Runs the text tower on some tokenised strings and hands out its taps: those of single positions for the first string, computed at all
+    /// positions; the embeddings of all of them, computed as a detection does.
     /// </summary>
-    internal void TraceText(string[] strings, ThreadTeam team, TapReceiver receiver)
+    internal void TraceText(int[][] prompts, ThreadTeam team, TapReceiver receiver)
     {
         if (text is null) throw new ModelFormatException($"{File.Name}: it has no text tower.");
-        Encode(CpuPlan.Compile(text.Graph(1, everyPosition: true), t => t.Name is not ("text.projected" or "text.embeddings")), strings[..1], team, receiver, default);
-        Encode(CpuPlan.Compile(text.Graph(strings.Length), t => t.Name is "text.projected" or "text.embeddings"), strings, team, receiver, default);
+        Encode(CpuPlan.Compile(text.Graph(1, everyPosition: true), t => t.Name is not ("text.projected" or "text.embeddings")), prompts[..1], team, receiver, default);
+        Encode(CpuPlan.Compile(text.Graph(prompts.Length), t => t.Name is "text.projected" or "text.embeddings"), prompts, team, receiver, default);
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,152 @@
+using System.Text.Json;
+using TinyZsad.Weights;
+
+namespace TinyZsad;
+
+/// <summary>What a case says of one intermediate value.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Shape">Its whole shape.</param>
+/// <param name="Stride">Every Stride-th value of its row-major order is kept.</param>
+/// <param name="Norm">L2 norm of the whole; null where it is not known.</param>
+/// <param name="Expected">The kept values.</param>
+/// <param name="Tolerance">Limit on (largest absolute error / largest absolute expected value); 0 means exact.</param>
+public sealed record ExpectedTap(string Name, IReadOnlyList<int> Shape, int Stride, double? Norm, float[] Expected, double Tolerance);
+
+/// <summary>
+/// A folder of numbers to be equal to: a manifest with weights by rule, an input, and activations that the authors' own code computed in double
+/// precision. The format is described in <c>tests/reference/README.md</c>, the rule of the weights in <see cref="SeededTensor"/>.
+/// </summary>
+public sealed class ReferenceCase
+{
+    private const string ManifestName = "manifest.json";
+
+    private readonly JsonElement manifest;
+
+    private ReferenceCase(string folder, JsonElement manifest)
+    {
+        Folder = folder;
+        this.manifest = manifest;
+        Name = Text("case");
+        Model = Text("model");
+        ClassName = manifest.TryGetProperty("class_name", out JsonElement name) ? name.GetString() : null;
+        Metadata = manifest.GetProperty("metadata").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString()!);
+        Tensors = [.. manifest.GetProperty("tensors").EnumerateArray().Select(t => new SeededTensor(
+            t.GetProperty("name").GetString()!, [.. t.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64())],
+            t.GetProperty("scale").GetDouble(), t.GetProperty("offset").GetDouble(), manifest.GetProperty("seed").GetUInt64()))];
+    }
+
+    /// <summary>The folder.</summary>
+    public string Folder { get; }
+
+    /// <summary>Its name.</summary>
+    public string Name { get; }
+
+    /// <summary>Which system it is for.</summary>
+    public string Model { get; }
+
+    /// <summary>The class whose text embeddings it works with, if any.</summary>
+    public string? ClassName { get; }
+
+    /// <summary>What a model file of this case carries as metadata.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>The weights, by rule.</summary>
+    public IReadOnlyList<SeededTensor> Tensors { get; }
+
+    /// <summary>The input picture, if the case has one.</summary>
+    public string? Image => PathOf("image");
+
+    /// <summary>The picture after the 8-bit resize, if the case has one.</summary>
+    public string? Resized => PathOf("resized");
+
+    /// <summary>Strings for the text side with their token ids, if the case has them.</summary>
+    public string? Strings => PathOf("strings");
+
+    /// <summary>Token ids of all texts, [n, 77] each, if the case has them.</summary>
+    public string? Tokens => PathOf("tokens");
+
+    /// <summary>Reads a case.</summary>
+    /// <param name="folder">The folder, or its manifest.json.</param>
+    /// <exception cref="ModelFormatException">It is no reference case.</exception>
+    public static ReferenceCase Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (Path.GetFileName(folder) == ManifestName) folder = Path.GetDirectoryName(Path.GetFullPath(folder))!;
+        string path = Path.Combine(folder, ManifestName);
+        if (!File.Exists(path)) throw new FileNotFoundException($"{folder} is no reference case: it holds no {ManifestName}.", path);
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            return new ReferenceCase(folder, document.RootElement.Clone());
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
+        {
+            throw new ModelFormatException($"{path}: not the manifest of a reference case: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The expected values, in the order in which a network computes them.</summary>
+    public IReadOnlyList<ExpectedTap> ExpectedTaps()
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(Folder, "expected.safetensors"));
+        return [.. manifest.GetProperty("taps").EnumerateObject().Select(tap =>
+        {
+            if (!file.TryGet(tap.Name, out TensorEntry? entry))
+                throw new ModelFormatException($"{file.Name}: tap '{tap.Name}' of the manifest is missing.");
+            return new ExpectedTap(tap.Name, [.. tap.Value.GetProperty("shape").EnumerateArray().Select(d => d.GetInt32())],
+                tap.Value.GetProperty("stride").GetInt32(), tap.Value.GetProperty("norm").GetDouble(), entry.AsSpan<float>().ToArray(), ToleranceOf(tap.Name));
+        })];
+    }
+
+    /// <summary>The limit that the manifest sets for a tap: that of the longest pattern that matches its name.</summary>
+    public double ToleranceOf(string tap) => manifest.GetProperty("tolerance").EnumerateObject()
+        .Where(p => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(p.Name, tap, ignoreCase: false))
+        .OrderByDescending(p => p.Name.Length).Select(p => p.Value.GetDouble())
+        .DefaultIfEmpty(0).First();
+
+    /// <summary>Writes the model file that some cases describe together: their tensors, and the metadata of the first.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="cases">At least one. Tensors that several hold must agree, seed included.</param>
+    /// <remarks>
+    /// Where no case holds a text tower but one expects <c>text.normal</c> and <c>text.abnormal</c>, these are stored for its class, so that the
+    /// vision side can be used alone.
+    /// </remarks>
+    public static void WriteModel(string path, params IReadOnlyList<ReferenceCase> cases)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(cases.Count);
+        Dictionary<string, SeededTensor> tensors = [];
+        foreach (SeededTensor tensor in cases.SelectMany(c => c.Tensors))
+            if (!tensors.TryAdd(tensor.Name, tensor) && !tensor.Equals(tensors[tensor.Name]))
+                throw new ArgumentException($"The cases {string.Join(", ", cases.Select(c => c.Name))} do not belong together: tensor '{tensor.Name}' differs.", nameof(cases));
+        Dictionary<string, TensorDeclaration> declarations = tensors.ToDictionary(t => t.Key, t => t.Value.Declare());
+        if (!tensors.ContainsKey("text.token_embedding.weight"))
+            foreach (ReferenceCase c in cases.Where(c => c.ClassName is not null))
+                foreach (ExpectedTap tap in c.ExpectedTaps().Where(t => t.Name is "text.normal" or "text.abnormal"))
+                {
+                    string name = $"{tap.Name}.{c.ClassName}";
+                    declarations[name] = TensorDeclaration.FromValues<float>(name, [tap.Expected.Length], tap.Expected);
+                }
+        SafetensorsWriter.Write(path, declarations.Values, cases[0].Metadata);
+    }
+
+    /// <summary>Makes the model file of some cases in the system's folder for temporary files and opens it; closing it deletes it.</summary>
+    public static SafetensorsFile OpenModel(params IReadOnlyList<ReferenceCase> cases)
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"tinyzsad-{Guid.NewGuid():N}.safetensors");
+        try
+        {
+            WriteModel(path, cases);
+            return SafetensorsFile.Open(path, deleteOnClose: true);
+        }
+        catch
+        {
+            File.Delete(path);
+            throw;
+        }
+    }
+
+    private string Text(string key) => manifest.GetProperty(key).GetString() ?? throw new FormatException($"'{key}' is no text.");
+
+    private string? PathOf(string key) =>
+        manifest.TryGetProperty(key, out JsonElement path) ? Path.GetFullPath(Path.Combine(Folder, path.GetString()!)) : null;
+}

@@ -1,0 +1,193 @@
+using System.Text.Json;
+using TinyZsad.Graph;
+using TinyZsad.Imaging;
+using TinyZsad.Models;
+using TinyZsad.Weights;
+
+namespace TinyZsad;
+
+/// <summary>How one intermediate value compares with what was expected.</summary>
+/// <param name="Name">The tap.</param>
+/// <param name="Shape">Its shape.</param>
+/// <param name="MaxError">Largest absolute error over largest absolute expected value.</param>
+/// <param name="RelativeL2">L2 norm of the error over that of the expected values.</param>
+/// <param name="NormError">Relative error of the norm of the whole tap, where it is known.</param>
+/// <param name="WorstIndex">Row-major index of the element with the largest error.</param>
+/// <param name="WorstExpected">What was expected there.</param>
+/// <param name="WorstActual">What was computed there.</param>
+/// <param name="Tolerance">Limit on <paramref name="MaxError"/> and <paramref name="NormError"/>.</param>
+/// <param name="Problem">Why it could not be compared, or null.</param>
+public sealed record TapComparison(
+    string Name, IReadOnlyList<int> Shape, double MaxError, double RelativeL2, double? NormError,
+    long WorstIndex, float WorstExpected, float WorstActual, double Tolerance, string? Problem)
+{
+    /// <summary>Whether it was there and near enough.</summary>
+    public bool Passed => Problem is null && MaxError <= Tolerance && !(NormError > Tolerance);
+}
+
+/// <summary>
+/// Compares everything that a network computes on the way with expected values: the engine's own reference cases, or activations that somebody
+/// dumped from PyTorch. Values that exist in the plan a detection runs are taken from that plan, so that what is verified is what runs; only those
+/// that fusion does away with come from a second, unfused one.
+/// </summary>
+public static class Verification
+{
+    /// <summary>The limit where none is given: ten times what PyTorch's own float32 typically differs from float64.</summary>
+    public const double DefaultTolerance = 2e-5;
+
+    /// <summary>Verifies a reference case.</summary>
+    /// <param name="reference">The case.</param>
+    /// <param name="file">The weights; null takes those that the case's rule makes. Closed by this method.</param>
+    /// <param name="tolerance">A limit for all taps; null takes the manifest's.</param>
+    /// <param name="threads">Threads; 0 for one a processor.</param>
+    public static IReadOnlyList<TapComparison> Run(ReferenceCase reference, SafetensorsFile? file = null, double? tolerance = null, int threads = 0)
+    {
+        ArgumentNullException.ThrowIfNull(reference);
+        IReadOnlyList<ExpectedTap> expected = reference.ExpectedTaps();
+        using ThreadTeam team = new(new DetectorOptions { Threads = threads }.ThreadCount);
+        using AnomalySystem system = AnomalySystem.Load(file ?? ReferenceCase.OpenModel(reference));
+        List<TapComparison> rows = [];
+        Dictionary<string, float[]> computed = [];
+        void Receive(Tap tap, float[] values) => computed[tap.Name] = values;
+
+        if (reference.Strings is not null && system is LiZad lizad)
+        {
+            string[] strings = ReadStrings(reference.Strings);
+            rows.Add(CompareTokens(reference, strings));
+            int context = ClipTokenizer.ContextLength;
+            // Embeddings are compared for the stored ids, so that a string tokenised differently shows in one row only.
+            lizad.TraceText(ReadTokens(reference, "strings", context), team, Receive);
+            if (reference.ClassName is { } name && expected.Any(t => t.Name == "text.normal"))
+            {
+                ClassEmbedding embedding = lizad.Prepare(name, team, default);
+                (computed["text.normal"], computed["text.abnormal"]) = (embedding.Normal, embedding.Abnormal);
+            }
+        }
+        if (reference.Image is not null)
+        {
+            byte[] pixels = Resize(Image.Load(reference.Image), system.ImageSize);
+            if (reference.Resized is not null) rows.Add(CompareBytes("resized", pixels, Image.Load(reference.Resized), system.ImageSize));
+            ClassEmbedding? prepared = computed.TryGetValue("text.normal", out float[]? normal) ? new ClassEmbedding(normal, computed["text.abnormal"])
+                : system.TakesClassName ? system.Prepare(reference.ClassName, team, default) : null;
+            Trace(system, pixels, prepared, team, computed);
+        }
+        rows.AddRange(expected.Select(tap => Compare(tolerance is { } t ? tap with { Tolerance = t } : tap, computed.GetValueOrDefault(tap.Name))));
+        return rows;
+    }
+
+    /// <summary>Verifies a model on a picture against activations dumped by tap name, whole and in row-major order.</summary>
+    /// <param name="file">The model. Closed by this method.</param>
+    /// <param name="image">The picture.</param>
+    /// <param name="expectedPath">A .safetensors file of F32 tensors named as taps are.</param>
+    /// <param name="className">The class, where the model takes one.</param>
+    /// <param name="tolerance">The limit for all taps; <see cref="DefaultTolerance"/> if null.</param>
+    /// <param name="threads">Threads; 0 for one a processor.</param>
+    public static IReadOnlyList<TapComparison> Run(
+        SafetensorsFile file, Image image, string expectedPath, string? className = null, double? tolerance = null, int threads = 0)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        using ThreadTeam team = new(new DetectorOptions { Threads = threads }.ThreadCount);
+        using AnomalySystem system = AnomalySystem.Load(file);
+        using SafetensorsFile expected = SafetensorsFile.Open(expectedPath);
+        Dictionary<string, float[]> computed = [];
+        Trace(system, Resize(image, system.ImageSize), system.TakesClassName ? system.Prepare(className ?? AnomalyDetector.DefaultClassName, team, default) : null, team, computed);
+        return [.. expected.Tensors.Select(t => Compare(
+            new ExpectedTap(t.Name, [.. t.Shape.Select(d => checked((int)d))], 1, null, t.AsSpan<float>().ToArray(), tolerance ?? DefaultTolerance), computed.GetValueOrDefault(t.Name)))];
+    }
+
+    private static void Trace(AnomalySystem system, byte[] pixels, ClassEmbedding? prepared, ThreadTeam team, Dictionary<string, float[]> computed)
+    {
+        ComputeGraph graph = system.DetectionGraph(system.DefaultScore);
+        Run(CpuPlan.Compile(graph, surviving: true));
+        Run(CpuPlan.Compile(graph, tap => !computed.ContainsKey(tap.Name)));
+        foreach ((string name, _, float[] values) in system.ConstantTaps().Concat(system.DerivedTaps(computed))) computed[name] = values;
+
+        void Run(CpuPlan plan)
+        {
+            using CpuRun run = plan.Rent(team.Size);
+            pixels.CopyTo(run.Bytes(AnomalySystem.Pixels));
+            system.Bind(run, prepared);
+            run.Execute(team, (tap, values) => computed[tap.Name] = values);
+        }
+    }
+
+    private static byte[] Resize(Image image, int size)
+    {
+        byte[] pixels = new byte[checked(3 * size * size)];
+        BicubicResizer.Resize(image.View, pixels, size, size);
+        return pixels;
+    }
+
+    private static TapComparison Compare(ExpectedTap tap, float[]? computed)
+    {
+        TapComparison Failed(string problem) => new(tap.Name, tap.Shape, double.NaN, double.NaN, null, 0, 0, 0, tap.Tolerance, problem);
+        if (computed is null) return Failed("the engine has no tap of this name for this model");
+        long count = tap.Shape.Aggregate(1L, (n, d) => n * d);
+        if (computed.LongLength != count) return Failed($"the engine computes {computed.LongLength} values, and {count} are expected");
+        if (tap.Expected.LongLength != (count + tap.Stride - 1) / tap.Stride)
+            return Failed($"{tap.Expected.LongLength} values are stored, where every {tap.Stride}th of {count} are {(count + tap.Stride - 1) / tap.Stride}");
+
+        double maxError = 0, maxValue = 0, errorSquares = 0, squares = 0, norm = 0;
+        long worst = 0;
+        for (int i = 0; i < tap.Expected.Length; i++)
+        {
+            double e = tap.Expected[i], error = Math.Abs(computed[(long)i * tap.Stride] - e);
+            // Not "error > maxError": NaN must win.
+            if (!(error <= maxError)) (maxError, worst) = (error, (long)i * tap.Stride);
+            maxValue = Math.Max(maxValue, Math.Abs(e));
+            errorSquares += error * error;
+            squares += e * e;
+        }
+        foreach (float x in computed) norm += (double)x * x;
+        double scale = maxValue > 0 ? maxValue : 1;
+        return new TapComparison(tap.Name, tap.Shape, maxError / scale, Math.Sqrt(errorSquares / (squares > 0 ? squares : 1)),
+            tap.Norm is > 0 ? Math.Abs(Math.Sqrt(norm) - tap.Norm.Value) / tap.Norm.Value : null,
+            worst, tap.Expected.Length > 0 ? tap.Expected[worst / tap.Stride] : 0, tap.Expected.Length > 0 ? computed[worst] : 0, tap.Tolerance, null);
+    }
+
+    private static TapComparison CompareBytes(string name, byte[] actual, Image expected, int size)
+    {
+        ReadOnlySpan<byte> pixels = expected.Pixels;
+        if (pixels.Length != actual.Length)
+            return new TapComparison(name, [size, size, 3], double.NaN, double.NaN, null, 0, 0, 0, 0, $"{pixels.Length} bytes are expected, and {actual.Length} computed");
+        int worst = 0;
+        for (int i = 0; i < actual.Length; i++)
+            if (Math.Abs(actual[i] - pixels[i]) > Math.Abs(actual[worst] - pixels[worst])) worst = i;
+        double error = Math.Abs(actual[worst] - pixels[worst]) / 255.0;
+        return new TapComparison(name, [size, size, 3], error, error, null, worst, pixels[worst], actual[worst], 0, null);
+    }
+
+    private static TapComparison CompareTokens(ReferenceCase reference, string[] strings)
+    {
+        int context = ClipTokenizer.ContextLength;
+        using SafetensorsFile file = SafetensorsFile.Open(reference.Tokens!);
+        ReadOnlySpan<int> expected = file.TryGet("strings", out TensorEntry? entry) ? entry.AsSpan<int>() : [];
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(reference.Strings!));
+        int wrong = 0, worst = 0, compared = 0;
+        float wanted = 0, given = 0;
+        for (int i = 0; i < strings.Length; i++)
+        {
+            // Wrongly decoded text, which ftfy repairs and the specification leaves alone.
+            if (document.RootElement[i].GetProperty("needs").GetString() == "ftfy" && strings[i].Contains('\u00C3')) continue;
+            int[] ids = ClipTokenizer.Shared.Encode(strings[i]);
+            compared++;
+            for (int j = 0; j < context; j++)
+                if (ids[j] != expected[i * context + j] && wrong++ == 0) (worst, wanted, given) = (i * context + j, expected[i * context + j], ids[j]);
+        }
+        return new TapComparison("text.tokens", [compared, context], wrong, wrong, null, worst, wanted, given, 0, null);
+    }
+
+    private static string[] ReadStrings(string path)
+    {
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+        return [.. document.RootElement.EnumerateArray().Select(row => row.GetProperty("text").GetString()!)];
+    }
+
+    private static int[][] ReadTokens(ReferenceCase reference, string name, int context)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(reference.Tokens!);
+        return file.TryGet(name, out TensorEntry? entry)
+            ? [.. entry.AsSpan<int>().ToArray().Chunk(context)]
+            : throw new ModelFormatException($"{file.Name}: tensor '{name}' is missing.");
+    }
+}
