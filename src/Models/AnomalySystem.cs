@@ -40,7 +40,7 @@ public abstract class AnomalySystem : IDisposable
         Metadata = new ModelMetadata(file);
     }
 
-    private protected WeightStore Weights { get; }
+    internal WeightStore Weights { get; }
 
     private protected ModelMetadata Metadata { get; }
 
