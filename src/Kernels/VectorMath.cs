@@ -80,16 +80,18 @@ public static class VectorMath
     {
         // erfc(x) = 2^(x h(x)). h is fitted so that erfc is right to 4.0e-8 * min(1, 1.4 / x); in floats, x h adds
         // 3 e x |h| ln(2) erfc(x) < 4e-8, and 2^y another 3 e erfc(x).
-        TVec h = TVec.Broadcast(-1.6041069e-07f);
-        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(5.3573076e-06f));
-        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-7.078929e-05f));
-        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(0.00046163515f));
-        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-0.0013596034f));
-        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-0.001106866f));
-        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(0.02858446f));
-        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-0.14863457f));
-        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-0.91838586f));
-        h = TVec.MultiplyAdd(h, x, TVec.Broadcast(-1.6279105f));
+        // Odd and even powers apart: two short chains of multiply-adds wait less than one long one.
+        TVec xx = x * x;
+        TVec odd = TVec.Broadcast(-1.6041069e-07f), even = TVec.Broadcast(5.3573076e-06f);
+        odd = TVec.MultiplyAdd(odd, xx, TVec.Broadcast(-7.078929e-05f));
+        even = TVec.MultiplyAdd(even, xx, TVec.Broadcast(0.00046163515f));
+        odd = TVec.MultiplyAdd(odd, xx, TVec.Broadcast(-0.0013596034f));
+        even = TVec.MultiplyAdd(even, xx, TVec.Broadcast(-0.001106866f));
+        odd = TVec.MultiplyAdd(odd, xx, TVec.Broadcast(0.02858446f));
+        even = TVec.MultiplyAdd(even, xx, TVec.Broadcast(-0.14863457f));
+        odd = TVec.MultiplyAdd(odd, xx, TVec.Broadcast(-0.91838586f));
+        even = TVec.MultiplyAdd(even, xx, TVec.Broadcast(-1.6279105f));
+        TVec h = TVec.MultiplyAdd(odd, x, even);
         return Exp2NonPositive(x * h);
     }
 
