@@ -2,8 +2,10 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>Operations that treat every element alike. In each of them y may be any of the float inputs itself, but not overlap one
-/// in part.</summary>
+/// <summary>
+/// Operations that treat every element alike. The result may be written over an input where an operation says so: over exactly
+/// the same elements, never shifted.
+/// </summary>
 public static unsafe class Elementwise
 {
     /// <summary>y[i] = f(x[i]) for i below <paramref name="n"/>; y may be x. Error: that of the activation.</summary>
@@ -34,5 +36,118 @@ public static unsafe class Elementwise
     {
         for (nint i = 0; i < n; i++)
             y[i] = (float)activation.Scalar(x[i]);
+    }
+
+    /// <summary>y[i] = a[i] + b[i] for i below <paramref name="n"/>, rounded once; y may be a or b.</summary>
+    public static void Add(float* a, float* b, float* y, nint n)
+    {
+        if (Simd.Lanes == 16) Add<Lanes16>(a, b, y, n);
+        else if (Simd.Lanes == 8) Add<Lanes8>(a, b, y, n);
+        else if (Simd.Lanes == 4) Add<Lanes4>(a, b, y, n);
+        else Add<Lanes1>(a, b, y, n);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Add<TVec>(float* a, float* b, float* y, nint n) where TVec : unmanaged, IVector<TVec>
+    {
+        nint i = 0;
+        for (; i <= n - TVec.Count; i += TVec.Count)
+            (TVec.Load(a + i) + TVec.Load(b + i)).Store(y + i);
+        for (; i < n; i++)
+            y[i] = a[i] + b[i];
+    }
+
+    /// <summary>The definition of <see cref="Add(float*, float*, float*, nint)"/>.</summary>
+    public static void AddScalar(float* a, float* b, float* y, nint n)
+    {
+        for (nint i = 0; i < n; i++)
+            y[i] = a[i] + b[i];
+    }
+
+    /// <summary>
+    /// y[r, c] = residual[r, c] + scale[c] x[r, c]: a residual connection with LayerScale. All matrices are
+    /// [<paramref name="rows"/>, <paramref name="cols"/>] with a stride in floats between rows; y may be residual or x (with its
+    /// stride). Error: one rounding with fused multiply-add, else two: |scale x| 2^-24 more.
+    /// </summary>
+    public static void ScaleAdd(float* residual, nint residualStride, float* scale, float* x, nint xStride, float* y, nint yStride,
+        nint rows, nint cols)
+    {
+        if (Simd.Lanes == 16) ScaleAdd<Lanes16>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
+        else if (Simd.Lanes == 8) ScaleAdd<Lanes8>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
+        else if (Simd.Lanes == 4) ScaleAdd<Lanes4>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
+        else ScaleAdd<Lanes1>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ScaleAdd<TVec>(float* residual, nint residualStride, float* scale, float* x, nint xStride,
+        float* y, nint yStride, nint rows, nint cols) where TVec : unmanaged, IVector<TVec>
+    {
+        for (nint r = 0; r < rows; r++, residual += residualStride, x += xStride, y += yStride)
+        {
+            nint c = 0;
+            for (; c <= cols - TVec.Count; c += TVec.Count)
+                TVec.MultiplyAdd(TVec.Load(scale + c), TVec.Load(x + c), TVec.Load(residual + c)).Store(y + c);
+            for (; c < cols; c++)
+                Lanes1.MultiplyAdd(Lanes1.Load(scale + c), Lanes1.Load(x + c), Lanes1.Load(residual + c)).Store(y + c);
+        }
+    }
+
+    /// <summary>The definition of <see cref="ScaleAdd"/>.</summary>
+    public static void ScaleAddScalar(float* residual, nint residualStride, float* scale, float* x, nint xStride,
+        float* y, nint yStride, nint rows, nint cols)
+    {
+        for (nint r = 0; r < rows; r++)
+            for (nint c = 0; c < cols; c++)
+                y[r * yStride + c] = (float)(residual[r * residualStride + c] + (double)scale[c] * x[r * xStride + c]);
+    }
+
+    /// <summary>
+    /// y[r, c] = x[r, c] + table[r mod period, c]: position embeddings, one table for a whole batch. x and y are
+    /// [<paramref name="rows"/>, <paramref name="cols"/>] with strides in floats; y may be x. The table is
+    /// [<paramref name="period"/>, <paramref name="cols"/>] of <paramref name="type"/>, without gaps. Rounded once.
+    /// </summary>
+    public static void AddRows(float* x, nint xStride, void* table, FloatType type, nint period, float* y, nint yStride,
+        nint rows, nint cols)
+    {
+        if (Simd.Lanes == 16) AddRows<Lanes16>(x, xStride, table, type, period, y, yStride, rows, cols);
+        else if (Simd.Lanes == 8) AddRows<Lanes8>(x, xStride, table, type, period, y, yStride, rows, cols);
+        else if (Simd.Lanes == 4) AddRows<Lanes4>(x, xStride, table, type, period, y, yStride, rows, cols);
+        else AddRows<Lanes1>(x, xStride, table, type, period, y, yStride, rows, cols);
+    }
+
+    private static void AddRows<TVec>(float* x, nint xStride, void* table, FloatType type, nint period, float* y, nint yStride,
+        nint rows, nint cols) where TVec : unmanaged, IVector<TVec>
+    {
+        if (type == FloatType.F32) AddRows<TVec, F32Format>(x, xStride, table, period, y, yStride, rows, cols);
+        else if (type == FloatType.F16) AddRows<TVec, F16Format>(x, xStride, table, period, y, yStride, rows, cols);
+        else AddRows<TVec, BF16Format>(x, xStride, table, period, y, yStride, rows, cols);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddRows<TVec, TFormat>(float* x, nint xStride, void* table, nint period, float* y, nint yStride,
+        nint rows, nint cols)
+        where TVec : unmanaged, IVector<TVec>
+        where TFormat : struct, IFloatFormat
+    {
+        nint t = 0;
+        for (nint r = 0; r < rows; r++, x += xStride, y += yStride)
+        {
+            nint c = 0, start = t * cols;
+            for (; c <= cols - TVec.Count; c += TVec.Count)
+                (TVec.Load(x + c) + TFormat.Load<TVec>(table, start + c)).Store(y + c);
+            for (; c < cols; c++)
+                (Lanes1.Load(x + c) + TFormat.Load<Lanes1>(table, start + c)).Store(y + c);
+            if (++t == period)
+                t = 0;
+        }
+    }
+
+    /// <summary>The definition of <see cref="AddRows(float*, nint, void*, FloatType, nint, float*, nint, nint, nint)"/>.</summary>
+    public static void AddRowsScalar(float* x, nint xStride, void* table, FloatType type, nint period, float* y, nint yStride,
+        nint rows, nint cols)
+    {
+        for (nint r = 0; r < rows; r++)
+            for (nint c = 0; c < cols; c++)
+                y[r * yStride + c] = x[r * xStride + c] + Widen.Scalar(table, type, r % period * cols + c);
     }
 }

@@ -46,10 +46,10 @@ public unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     /// <summary>a * b + c, rounded once wherever the processor has a fused multiply-add.</summary>
     static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf c);
 
-    /// <summary>The smaller of each pair; where one is NaN the result is unspecified.</summary>
+    /// <summary>The smaller of each pair; NaN where b is NaN, unspecified where only a is.</summary>
     static abstract TSelf Min(TSelf a, TSelf b);
 
-    /// <summary>The larger of each pair; where one is NaN the result is unspecified.</summary>
+    /// <summary>The larger of each pair; NaN where b is NaN, unspecified where only a is.</summary>
     static abstract TSelf Max(TSelf a, TSelf b);
 
     /// <summary>Absolute values.</summary>
@@ -75,4 +75,7 @@ public unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
 
     /// <summary>The largest lane.</summary>
     static abstract float MaxAcross(TSelf a);
+
+    /// <summary>Whether any lane is NaN.</summary>
+    static abstract bool AnyNaN(TSelf a);
 }

@@ -97,4 +97,7 @@ public readonly unsafe struct Lanes1 : IVector<Lanes1>
 
     /// <inheritdoc/>
     public static float MaxAcross(Lanes1 a) => a.v;
+
+    /// <inheritdoc/>
+    public static bool AnyNaN(Lanes1 a) => float.IsNaN(a.v);
 }

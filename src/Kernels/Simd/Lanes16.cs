@@ -132,4 +132,8 @@ public readonly unsafe struct Lanes16 : IVector<Lanes16>
         Vector128<float> pair = Vector128.MaxNative(z, Vector128.Shuffle(z, Vector128.Create(2, 3, 0, 1)));
         return MathF.Max(pair.ToScalar(), pair.GetElement(1));
     }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AnyNaN(Lanes16 a) => !Vector512.EqualsAll(a.v, a.v);
 }

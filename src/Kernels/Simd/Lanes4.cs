@@ -127,4 +127,8 @@ public readonly unsafe struct Lanes4 : IVector<Lanes4>
         Vector128<float> pair = Vector128.MaxNative(a.v, Vector128.Shuffle(a.v, Vector128.Create(2, 3, 0, 1)));
         return MathF.Max(pair.ToScalar(), pair.GetElement(1));
     }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AnyNaN(Lanes4 a) => !Vector128.EqualsAll(a.v, a.v);
 }

@@ -1,0 +1,40 @@
+using System.Runtime.CompilerServices;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>The scalar product of two rows, for use inside other kernels.</summary>
+public static unsafe class Dot
+{
+    /// <summary>
+    /// Sum over i of a[i] b[i] for i below <paramref name="n"/>; a may be b. |error| &lt;= e (n / (4 lanes) + 15) times the sum of
+    /// |a[i] b[i]|, e = 2^-24.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Execute<TVec>(float* a, float* b, nint n) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec s0 = TVec.Zero, s1 = TVec.Zero, s2 = TVec.Zero, s3 = TVec.Zero;
+        nint i = 0;
+        for (; i <= n - 4 * TVec.Count; i += 4 * TVec.Count)
+        {
+            s0 = TVec.MultiplyAdd(TVec.Load(a + i), TVec.Load(b + i), s0);
+            s1 = TVec.MultiplyAdd(TVec.Load(a + i + TVec.Count), TVec.Load(b + i + TVec.Count), s1);
+            s2 = TVec.MultiplyAdd(TVec.Load(a + i + 2 * TVec.Count), TVec.Load(b + i + 2 * TVec.Count), s2);
+            s3 = TVec.MultiplyAdd(TVec.Load(a + i + 3 * TVec.Count), TVec.Load(b + i + 3 * TVec.Count), s3);
+        }
+        for (; i <= n - TVec.Count; i += TVec.Count)
+            s0 = TVec.MultiplyAdd(TVec.Load(a + i), TVec.Load(b + i), s0);
+        Lanes1 tail = Lanes1.Zero;
+        for (; i < n; i++)
+            tail = Lanes1.MultiplyAdd(Lanes1.Load(a + i), Lanes1.Load(b + i), tail);
+        return TVec.Sum((s0 + s1) + (s2 + s3)) + Lanes1.Sum(tail);
+    }
+
+    /// <summary>The definition.</summary>
+    public static double Scalar(float* a, float* b, nint n)
+    {
+        double sum = 0;
+        for (nint i = 0; i < n; i++)
+            sum += (double)a[i] * b[i];
+        return sum;
+    }
+}

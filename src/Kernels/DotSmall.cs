@@ -1,0 +1,42 @@
+using System.Runtime.CompilerServices;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>
+/// y[r, j] = scale * sum over c of x[r, c] t[j, c]: a matrix product with so few columns (1 to 8, say) that tiles would stand empty.
+/// A head's logits.
+/// </summary>
+/// <remarks>
+/// x is [rows, cols] and y [rows, count] with strides in floats, t [count, cols] without gaps; y overlaps no input.
+/// Error: that of <see cref="Dot"/>, times scale, and one rounding.
+/// </remarks>
+public static unsafe class DotSmall
+{
+    /// <summary>Computes <paramref name="rows"/> rows of <paramref name="count"/> products.</summary>
+    public static void Execute(float* x, nint xStride, float* t, nint count, float scale, float* y, nint yStride,
+        nint rows, nint cols)
+    {
+        if (Simd.Lanes == 16) Execute<Lanes16>(x, xStride, t, count, scale, y, yStride, rows, cols);
+        else if (Simd.Lanes == 8) Execute<Lanes8>(x, xStride, t, count, scale, y, yStride, rows, cols);
+        else if (Simd.Lanes == 4) Execute<Lanes4>(x, xStride, t, count, scale, y, yStride, rows, cols);
+        else Execute<Lanes1>(x, xStride, t, count, scale, y, yStride, rows, cols);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Execute<TVec>(float* x, nint xStride, float* t, nint count, float scale, float* y, nint yStride,
+        nint rows, nint cols) where TVec : unmanaged, IVector<TVec>
+    {
+        for (nint r = 0; r < rows; r++, x += xStride, y += yStride)
+            for (nint j = 0; j < count; j++)
+                y[j] = scale * Dot.Execute<TVec>(x, t + j * cols, cols);
+    }
+
+    /// <summary>The definition.</summary>
+    public static void Scalar(float* x, nint xStride, float* t, nint count, float scale, float* y, nint yStride,
+        nint rows, nint cols)
+    {
+        for (nint r = 0; r < rows; r++)
+            for (nint j = 0; j < count; j++)
+                y[r * yStride + j] = (float)(scale * Dot.Scalar(x + r * xStride, t + j * cols, cols));
+    }
+}

@@ -1,0 +1,33 @@
+namespace TinyZsad.Kernels;
+
+/// <summary>y[i, :] = table[index[i], :]: token embeddings, or some rows of a matrix. A copy, so exact.</summary>
+/// <remarks>
+/// table is [tableRows, cols] of any <see cref="FloatType"/> with a stride in numbers, y [n, cols] floats with a stride in
+/// floats; they do not overlap. An index may occur more than once.
+/// </remarks>
+public static unsafe class Gather
+{
+    /// <summary>Fetches <paramref name="n"/> rows.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">An index is not in 0 .. tableRows - 1. The rows before it are written.</exception>
+    public static void Execute(void* table, FloatType type, nint tableStride, nint tableRows, int* index, nint n,
+        float* y, nint yStride, nint cols)
+    {
+        for (nint i = 0; i < n; i++)
+        {
+            if ((nuint)(nint)index[i] >= (nuint)tableRows)
+                Throw(index[i], i, tableRows);
+            Widen.Execute((byte*)table + index[i] * tableStride * type.Size(), type, y + i * yStride, cols);
+        }
+    }
+
+    /// <summary>The definition; the indexes are not checked.</summary>
+    public static void Scalar(void* table, FloatType type, nint tableStride, int* index, nint n, float* y, nint yStride, nint cols)
+    {
+        for (nint i = 0; i < n; i++)
+            for (nint c = 0; c < cols; c++)
+                y[i * yStride + c] = Widen.Scalar(table, type, index[i] * tableStride + c);
+    }
+
+    private static void Throw(int index, nint at, nint rows) =>
+        throw new ArgumentOutOfRangeException(nameof(index), index, $"Row index number {at} must be in 0 to {rows - 1}.");
+}

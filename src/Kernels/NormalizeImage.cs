@@ -1,0 +1,38 @@
+namespace TinyZsad.Kernels;
+
+/// <summary>
+/// y[i, c] = (x[i, c] / 255 - mean[c]) / std[c], bytes to floats, channels last. A byte has 256 values, so the formula is
+/// evaluated in double for each of them beforehand and looked up: every result is the exact one rounded once.
+/// </summary>
+public static unsafe class NormalizeImage
+{
+    /// <summary>Floats that a table takes: 256 for each of 3 channels.</summary>
+    public const int TableLength = 3 * 256;
+
+    /// <summary>Fills <paramref name="table"/> ([3, 256]) for the given means and standard deviations (3 each).</summary>
+    public static void FillTable(ReadOnlySpan<double> mean, ReadOnlySpan<double> std, Span<float> table)
+    {
+        for (int c = 0; c < 3; c++)
+            for (int v = 0; v < 256; v++)
+                table[256 * c + v] = (float)((v / 255.0 - mean[c]) / std[c]);
+    }
+
+    /// <summary>Normalises <paramref name="pixels"/> pixels: x and y are [pixels, 3] without gaps and do not overlap.</summary>
+    public static void Execute(byte* x, float* table, float* y, nint pixels)
+    {
+        for (nint i = 0; i < pixels; i++, x += 3, y += 3)
+        {
+            y[0] = table[x[0]];
+            y[1] = table[256 + x[1]];
+            y[2] = table[512 + x[2]];
+        }
+    }
+
+    /// <summary>The definition, without a table.</summary>
+    public static void Scalar(byte* x, ReadOnlySpan<double> mean, ReadOnlySpan<double> std, float* y, nint pixels)
+    {
+        for (nint i = 0; i < pixels; i++)
+            for (int c = 0; c < 3; c++)
+                y[3 * i + c] = (float)((x[3 * i + c] / 255.0 - mean[c]) / std[c]);
+    }
+}

@@ -1,0 +1,95 @@
+using System.Runtime.CompilerServices;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>y[r, c] = exp(x[r, c] - max_r) / sum over c of exp(x[r, c] - max_r).</summary>
+/// <remarks>
+/// <para>x and y are [rows, cols] with strides in floats; y may be x with the same stride. Any finite row is right, one full of
+/// -1e30 or of one value included: the largest element is subtracted first. Elements of minus infinity become 0; a row with a
+/// NaN or plus infinity, or of minus infinity only, becomes NaN throughout, as in PyTorch.</para>
+/// <para>|y - exact| &lt;= e (c + 12 + 2 |x - max|) y + 2^-126, e = 2^-24, c = cols / lanes + 5: the additions of the sum, exp
+/// twice, the rounding of x - max, the reciprocal and the product.</para>
+/// </remarks>
+public static unsafe class Softmax
+{
+    /// <summary>Takes the softmax of <paramref name="rows"/> rows.</summary>
+    public static void Execute(float* x, nint xStride, float* y, nint yStride, nint rows, nint cols)
+    {
+        if (Simd.Lanes == 16) Execute<Lanes16>(x, xStride, y, yStride, rows, cols);
+        else if (Simd.Lanes == 8) Execute<Lanes8>(x, xStride, y, yStride, rows, cols);
+        else if (Simd.Lanes == 4) Execute<Lanes4>(x, xStride, y, yStride, rows, cols);
+        else Execute<Lanes1>(x, xStride, y, yStride, rows, cols);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Execute<TVec>(float* x, nint xStride, float* y, nint yStride, nint rows, nint cols)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        for (nint r = 0; r < rows; r++, x += xStride, y += yStride)
+        {
+            float max = Largest<TVec>(x, cols);
+            float sum = Exponentials<TVec>(x, y, cols, max);
+            Multiply<TVec>(y, cols, 1 / sum);
+        }
+    }
+
+    /// <summary>The largest element; unspecified where one is NaN, which <see cref="Exponentials"/> brings into the sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Largest<TVec>(float* x, nint n) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec m = TVec.Broadcast(float.NegativeInfinity);
+        nint c = 0;
+        for (; c <= n - TVec.Count; c += TVec.Count)
+            m = TVec.Max(m, TVec.Load(x + c));
+        float max = TVec.MaxAcross(m);
+        for (; c < n; c++)
+            max = MathF.Max(max, x[c]);
+        return max;
+    }
+
+    /// <summary>y = exp(x - max); returns the sum of y.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Exponentials<TVec>(float* x, float* y, nint n, float max) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec s = TVec.Zero;
+        nint c = 0;
+        for (; c <= n - TVec.Count; c += TVec.Count)
+        {
+            TVec e = VectorMath.ExpNonPositive(TVec.Load(x + c) - TVec.Broadcast(max));
+            e.Store(y + c);
+            s += e;
+        }
+        float sum = TVec.Sum(s);
+        for (; c < n; c++)
+        {
+            VectorMath.ExpNonPositive(Lanes1.Load(x + c) - Lanes1.Broadcast(max)).Store(y + c);
+            sum += y[c];
+        }
+        return sum;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Multiply<TVec>(float* y, nint n, float by) where TVec : unmanaged, IVector<TVec>
+    {
+        nint c = 0;
+        for (; c <= n - TVec.Count; c += TVec.Count)
+            (TVec.Load(y + c) * TVec.Broadcast(by)).Store(y + c);
+        for (; c < n; c++)
+            y[c] *= by;
+    }
+
+    /// <summary>The definition.</summary>
+    public static void Scalar(float* x, nint xStride, float* y, nint yStride, nint rows, nint cols)
+    {
+        for (nint r = 0; r < rows; r++)
+        {
+            double max = double.NegativeInfinity, sum = 0;
+            for (nint c = 0; c < cols; c++)
+                max = Math.Max(max, x[r * xStride + c]);
+            for (nint c = 0; c < cols; c++)
+                sum += Math.Exp(x[r * xStride + c] - max);
+            for (nint c = 0; c < cols; c++)
+                y[r * yStride + c] = (float)(Math.Exp(x[r * xStride + c] - max) / sum);
+        }
+    }
+}

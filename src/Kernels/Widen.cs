@@ -1,0 +1,47 @@
+using System.Runtime.CompilerServices;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>Stored numbers to 32-bit floats, exactly: every binary16 and bfloat16 value is a float.</summary>
+public static unsafe class Widen
+{
+    /// <summary>
+    /// destination[i] = source[i] for i below <paramref name="n"/>. The two may not overlap, except that with
+    /// <see cref="FloatType.F32"/> they may be the same. A NaN stays a NaN; its payload is unspecified.
+    /// </summary>
+    public static void Execute(void* source, FloatType type, float* destination, nint n)
+    {
+        if (Simd.Lanes == 16) Execute<Lanes16>(source, type, destination, n);
+        else if (Simd.Lanes == 8) Execute<Lanes8>(source, type, destination, n);
+        else if (Simd.Lanes == 4) Execute<Lanes4>(source, type, destination, n);
+        else Execute<Lanes1>(source, type, destination, n);
+    }
+
+    private static void Execute<TVec>(void* source, FloatType type, float* destination, nint n)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        if (type == FloatType.F32) Execute<TVec, F32Format>(source, destination, n);
+        else if (type == FloatType.F16) Execute<TVec, F16Format>(source, destination, n);
+        else Execute<TVec, BF16Format>(source, destination, n);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Execute<TVec, TFormat>(void* source, float* destination, nint n)
+        where TVec : unmanaged, IVector<TVec>
+        where TFormat : struct, IFloatFormat
+    {
+        nint i = 0;
+        for (; i <= n - TVec.Count; i += TVec.Count)
+            TFormat.Load<TVec>(source, i).Store(destination + i);
+        for (; i < n; i++)
+            TFormat.Load<Lanes1>(source, i).Store(destination + i);
+    }
+
+    /// <summary>The definition: number <paramref name="i"/> of <paramref name="source"/>.</summary>
+    public static float Scalar(void* source, FloatType type, nint i) => type switch
+    {
+        FloatType.F32 => ((float*)source)[i],
+        FloatType.F16 => (float)((Half*)source)[i],
+        _ => BitConverter.Int32BitsToSingle(((ushort*)source)[i] << 16),
+    };
+}
