@@ -19,8 +19,8 @@ public enum BilinearMode
 /// <remarks>
 /// <para>Each input row is stretched once to the output's width, into scratch, and output rows are blended from the two stretched rows
 /// around them. The columns' places and weights are computed once by <see cref="FillColumns"/> and shared by all threads.</para>
-/// <para>Positions and weights are computed in double. |y - exact| &lt;= 8 e max|x| (5e-7), e = 2^-24: the weight, the difference and the
-/// multiply-add of two blends. An area of one value keeps it exactly.</para>
+/// <para>Positions and weights are computed in double. |y - exact| &lt;= 14 e max|x| (9e-7), e = 2^-24: in either blend 2 e for the weight,
+/// 2 e for the difference, 2 e for the product and e for the sum. An area of one value keeps it exactly.</para>
 /// </remarks>
 public static unsafe class Bilinear
 {
