@@ -27,7 +27,9 @@ public static class VectorMath
         return TVec.SelectLess(TVec.Broadcast(ExpHigh), x, TVec.Broadcast(float.PositiveInfinity), y);
     }
 
-    /// <summary>exp(x) for x &lt;= 0, as <see cref="Exp"/> computes it and a little faster: what a softmax needs. Larger x: unspecified.</summary>
+    /// <summary>
+    /// exp(x) for x &lt;= 0, as <see cref="Exp"/> computes it and a little faster: what a softmax needs. Larger x: unspecified.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec ExpNonPositive<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
     {
@@ -54,7 +56,9 @@ public static class VectorMath
         return TVec.MultiplyAdd(r * r, q, r) + TVec.Broadcast(1);
     }
 
-    /// <summary>2^x for x &lt;= 0, within 2 e (1.2e-7) relatively down to x = -126 and 2^-126 below. Larger x: unspecified.</summary>
+    /// <summary>
+    /// 2^x for x &lt;= 0, within 2 e (1.2e-7) relatively down to x = -126, and 2^-126 below. Larger x: unspecified.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec Exp2NonPositive<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
     {
@@ -72,8 +76,8 @@ public static class VectorMath
     }
 
     /// <summary>
-    /// erfc(x) for x in [0, 1e3], within 2e-7 of it absolutely, and within 5 % relatively far out in the tail, so that it falls to
-    /// 1e-38 and stays there. Outside that range: unspecified.
+    /// erfc(x) for x in [0, 1e3], within 2e-7 of it absolutely, and within 5 % relatively far out in the tail, so that it
+    /// falls to 1e-38 and stays there. Outside that range: unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec ErfcNonNegative<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>

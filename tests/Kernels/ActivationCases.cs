@@ -48,7 +48,7 @@ internal static unsafe class ActivationCases
         new($"Activate {name}", inPlace ? $"{n} in place" : $"{n}", workspace =>
         {
             float* x = workspace.Floats(n, i => input(i));
-            float* mine = inPlace ? workspace.Copy(x, n) : workspace.Output(n), definition = workspace.Output(n);
+            float* mine = workspace.Result(x, n, inPlace), definition = workspace.Output(n);
             float* source = inPlace ? mine : x;
             return new(
                 () => Elementwise.Activate(source, mine, n, f),
@@ -61,7 +61,8 @@ internal static unsafe class ActivationCases
         where TActivation : struct, IActivation => new($"Activate {name}", "special values", workspace =>
     {
         nint n = 40 * values.Length;
-        float* x = workspace.Floats(n, i => values[i % values.Length]), mine = workspace.Output(n), definition = workspace.Output(n);
+        float* x = workspace.Floats(n, i => values[i % values.Length]);
+        float* mine = workspace.Output(n), definition = workspace.Output(n);
         return new(
             () => Elementwise.Activate(x, mine, n, f),
             () => Elementwise.ActivateScalar(x, definition, n, f),

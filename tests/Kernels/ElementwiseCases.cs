@@ -17,7 +17,7 @@ internal static unsafe class ElementwiseCases
     private static KernelCase Add(int n, bool inPlace) => new("Add", inPlace ? $"{n} in place" : $"{n}", workspace =>
     {
         float* a = workspace.Normal(n), b = workspace.Normal(n), definition = workspace.Output(n);
-        float* mine = inPlace ? workspace.Copy(b, n) : workspace.Output(n), source = inPlace ? mine : b;
+        float* mine = workspace.Result(b, n, inPlace), source = inPlace ? mine : b;
         return new(
             () => Elementwise.Add(a, source, mine, n),
             () => Elementwise.AddScalar(a, b, definition, n),
@@ -28,16 +28,16 @@ internal static unsafe class ElementwiseCases
     private static KernelCase ScaleAdd(int rows, int cols, bool inPlace) =>
         new("ScaleAdd", $"{rows} x {cols}{(inPlace ? " in place" : "")}", workspace =>
         {
-            int xStride = cols + 1, stride = cols + 3, n = rows * stride;
-            float* residual = workspace.Normal(n), scale = workspace.Normal(cols), x = workspace.Normal(rows * xStride);
-            float* definition = inPlace ? workspace.Copy(residual, n) : workspace.Output(n);
-            float* mine = inPlace ? workspace.Copy(residual, n) : workspace.Output(n), source = inPlace ? mine : residual;
+            int xStride = cols + 1, stride = cols + 3, n = Extent(rows, cols, stride);
+            float* residual = workspace.Normal(n), scale = workspace.Normal(cols);
+            float* x = workspace.Normal(Extent(rows, cols, xStride));
+            float* definition = workspace.Result(residual, n, inPlace);
+            float* mine = workspace.Result(residual, n, inPlace), source = inPlace ? mine : residual;
             return new(
                 () => Elementwise.ScaleAdd(source, stride, scale, x, xStride, mine, stride, rows, cols),
                 () => Elementwise.ScaleAddScalar(residual, stride, scale, x, xStride, definition, stride, rows, cols),
-                () => Difference.Max(mine, definition, n, i => i % stride < cols
-                    ? Math.Abs(residual[i]) + Math.Abs((double)scale[i % stride] * x[i / stride * xStride + i % stride])
-                    : double.Epsilon));
+                () => Difference.Max(mine, definition, rows, cols, stride, (_, r, c) =>
+                    Math.Abs(residual[r * stride + c]) + Math.Abs((double)scale[c] * x[r * xStride + c])));
         })
         {
             Tolerance = 3.01 * E,
@@ -51,20 +51,15 @@ internal static unsafe class ElementwiseCases
         new("AddRows", $"{type} {rows} x {cols} by {period}{(inPlace ? " in place" : "")}", workspace =>
         {
             int xStride = cols + 1, yStride = inPlace ? xStride : cols + 2;
-            float* x = workspace.Normal(rows * xStride), definition = workspace.Output(rows * yStride);
-            float* mine = inPlace ? workspace.Copy(x, rows * xStride) : workspace.Output(rows * yStride);
-            float* source = inPlace ? mine : x;
+            int n = Extent(rows, cols, yStride);
+            float* x = workspace.Normal(Extent(rows, cols, xStride));
+            float* mine = workspace.Result(x, n, inPlace), source = inPlace ? mine : x;
+            float* definition = workspace.Result(x, n, inPlace);
             void* table = TableCases.Table(workspace, type, period * cols);
             return new(
                 () => Elementwise.AddRows(source, xStride, table, type, period, mine, yStride, rows, cols),
                 () => Elementwise.AddRowsScalar(x, xStride, table, type, period, definition, yStride, rows, cols),
-                () =>
-                {
-                    double worst = 0;
-                    for (int r = 0; r < rows; r++)
-                        worst = Math.Max(worst, Difference.Exact(mine + r * yStride, definition + r * yStride, cols));
-                    return worst;
-                });
+                () => Difference.Exact(mine, definition, n));
         })
         {
             Because = "one rounding on both sides",

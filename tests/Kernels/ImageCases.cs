@@ -12,11 +12,13 @@ internal static unsafe class ImageCases
     [
         .. from mode in Enum.GetValues<BilinearMode>() from n in KernelCases.Lengths where n > 0 select Resize(mode, 5, 4, 7, n),
         .. from mode in Enum.GetValues<BilinearMode>()
-            from size in ((int, int, int, int)[])[(1, 1, 3, 5), (1, 7, 1, 1), (9, 8, 9, 8), (40, 33, 7, 5), (2, 2, 1, 9), (3, 50, 31, 17)]
+            from size in ((int, int, int, int)[])
+                [(1, 1, 3, 5), (1, 7, 1, 1), (9, 8, 9, 8), (40, 33, 7, 5), (2, 2, 1, 9), (3, 50, 31, 17)]
             select Resize(mode, size.Item1, size.Item2, size.Item3, size.Item4),
         Resize(BilinearMode.AlignCorners, 32, 32, 518, 518), Resize(BilinearMode.HalfPixel, 32, 32, 300, 420),
         .. KernelCases.Lengths.Select(Normalise), Normalise(518 * 518),
-        .. from patch in (int[])[1, 2, 3, 4, 14, 16] from over in (int[])[0, 1, patch - 1] select Cut(3 * patch + over, 2 * patch + over, patch),
+        .. from patch in (int[])[1, 2, 3, 4, 14, 16] from over in (int[])[0, 1, patch - 1]
+            select Cut(3 * patch + over, 2 * patch + over, patch),
         Cut(518, 518, 16),
     ];
 
@@ -24,12 +26,13 @@ internal static unsafe class ImageCases
         new("Bilinear", $"{mode} {height} x {width} to {outHeight} x {outWidth}", workspace =>
         {
             int xStride = width + 1, yStride = outWidth + 2;
-            float* x = workspace.Normal(height * xStride), mine = workspace.Output(outHeight * yStride);
-            float* definition = workspace.Output(outHeight * yStride), weight = workspace.Output(outWidth);
+            int inputs = Extent(height, width, xStride), outputs = Extent(outHeight, outWidth, yStride);
+            float* x = workspace.Normal(inputs), mine = workspace.Output(outputs), definition = workspace.Output(outputs);
+            float* weight = workspace.Output(outWidth);
             float* scratch = workspace.Output(Bilinear.ScratchLength(outWidth));
             int* column = workspace.Block<int>(outWidth);
             double largest = 0;
-            for (int i = 0; i < height * xStride; i++)
+            for (int i = 0; i < inputs; i++)
                 largest = Math.Max(largest, Math.Abs(x[i]));
             return new(
                 () =>
@@ -40,7 +43,7 @@ internal static unsafe class ImageCases
                             begin, end, scratch);
                 },
                 () => Bilinear.Scalar(x, xStride, height, width, definition, yStride, outHeight, outWidth, mode),
-                () => Difference.Max(mine, definition, outHeight * yStride, _ => largest));
+                () => Difference.Max(mine, definition, outHeight, outWidth, yStride, (_, _, _) => largest));
         })
         {
             Tolerance = 15 * E,
@@ -68,21 +71,25 @@ internal static unsafe class ImageCases
     })
     { Because = "the exact value rounded once", Bytes = 15.0 * pixels, Typical = pixels > 1000 };
 
-    private static KernelCase Cut(int height, int width, int patch) => new("Patchify", $"{height} x {width} by {patch}", workspace =>
-    {
-        int gridHeight = height / patch, gridWidth = width / patch, yStride = 3 * patch * patch + 1, n = gridHeight * gridWidth * yStride;
-        // Leftover rows at the bottom may not be read: the block ends with the last whole patch row.
-        float* x = workspace.Normal(gridHeight * patch * width * 3), mine = workspace.Output(n), definition = workspace.Output(n);
-        return new(
-            () =>
-            {
-                Patchify.Execute(x, width, patch, mine, yStride, gridHeight / 2, gridHeight);
-                Patchify.Execute(x, width, patch, mine, yStride, 0, gridHeight / 2);
-            },
-            () => Patchify.Scalar(x, width, patch, definition, yStride, 0, gridHeight),
-            () => Difference.Exact(mine, definition, n));
-    })
-    { Because = "a copy", Bytes = 24.0 * GridPixels(height, width, patch), Typical = height > 500 };
+    private static KernelCase Cut(int height, int width, int patch) =>
+        new("Patchify", $"{height} x {width} by {patch}", workspace =>
+        {
+            int gridHeight = height / patch, gridWidth = width / patch, cols = 3 * patch * patch, yStride = cols + 1;
+            int n = Extent(gridHeight * gridWidth, cols, yStride);
+            // Leftover rows at the bottom may not be read: the block ends with the last whole patch row.
+            float* x = workspace.Normal(gridHeight * patch * width * 3);
+            float* mine = workspace.Output(n), definition = workspace.Output(n);
+            return new(
+                () =>
+                {
+                    Patchify.Execute(x, width, patch, mine, yStride, gridHeight / 2, gridHeight);
+                    Patchify.Execute(x, width, patch, mine, yStride, 0, gridHeight / 2);
+                },
+                () => Patchify.Scalar(x, width, patch, definition, yStride, 0, gridHeight),
+                () => Difference.Exact(mine, definition, n));
+        })
+        { Because = "a copy", Bytes = 24.0 * GridPixels(height, width, patch), Typical = height > 500 };
 
-    private static double GridPixels(int height, int width, int patch) => (double)(height / patch * patch) * (width / patch * patch);
+    private static double GridPixels(int height, int width, int patch) =>
+        (double)(height / patch * patch) * (width / patch * patch);
 }

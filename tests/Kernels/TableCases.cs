@@ -19,7 +19,8 @@ internal static unsafe class TableCases
         MeanOfLargest("all equal", 100, 16, _ => 0.25),
         MeanOfLargest("both zeros", 100, 60, i => i % 2 == 0 ? 0.0 : -0.0),
         MeanOfLargest("keys equal in 22 bits", 300, 7, i => 1 + i * 37 % 300 * Math.Pow(2, -23)),
-        MeanOfLargest("with infinities", 100, 10, i => i % 50 == 0 ? double.PositiveInfinity : i % 30 == 0 ? double.NegativeInfinity : i),
+        MeanOfLargest("with infinities", 100, 10, i =>
+            i % 50 == 0 ? double.PositiveInfinity : i % 30 == 0 ? double.NegativeInfinity : i),
         MeanOfLargest("with NaN", 100, 3, i => i == 70 ? double.NaN : i),
         MeanOfLargest("a map", 518 * 518, 2683, i => Math.Sin(i * 0.001) * Math.Cos(i * 0.37)),
     ];
@@ -69,11 +70,12 @@ internal static unsafe class TableCases
             int* index = workspace.Block<int>(n);
             for (int i = 0; i < n; i++)
                 index[i] = i == 0 ? tableRows - 1 : workspace.Random.Next(tableRows);
-            float* mine = workspace.Output(n * yStride), definition = workspace.Output(n * yStride);
+            int extent = Extent(n, cols, yStride);
+            float* mine = workspace.Output(extent), definition = workspace.Output(extent);
             return new(
                 () => Gather.Execute(table, type, cols, tableRows, index, n, mine, yStride, cols),
                 () => Gather.Scalar(table, type, cols, index, n, definition, yStride, cols),
-                () => Difference.Exact(mine, definition, n * yStride));
+                () => Difference.Exact(mine, definition, extent));
         })
         { Because = "a copy", Bytes = (double)n * cols * (4 + type.Size()), Typical = cols == 512 };
 
@@ -88,19 +90,20 @@ internal static unsafe class TableCases
     })
     { Because = "a choice, not a computation" };
 
-    private static KernelCase MeanOfLargest(string shape, int n, int k, Func<nint, double> value) => new("TopK.Mean", shape, workspace =>
-    {
-        float* x = workspace.Floats(n, value), mine = workspace.Output(1), definition = workspace.Output(1);
-        double magnitude = new Span<float>(x, n).ToArray().OrderDescending().Take(k).Sum(v => Math.Abs((double)v)) / k;
-        return new(
-            () => *mine = TopK.Mean(x, n, k),
-            () => *definition = TopK.MeanScalar(x, n, k),
-            () => Difference.Max(mine, definition, 1, _ => magnitude));
-    })
-    {
-        Tolerance = 2.01 * E,
-        Because = "sums in double differ by 1e-16 n, so the roundings to float by one step, in units of the mean magnitude",
-        Bytes = 4.0 * n,
-        Typical = n > 100000,
-    };
+    private static KernelCase MeanOfLargest(string shape, int n, int k, Func<nint, double> value) =>
+        new("TopK.Mean", shape, workspace =>
+        {
+            float* x = workspace.Floats(n, value), mine = workspace.Output(1), definition = workspace.Output(1);
+            double magnitude = new Span<float>(x, n).ToArray().OrderDescending().Take(k).Sum(v => Math.Abs((double)v)) / k;
+            return new(
+                () => *mine = TopK.Mean(x, n, k),
+                () => *definition = TopK.MeanScalar(x, n, k),
+                () => Difference.Max(mine, definition, 1, _ => magnitude));
+        })
+        {
+            Tolerance = 2.01 * E,
+            Because = "sums in double differ by 1e-16 n, so the roundings to float by one step, in units of the mean magnitude",
+            Bytes = 4.0 * n,
+            Typical = n > 100000,
+        };
 }

@@ -63,10 +63,17 @@ internal sealed unsafe class Workspace : IDisposable
 
     /// <summary>Normally distributed floats.</summary>
     public float* Normal(nint n, double deviation = 1, double mean = 0) =>
-        Floats(n, _ => mean + deviation * Math.Sqrt(-2 * Math.Log(1 - Random.NextDouble())) * Math.Cos(2 * Math.PI * Random.NextDouble()));
+        Floats(n, _ =>
+        {
+            double radius = Math.Sqrt(-2 * Math.Log(1 - Random.NextDouble()));
+            return mean + deviation * radius * Math.Cos(2 * Math.PI * Random.NextDouble());
+        });
 
     /// <summary>A block for results, full of NaN: what is not written is seen.</summary>
     public float* Output(nint n) => Floats(n, _ => float.NaN);
+
+    /// <summary>A block for results: a copy of <paramref name="x"/> for a kernel that works in place, else full of NaN.</summary>
+    public float* Result(float* x, nint n, bool inPlace) => inPlace ? Copy(x, n) : Output(n);
 
     /// <summary>A block with the same content.</summary>
     public T* Copy<T>(T* from, nint n) where T : unmanaged
@@ -97,11 +104,13 @@ internal sealed unsafe class Workspace : IDisposable
         free.Clear();
     }
 
-    private Stack<GuardedBuffer> FreeOf(int pages) => free.TryGetValue(pages, out Stack<GuardedBuffer>? s) ? s : free[pages] = new();
+    private Stack<GuardedBuffer> FreeOf(int pages) =>
+        free.TryGetValue(pages, out Stack<GuardedBuffer>? s) ? s : free[pages] = new();
 
     private static void Around(GuardedBuffer buffer, byte* p, nint bytes, out Span<byte> before, out Span<byte> after)
     {
-        byte* from = (byte*)Math.Max((nint)buffer.Begin, (nint)p - Fringe), to = (byte*)Math.Min((nint)buffer.End, (nint)p + bytes + Fringe);
+        byte* from = (byte*)Math.Max((nint)buffer.Begin, (nint)p - Fringe);
+        byte* to = (byte*)Math.Min((nint)buffer.End, (nint)p + bytes + Fringe);
         before = new(from, (int)(p - from));
         after = new(p + bytes, (int)(to - p - bytes));
     }
