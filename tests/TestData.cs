@@ -1,0 +1,19 @@
+namespace TinyZsad.Tests;
+
+/// <summary>Finds the files under tests/reference.</summary>
+internal static class TestData
+{
+    private static readonly string Root = FindRoot();
+
+    public static string Path(params string[] parts) => System.IO.Path.Combine([Root, .. parts]);
+
+    private static string FindRoot()
+    {
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(System.IO.Path.Combine(folder.FullName, "TinyZsad.sln")))
+            folder = folder.Parent;
+        if (folder is null)
+            throw new DirectoryNotFoundException($"No TinyZsad.sln above {AppContext.BaseDirectory}.");
+        return System.IO.Path.Combine(folder.FullName, "tests", "reference");
+    }
+}
