@@ -69,6 +69,14 @@ public class DecoderTests
             Assert.That(Image.Load(file).Pixels.SequenceEqual(png.Rgb()), what);
     }
 
+    [TestCase("P5 2 1 255\nAB")]
+    [TestCase("P5#c\n2 1 255 AB")]
+    [TestCase("P5 2 1 255# then pixels\nAB")]
+    [TestCase("P5\r\n2\t1\r\n#x\r#y\n255\nABmore")]
+    [TestCase("P2 2 1 255 65#c\n66")]
+    public void PnmCommentsAndSpace(string text) =>
+        Assert.That(Image.Load(System.Text.Encoding.ASCII.GetBytes(text)).Pixels.ToArray(), Is.EqualTo("AAABBB"u8.ToArray()));
+
     [Test]
     public void ReadsFilesAndStreams()
     {
