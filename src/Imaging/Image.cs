@@ -137,7 +137,7 @@ public sealed class Image
                 }
 
                 limits.CheckEncodedBytes(length + 1L);
-                Array.Resize(ref buffer, (int)Math.Min(2L * length, Array.MaxLength));
+                Array.Resize(ref buffer, (int)Math.Min(2L * length, limits.MaxEncodedBytes));
                 buffer[length++] = (byte)next;
             }
 
