@@ -13,5 +13,7 @@ internal static class KernelCases
         .. RowCases.All,
         .. ImageCases.All,
         .. TableCases.All,
+        .. MatMulCases.All,
+        .. AttentionCases.All,
     ];
 }
