@@ -187,6 +187,33 @@ public sealed class ComputeGraph
         return Add(new PatchifyOperation(x, height, width, patch), height / patch * (width / patch), x.Columns * patch * patch);
     }
 
+    /// <summary>a b, or a bᵀ, of two values; a linear layer whose weights are computed.</summary>
+    /// <param name="a">[rows, n].</param>
+    /// <param name="b">[n, columns], or [columns, n] where it is <paramref name="transposed"/>; without gaps.</param>
+    /// <param name="transposed">Whether b is taken as bᵀ.</param>
+    public Value MatMul(Value a, Value b, bool transposed = false)
+    {
+        Check(a.Columns == (transposed ? b.Columns : b.Rows) && b.IsContiguous, $"MatMul: {a} by {b}{(transposed ? " transposed" : "")}.");
+        return Add(new MatMulOperation(a, b, transposed ? WeightLayout.OutIn : WeightLayout.InOut), a.Rows, transposed ? b.Rows : b.Columns);
+    }
+
+    /// <summary>exp(x - max x) over the sum of these, row by row.</summary>
+    public Value Softmax(Value x) => Add(new SoftmaxOperation(x), x.Rows, x.Columns);
+
+    /// <summary>A parameter [rows, columns] as a value, in floats.</summary>
+    public Value Constant(Parameter source)
+    {
+        Check(source.Shape.Count == 2, $"Constant: {source.Name} [{string.Join(", ", source.Shape)}] is no matrix.");
+        return Add(new ConstantOperation(source), source.Shape[0], source.Shape[1]);
+    }
+
+    /// <summary>One channel, [height * width, 1], smoothed by a Gaussian of standard deviation sigma as SciPy does it: reach of 4 sigma, borders mirrored.</summary>
+    public Value GaussianBlur(Value x, int height, int width, float sigma)
+    {
+        Check(x.Columns == 1 && x.Rows == height * width && x.IsContiguous && sigma is >= 0 and <= 1024, $"GaussianBlur: {x} is no map of {height} x {width}, or sigma {sigma} is not 0 to 1024.");
+        return Add(new GaussianBlurOperation(x, height, width, sigma), x.Rows, 1);
+    }
+
     /// <summary>Some consecutive rows of x; no copy.</summary>
     public Value Rows(Value x, int first, int count) => Window(x, first, count, 0, x.Columns);
 

@@ -216,3 +216,35 @@ internal sealed class PatchifyOperation(Value x, int height, int width, int patc
     public int Width => width;
     public int Patch => patch;
 }
+
+/// <summary>y = a b, or a bᵀ, of two values.</summary>
+internal sealed class MatMulOperation(Value a, Value b, WeightLayout layout) : Operation(a, b)
+{
+    public Value A => a;
+    public Value B => b;
+    public WeightLayout Layout => layout;
+    public int Columns => layout == WeightLayout.OutIn ? b.Rows : b.Columns;
+    public override long Flops => 2L * a.Rows * a.Columns * Columns;
+}
+
+/// <summary>y = exp(x - max x) over the sum of these, row by row.</summary>
+internal sealed class SoftmaxOperation(Value x) : Operation(x)
+{
+    public Value X => x;
+}
+
+/// <summary>y = a parameter's rows, the same in every run.</summary>
+internal sealed class ConstantOperation(Parameter source) : Operation()
+{
+    public Parameter Source => source;
+    public override long WeightBytes => source.Bytes;
+}
+
+/// <summary>One channel of height x width smoothed by a Gaussian, borders mirrored.</summary>
+internal sealed class GaussianBlurOperation(Value x, int height, int width, float sigma) : Operation(x)
+{
+    public Value X => x;
+    public int Height => height;
+    public int Width => width;
+    public float Sigma => sigma;
+}

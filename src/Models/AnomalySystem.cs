@@ -6,7 +6,7 @@ namespace TinyZsad.Models;
 /// <summary>How a map becomes one number for the whole picture.</summary>
 public enum ImageScore
 {
-    /// <summary>The system's own choice: for LiZAD <see cref="TopPercentMean"/>.</summary>
+    /// <summary>The system's own choice: for LiZAD and VisualAD <see cref="TopPercentMean"/>.</summary>
     Default,
 
     /// <summary>The largest value of the map.</summary>
@@ -47,7 +47,7 @@ public abstract class AnomalySystem : IDisposable
     /// <summary>The file it came from.</summary>
     public SafetensorsFile File => Weights.File;
 
-    /// <summary>As the field writes it: LiZAD.</summary>
+    /// <summary>As the field writes it: LiZAD, VisualAD.</summary>
     public abstract string Name { get; }
 
     /// <summary>Pictures are resized to this many pixels each way.</summary>
@@ -60,19 +60,30 @@ public abstract class AnomalySystem : IDisposable
     public abstract ImageScore DefaultScore { get; }
 
     /// <summary>Reads the system that a file's metadata names. The system owns the file from then on, even if reading fails.</summary>
+    /// <param name="file">The model.</param>
+    /// <param name="imageSize">
+    /// The size to bring pictures to instead of the one the file states; null for that one. Only VisualAD can: its positions are interpolated.
+    /// </param>
     /// <exception cref="ModelFormatException">The file is no model of ours, or its tensors are not what the model needs.</exception>
-    public static AnomalySystem Load(SafetensorsFile file)
+    /// <exception cref="ArgumentException">The system cannot work at the image size asked for.</exception>
+    public static AnomalySystem Load(SafetensorsFile file, int? imageSize = null)
     {
+        AnomalySystem? system = null;
         try
         {
-            return new ModelMetadata(file).RequireModel() switch
+            system = new ModelMetadata(file).RequireModel() switch
             {
                 "lizad" => new LiZad(file),
-                string other => throw new ModelFormatException($"{file.Name}: it holds the model '{other}'; this version knows lizad."),
+                "visualad" => new VisualAd(file, imageSize),
+                string other => throw new ModelFormatException($"{file.Name}: it holds the model '{other}'; this version knows lizad and visualad."),
             };
+            if (imageSize is { } asked && asked != system.ImageSize)
+                throw new ArgumentException($"{system.Name} works at {system.ImageSize} pixels, the size {file.Name} states, and at no other; {asked} was asked for.", nameof(imageSize));
+            return system;
         }
         catch
         {
+            system?.Dispose();
             file.Dispose();
             throw;
         }

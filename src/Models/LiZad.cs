@@ -142,13 +142,7 @@ public sealed class LiZad : AnomalySystem
         if (!root.Has(NormalPrefix + className) || !root.Has(AbnormalPrefix + className)) return null;
         return new ClassEmbedding(Read(NormalPrefix + className), Read(AbnormalPrefix + className));
 
-        unsafe float[] Read(string name)
-        {
-            Parameter p = root.Tensor(name, embeddingWidth);
-            float[] values = new float[embeddingWidth];
-            fixed (float* to = values) Widen.Execute((void*)p.Address, p.Type, to, values.Length);
-            return values;
-        }
+        float[] Read(string name) => root.Tensor(name, embeddingWidth).ToFloats();
     }
 
     private ClassEmbedding Embed(string className, ThreadTeam team, CancellationToken cancellation) =>

@@ -40,7 +40,7 @@ internal sealed class TextTransformer
         projection = w.Tensor("text_projection", Width, EmbeddingWidth);
         finalNorm = w.Norm("ln_final", Width);
         WeightCursor transformer = w.At("transformer");
-        blocks = [.. Enumerable.Range(0, Math.Max(1, transformer.CountOf("resblocks", "ln_1.weight"))).Select(i => Block(transformer.At("resblocks", i), heads))];
+        blocks = [.. Enumerable.Range(0, Math.Max(1, transformer.CountOf("resblocks", "ln_1.weight"))).Select(i => ClipBlock.Read(transformer.At("resblocks", i), Width, heads, eps, ActivationKind.Gelu))];
     }
 
     /// <summary>Tokens of a prompt.</summary>
@@ -50,26 +50,6 @@ internal sealed class TextTransformer
 
     /// <summary>Values of an embedding.</summary>
     public int EmbeddingWidth { get; }
-
-    private TransformerBlock Block(WeightCursor w, int heads)
-    {
-        int mlp = w.At("mlp").At("c_fc").Shape("weight", 2)[0];
-        WeightCursor attention = w.At("attn");
-        LinearWeights packed = new(attention.Tensor("in_proj_weight", 3 * Width, Width), attention.Vector("in_proj_bias", 3 * Width));
-        return new TransformerBlock
-        {
-            Norm1 = w.Norm("ln_1", Width),
-            Q = packed.Outputs(0, Width),
-            K = packed.Outputs(Width, Width),
-            V = packed.Outputs(2 * Width, Width),
-            Projection = attention.Linear("out_proj", Width, Width),
-            Norm2 = w.Norm("ln_2", Width),
-            Up = w.At("mlp").Linear("c_fc", mlp, Width),
-            Down = w.At("mlp").Linear("c_proj", Width, mlp),
-            Heads = heads,
-            Eps = eps,
-        };
-    }
 
     /// <summary>
     /// The graph that embeds some prompts: inputs <c>tokens</c> [prompts * context, 1] and <c>pooled</c> [prompts, 1], the row of each prompt's end token;

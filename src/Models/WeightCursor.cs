@@ -9,12 +9,22 @@ namespace TinyZsad.Models;
 internal sealed record LinearWeights(Parameter Weight, Parameter? Bias)
 {
     /// <summary>Some of its outputs: a packed projection holds several layers one below the other.</summary>
-    public LinearWeights Outputs(int first, int count) => new(Slice(Weight, first, count), Bias is null ? null : Slice(Bias, first, count));
+    public LinearWeights Outputs(int first, int count) => new(Weight.Rows(first, count), Bias?.Rows(first, count));
+}
 
-    private static Parameter Slice(Parameter p, int first, int count)
+/// <summary>Parts of parameters.</summary>
+internal static class ParameterParts
+{
+    /// <summary>Some of the parameter's first dimension; no copy.</summary>
+    public static Parameter Rows(this Parameter p, int first, int count) =>
+        new(p.Name, p.Address + (nint)(p.Count / p.Shape[0] * first * p.Type.Size()), p.Type, [count, .. p.Shape.Skip(1)]);
+
+    /// <summary>The parameter's numbers as floats, copied.</summary>
+    public static unsafe float[] ToFloats(this Parameter p)
     {
-        int[] shape = [count, .. p.Shape.Skip(1)];
-        return new Parameter(p.Name, p.Address + (nint)(p.Count / p.Shape[0] * first * p.Type.Size()), p.Type, shape);
+        float[] values = new float[p.Count];
+        fixed (float* to = values) Widen.Execute((void*)p.Address, p.Type, to, values.Length);
+        return values;
     }
 }
 

@@ -61,6 +61,8 @@ public sealed class AnomalyDetector : IDisposable
     /// <param name="options">How to compute; the defaults suit most.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="ModelFormatException">The file is not a model, or not a whole one; the message names the tensor or key.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or the model cannot work at the image size.</exception>
+    /// <exception cref="NotSupportedException">The model has no such image score.</exception>
     public static AnomalyDetector Load(string path, DetectorOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -76,7 +78,7 @@ public sealed class AnomalyDetector : IDisposable
         try
         {
             _ = options.ThreadCount;
-            system = AnomalySystem.Load(file);
+            system = AnomalySystem.Load(file, options.ImageSize);
             return new AnomalyDetector(system, options);
         }
         catch

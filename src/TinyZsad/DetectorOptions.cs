@@ -11,6 +11,12 @@ public sealed record DetectorOptions
     /// <summary>How the map becomes one number for the picture.</summary>
     public ImageScore Score { get; init; } = ImageScore.Default;
 
+    /// <summary>
+    /// Pixels each way that pictures are brought to; null for what the file states. Only VisualAD takes another size than that: a multiple of its patch, up to
+    /// what its position tables hold. Loading refuses a size that the model cannot work at.
+    /// </summary>
+    public int? ImageSize { get; init; }
+
     internal int ThreadCount => Threads switch
     {
         0 => Math.Min(Environment.ProcessorCount, 256),

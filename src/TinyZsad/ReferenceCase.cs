@@ -12,13 +12,34 @@ namespace TinyZsad;
 /// <param name="Tolerance">Limit on (largest absolute error / largest absolute expected value); 0 means exact.</param>
 public sealed record ExpectedTap(string Name, IReadOnlyList<int> Shape, int Stride, double? Norm, float[] Expected, double Tolerance);
 
+/// <summary>What a reference case compares.</summary>
+public enum ReferenceCaseKind
+{
+    /// <summary>A network, tap by tap.</summary>
+    Network,
+
+    /// <summary>Pictures after the resize, and normalised.</summary>
+    Preprocessing,
+
+    /// <summary>A small test set: maps, masks, scores, metrics.</summary>
+    Evaluation,
+
+    /// <summary>The metrics alone, on given scores and maps.</summary>
+    Metrics,
+}
+
+/// <summary>A picture of a case that examines several.</summary>
+/// <param name="Path">The picture.</param>
+/// <param name="Content">What the manifest says of it.</param>
+internal sealed record ReferencePicture(string Path, JsonElement Content);
+
 /// <summary>
 /// A folder of numbers to be equal to: a manifest with weights by rule, an input, and activations that the authors' own code computed in double
 /// precision. The format is described in <c>tests/reference/README.md</c>, the rule of the weights in <see cref="SeededTensor"/>.
 /// </summary>
 public sealed class ReferenceCase
 {
-    private const string ManifestName = "manifest.json";
+    private const string ManifestName = "manifest.json", ArraysName = "arrays.safetensors", ExpectedName = "expected.json";
 
     private readonly JsonElement manifest;
 
@@ -26,17 +47,35 @@ public sealed class ReferenceCase
     {
         Folder = folder;
         this.manifest = manifest;
+        Kind = manifest.TryGetProperty("inputs", out _) ? ReferenceCaseKind.Preprocessing
+            : manifest.TryGetProperty("dataset", out _) ? ReferenceCaseKind.Evaluation : ReferenceCaseKind.Network;
         Name = Text("case");
         Model = Text("model");
         ClassName = manifest.TryGetProperty("class_name", out JsonElement name) ? name.GetString() : null;
-        Metadata = manifest.GetProperty("metadata").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString()!);
+        Metadata = Kind == ReferenceCaseKind.Preprocessing ? new Dictionary<string, string>()
+            : manifest.GetProperty("metadata").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString()!);
         Tensors = [.. manifest.GetProperty("tensors").EnumerateArray().Select(t => new SeededTensor(
             t.GetProperty("name").GetString()!, [.. t.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64())],
             t.GetProperty("scale").GetDouble(), t.GetProperty("offset").GetDouble(), manifest.GetProperty("seed").GetUInt64()))];
     }
 
+    /// <summary>A case of metrics has no manifest: only the values they must have.</summary>
+    private ReferenceCase(string folder, string model, JsonElement expected)
+    {
+        Folder = folder;
+        manifest = expected;
+        Kind = ReferenceCaseKind.Metrics;
+        Name = Path.GetFileName(folder);
+        Model = model;
+        Metadata = new Dictionary<string, string>();
+        Tensors = [];
+    }
+
     /// <summary>The folder.</summary>
     public string Folder { get; }
+
+    /// <summary>What it compares.</summary>
+    public ReferenceCaseKind Kind { get; }
 
     /// <summary>Its name.</summary>
     public string Name { get; }
@@ -67,17 +106,23 @@ public sealed class ReferenceCase
 
     /// <summary>Reads a case.</summary>
     /// <param name="folder">The folder, or its manifest.json.</param>
+    /// <exception cref="FileNotFoundException">The folder holds no manifest.json, nor arrays.safetensors and expected.json.</exception>
     /// <exception cref="ModelFormatException">It is no reference case.</exception>
     public static ReferenceCase Open(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (Path.GetFileName(folder) == ManifestName) folder = Path.GetDirectoryName(Path.GetFullPath(folder))!;
+        folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        if (Path.GetFileName(folder) == ManifestName) folder = Path.GetDirectoryName(folder)!;
         string path = Path.Combine(folder, ManifestName);
+        bool metrics = !File.Exists(path) && File.Exists(Path.Combine(folder, ArraysName)) && File.Exists(Path.Combine(folder, ExpectedName));
+        if (metrics) path = Path.Combine(folder, ExpectedName);
         if (!File.Exists(path)) throw new FileNotFoundException($"{folder} is no reference case: it holds no {ManifestName}.", path);
         try
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-            return new ReferenceCase(folder, document.RootElement.Clone());
+            return metrics
+                ? new ReferenceCase(folder, Path.GetFileName(Path.GetDirectoryName(folder)) ?? "", document.RootElement.Clone())
+                : new ReferenceCase(folder, document.RootElement.Clone());
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {
@@ -97,6 +142,16 @@ public sealed class ReferenceCase
                 tap.Value.GetProperty("stride").GetInt32(), tap.Value.GetProperty("norm").GetDouble(), entry.AsSpan<float>().ToArray(), ToleranceOf(tap.Name));
         })];
     }
+
+    /// <summary>The manifest, or of a case of metrics the values they must have.</summary>
+    internal JsonElement Content => manifest;
+
+    /// <summary>The arrays of a case of metrics.</summary>
+    internal SafetensorsFile OpenArrays() => SafetensorsFile.Open(Path.Combine(Folder, ArraysName));
+
+    /// <summary>The pictures that a list of the manifest names.</summary>
+    internal IReadOnlyList<ReferencePicture> Pictures(string key) =>
+        [.. manifest.GetProperty(key).EnumerateArray().Select(i => new ReferencePicture(Path.GetFullPath(Path.Combine(Folder, i.GetProperty("image").GetString()!)), i))];
 
     /// <summary>The limit that the manifest sets for a tap: that of the longest pattern that matches its name.</summary>
     public double ToleranceOf(string tap) => manifest.GetProperty("tolerance").EnumerateObject()
@@ -147,6 +202,6 @@ public sealed class ReferenceCase
 
     private string Text(string key) => manifest.GetProperty(key).GetString() ?? throw new FormatException($"'{key}' is no text.");
 
-    private string? PathOf(string key) =>
+    internal string? PathOf(string key) =>
         manifest.TryGetProperty(key, out JsonElement path) ? Path.GetFullPath(Path.Combine(Folder, path.GetString()!)) : null;
 }

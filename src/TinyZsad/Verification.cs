@@ -9,7 +9,7 @@ namespace TinyZsad;
 /// <summary>How one intermediate value compares with what was expected.</summary>
 /// <param name="Name">The tap.</param>
 /// <param name="Shape">Its shape.</param>
-/// <param name="MaxError">Largest absolute error over largest absolute expected value.</param>
+/// <param name="MaxError">Largest absolute error over largest absolute expected value; of a metric the absolute error.</param>
 /// <param name="RelativeL2">L2 norm of the error over that of the expected values.</param>
 /// <param name="NormError">Relative error of the norm of the whole tap, where it is known.</param>
 /// <param name="WorstIndex">Row-major index of the element with the largest error.</param>
@@ -35,7 +35,7 @@ public static class Verification
     /// <summary>The limit where none is given: ten times what PyTorch's own float32 typically differs from float64.</summary>
     public const double DefaultTolerance = 2e-5;
 
-    /// <summary>Verifies a reference case.</summary>
+    /// <summary>Verifies a reference case: a row a tap, or a row an array and a number of the other kinds of cases.</summary>
     /// <param name="reference">The case.</param>
     /// <param name="file">The weights; null takes those that the case's rule makes. Closed by this method.</param>
     /// <param name="tolerance">A limit for all taps; null takes the manifest's.</param>
@@ -43,6 +43,17 @@ public static class Verification
     public static IReadOnlyList<TapComparison> Run(ReferenceCase reference, SafetensorsFile? file = null, double? tolerance = null, int threads = 0)
     {
         ArgumentNullException.ThrowIfNull(reference);
+        switch (reference.Kind)
+        {
+            case ReferenceCaseKind.Preprocessing:
+                file?.Dispose();
+                return CaseVerification.Preprocessing(reference, tolerance);
+            case ReferenceCaseKind.Metrics:
+                file?.Dispose();
+                return CaseVerification.Metrics(reference, tolerance);
+            case ReferenceCaseKind.Evaluation:
+                return CaseVerification.Evaluation(reference, file ?? ReferenceCase.OpenModel(reference), tolerance, threads);
+        }
         IReadOnlyList<ExpectedTap> expected = reference.ExpectedTaps();
         using ThreadTeam team = new(new DetectorOptions { Threads = threads }.ThreadCount);
         List<TapComparison> rows = [];
@@ -64,6 +75,7 @@ public static class Verification
         if (system is not null)
         {
             byte[] pixels = Resize(Image.Load(reference.Image!), system.ImageSize);
+            computed["resized"] = Array.ConvertAll(pixels, b => (float)b);
             if (reference.Resized is not null) rows.Add(CompareBytes("resized", pixels, Image.Load(reference.Resized), system.ImageSize));
             ClassEmbedding? prepared = computed.TryGetValue("text.normal", out float[]? normal) ? new ClassEmbedding(normal, computed["text.abnormal"])
                 : system.TakesClassName ? system.Prepare(reference.ClassName, team, default) : null;
@@ -109,14 +121,14 @@ public static class Verification
         }
     }
 
-    private static byte[] Resize(Image image, int size)
+    internal static byte[] Resize(Image image, int size)
     {
         byte[] pixels = new byte[checked(3 * size * size)];
         BicubicResizer.Resize(image.View, pixels, size, size);
         return pixels;
     }
 
-    private static TapComparison Compare(ExpectedTap tap, float[]? computed)
+    internal static TapComparison Compare(ExpectedTap tap, float[]? computed)
     {
         TapComparison Failed(string problem) => new(tap.Name, tap.Shape, double.NaN, double.NaN, null, 0, 0, 0, tap.Tolerance, problem);
         if (computed is null) return Failed("the engine has no tap of this name for this model");

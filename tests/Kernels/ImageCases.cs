@@ -20,6 +20,8 @@ internal static unsafe class ImageCases
         .. from patch in (int[])[1, 2, 3, 4, 14, 16] from over in (int[])[0, 1, patch - 1]
             select Cut(3 * patch + over, 2 * patch + over, patch),
         Cut(518, 518, 16),
+        .. KernelCases.Lengths.Where(n => n > 0).SelectMany(n => new[] { Blur(5, n, 1), Blur(n, 3, 0.6) }),
+        Blur(1, 1, 4), Blur(2, 3, 4), Blur(9, 70, 4), Blur(7, 33, 0), Blur(20, 20, 0.1), Blur(518, 518, 4),
     ];
 
     private static KernelCase Resize(BilinearMode mode, int height, int width, int outHeight, int outWidth) =>
@@ -89,6 +91,34 @@ internal static unsafe class ImageCases
                 () => Difference.Exact(mine, definition, n));
         })
         { Because = "a copy", Bytes = 24.0 * GridPixels(height, width, patch), Typical = height > 500 };
+
+    private static KernelCase Blur(int height, int width, double sigma) =>
+        new("GaussianBlur", $"{height} x {width}, sigma {sigma}", workspace =>
+        {
+            int radius = GaussianBlur.Radius(sigma), xStride = width + 1, yStride = width + 2;
+            int inputs = Extent(height, width, xStride), outputs = Extent(height, width, yStride);
+            float* x = workspace.Normal(inputs), mine = workspace.Output(outputs), definition = workspace.Output(outputs);
+            float* weight = workspace.Output(radius + 1), scratch = workspace.Output(GaussianBlur.ScratchLength(width, radius));
+            double largest = 0;
+            for (int i = 0; i < inputs; i++)
+                largest = Math.Max(largest, Math.Abs(x[i]));
+            return new(
+                () =>
+                {
+                    GaussianBlur.FillWeights(sigma, new(weight, radius + 1));
+                    foreach ((int begin, int end) in ((int, int)[])[(height / 3, height), (0, height / 3)])
+                        GaussianBlur.Execute(x, xStride, height, width, weight, radius, mine, yStride, begin, end, scratch);
+                },
+                () => GaussianBlur.Scalar(x, xStride, height, width, sigma, definition, yStride),
+                () => Difference.Max(mine, definition, height, width, yStride, (_, _, _) => largest));
+        })
+        {
+            Tolerance = (2 * (GaussianBlur.Radius(sigma) + 4) + 1) * E,
+            Because = "radius + 4 roundings along either axis, see GaussianBlur, and the definition, in units of the largest |x|",
+            Flops = 2.0 * (3 * GaussianBlur.Radius(sigma) + 1) * height * width,
+            Bytes = 8.0 * height * width,
+            Typical = height > 100,
+        };
 
     private static double GridPixels(int height, int width, int patch) =>
         (double)(height / patch * patch) * (width / patch * patch);

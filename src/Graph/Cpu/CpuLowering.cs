@@ -45,6 +45,12 @@ internal static unsafe class CpuLowering
         PatchifyOperation o => [new RowsStep(o, (f, row, rows, _) =>
             Patchify.Execute(f.Floats(o.X), o.Width, o.Patch, f.Floats(o.Output), o.Output.RowStride, row, row + rows),
             rows: o.Height / o.Patch, columns: o.Width / o.Patch * o.Output.Columns)],
+        MatMulOperation o => [new MatMulStep(o)],
+        SoftmaxOperation o => [new RowsStep(o, (f, row, rows, _) =>
+            Softmax.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), inPlace: o.X)],
+        ConstantOperation o => [new RowsStep(o, (f, row, rows, _) =>
+            Widen.Execute((byte*)o.Source.Pointer + (nint)row * o.Output.Columns * o.Source.Type.Size(), o.Source.Type, f.Floats(o.Output, row), (nint)rows * o.Output.Columns))],
+        GaussianBlurOperation o => [Blur(o)],
         _ => throw new NotSupportedException($"The processor has no translation of {operation.GetType().Name}."),
     };
 
@@ -154,6 +160,19 @@ internal static unsafe class CpuLowering
         {
             fixed (float* t = table) NormalizeImage.Execute(f.Bytes(o.X) + 3 * (nint)row, t, f.Floats(o.Output, row), rows);
         });
+    }
+
+    private static RowsStep Blur(GaussianBlurOperation o)
+    {
+        double sigma = Shortest(o.Sigma);
+        int radius = GaussianBlur.Radius(sigma);
+        float[] weight = GC.AllocateUninitializedArray<float>(radius + 1, pinned: true);
+        GaussianBlur.FillWeights(sigma, weight);
+        return new RowsStep(o, (f, row, rows, scratch) =>
+        {
+            fixed (float* w = weight)
+                GaussianBlur.Execute(f.Floats(o.X), o.Width, o.Height, o.Width, w, radius, f.Floats(o.Output), o.Width, row, row + rows, scratch);
+        }, rows: o.Height, columns: o.Width, scratch: GaussianBlur.ScratchLength(o.Width, radius));
     }
 
     /// <summary>The double that a person means by a float: 0.485, not 0.4850000143.</summary>

@@ -1,0 +1,116 @@
+using System.Runtime.CompilerServices;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>
+/// One channel smoothed by a Gaussian as <c>scipy.ndimage.gaussian_filter</c> does it: 2 radius + 1 taps exp(-k² / 2 sigma²) over
+/// their sum, along both axes, the borders mirrored with the edge repeated (d c b a | a b c d | d c b a).
+/// </summary>
+/// <remarks>
+/// <para>Each output row is first the blend of the input rows around it, in scratch, and then blended along itself. Rows are
+/// independent: the bands of several threads do not see each other.</para>
+/// <para>|y - exact| &lt;= 2 (radius + 4) e max|x|, e = 2^-24: along either axis one rounding for a pair of opposite taps, one for
+/// their weight and one for each of the radius + 1 additions, since the weights sum to 1.</para>
+/// </remarks>
+public static unsafe class GaussianBlur
+{
+    /// <summary>Taps on either side of the centre: four standard deviations, rounded.</summary>
+    public static int Radius(double sigma) => (int)(4 * sigma + 0.5);
+
+    /// <summary>Floats of scratch that one thread needs: a row and its mirrored ends.</summary>
+    public static nint ScratchLength(int width, int radius) => width + 2 * (nint)radius;
+
+    /// <summary>Fills <paramref name="weight"/>, radius + 1 of them from the centre outwards.</summary>
+    public static void FillWeights(double sigma, Span<float> weight)
+    {
+        double sum = 0;
+        for (int k = 0; k < weight.Length; k++) sum += (k == 0 ? 1 : 2) * Tap(k, sigma);
+        for (int k = 0; k < weight.Length; k++) weight[k] = (float)(Tap(k, sigma) / sum);
+    }
+
+    /// <summary>The bell before it is divided by the sum; the centre stands for itself, so that sigma may be 0.</summary>
+    private static double Tap(int k, double sigma) => k == 0 ? 1 : Math.Exp(-0.5 * k * k / (sigma * sigma));
+
+    /// <summary>
+    /// Computes the output rows from <paramref name="begin"/> to before <paramref name="end"/>. <paramref name="x"/> and
+    /// <paramref name="y"/> are [height, width] with strides in floats and do not overlap; <paramref name="weight"/> is that of
+    /// <see cref="FillWeights"/>; <paramref name="scratch"/> holds <see cref="ScratchLength"/> floats of this thread's own.
+    /// </summary>
+    public static void Execute(float* x, nint xStride, int height, int width, float* weight, int radius,
+        float* y, nint yStride, int begin, int end, float* scratch)
+    {
+        if (Simd.Lanes == 16) Execute<Lanes16>(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch);
+        else if (Simd.Lanes == 8) Execute<Lanes8>(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch);
+        else if (Simd.Lanes == 4) Execute<Lanes4>(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch);
+        else Execute<Lanes1>(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Execute<TVec>(float* x, nint xStride, int height, int width, float* weight, int radius,
+        float* y, nint yStride, int begin, int end, float* scratch) where TVec : unmanaged, IVector<TVec>
+    {
+        float* blend = scratch + radius;
+        for (int r = begin; r < end; r++)
+        {
+            Centre<TVec>(x + r * xStride, weight[0], blend, width);
+            for (int k = 1; k <= radius; k++)
+                AddPair<TVec>(x + Mirror(r - k, height) * xStride, x + Mirror(r + k, height) * xStride, weight[k], blend, width);
+            for (int k = 1; k <= radius; k++)
+            {
+                blend[-k] = blend[Mirror(-k, width)];
+                blend[width - 1 + k] = blend[Mirror(width - 1 + k, width)];
+            }
+            float* row = y + r * yStride;
+            Centre<TVec>(blend, weight[0], row, width);
+            for (int k = 1; k <= radius; k++) AddPair<TVec>(blend - k, blend + k, weight[k], row, width);
+        }
+    }
+
+    /// <summary>y = weight x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Centre<TVec>(float* x, float weight, float* y, nint n) where TVec : unmanaged, IVector<TVec>
+    {
+        nint i = 0;
+        for (; i <= n - TVec.Count; i += TVec.Count) (TVec.Broadcast(weight) * TVec.Load(x + i)).Store(y + i);
+        for (; i < n; i++) y[i] = weight * x[i];
+    }
+
+    /// <summary>y += weight (a + b).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddPair<TVec>(float* a, float* b, float weight, float* y, nint n) where TVec : unmanaged, IVector<TVec>
+    {
+        nint i = 0;
+        for (; i <= n - TVec.Count; i += TVec.Count)
+            TVec.MultiplyAdd(TVec.Broadcast(weight), TVec.Load(a + i) + TVec.Load(b + i), TVec.Load(y + i)).Store(y + i);
+        for (; i < n; i++)
+            Lanes1.MultiplyAdd(Lanes1.Broadcast(weight), Lanes1.Load(a + i) + Lanes1.Load(b + i), Lanes1.Load(y + i)).Store(y + i);
+    }
+
+    /// <summary>The sample that stands at place i of the mirrored row, however far outside.</summary>
+    private static int Mirror(int i, int n)
+    {
+        if ((uint)i < (uint)n) return i;
+        i %= 2 * n;
+        if (i < 0) i += 2 * n;
+        return i < n ? i : 2 * n - 1 - i;
+    }
+
+    /// <summary>The definition: down every column, then along every row.</summary>
+    public static void Scalar(float* x, nint xStride, int height, int width, double sigma, float* y, nint yStride)
+    {
+        int radius = Radius(sigma);
+        double sum = 0;
+        for (int k = -radius; k <= radius; k++) sum += Tap(k, sigma);
+        double[,] blend = new double[height, width];
+        for (int r = 0; r < height; r++)
+            for (int c = 0; c < width; c++)
+                for (int k = -radius; k <= radius; k++) blend[r, c] += Tap(k, sigma) / sum * x[Mirror(r + k, height) * xStride + c];
+        for (int r = 0; r < height; r++)
+            for (int c = 0; c < width; c++)
+            {
+                double v = 0;
+                for (int k = -radius; k <= radius; k++) v += Tap(k, sigma) / sum * blend[r, Mirror(c + k, width)];
+                y[r * yStride + c] = (float)v;
+            }
+    }
+}

@@ -1,0 +1,80 @@
+using TinyZsad.Graph;
+
+namespace TinyZsad.Models;
+
+/// <summary>
+/// VisualAD's Spatial-Aware Cross-Attention of one layer: a few learned anchors gather the patches, and each token takes of what they gathered as much as its
+/// gates let through.
+/// <code>
+/// Q = norm(q_proj(anchors))      K = norm(k_proj(F + positions))      U = v_proj(softmax(Q Kᵀ / sqrt width) F)
+/// t = t + res_scale * out_proj(sigmoid(gate(t)) U)
+/// </code>
+/// What depends on weights alone, Q and k_proj(positions), is computed at load; values are projected after they are gathered, 4 rows instead of a
+/// thousand; keys and values serve both tokens.
+/// </summary>
+internal sealed class SpatialCrossAttention
+{
+    private const float Eps = 1e-5f;
+
+    private readonly Parameter anchors;
+    private readonly Parameter key;
+    private readonly Parameter keyOffsets;
+    private readonly NormWeights keyNorm;
+    private readonly Parameter value;
+    private readonly LinearWeights gate;
+    private readonly LinearWeights output;
+    private readonly Parameter scale;
+
+    /// <summary>Reads the tensors under the cursor.</summary>
+    /// <param name="w">At <c>layer_attentions.layer_l</c>.</param>
+    /// <param name="width">Of tokens and patches.</param>
+    /// <param name="patches">Patches of a picture; at most <see cref="Capacity"/>.</param>
+    /// <param name="team">Who computes what depends on weights alone.</param>
+    public SpatialCrossAttention(WeightCursor w, int width, int patches, ThreadTeam team)
+    {
+        Parameter queries = w.Tensor("anchor_queries", w.Shape("anchor_queries", 2)[0], width);
+        int rows = Capacity(w), count = queries.Shape[0];
+        Parameter positions = w.Tensor("pos_encoding", 1, rows, width);
+        NormWeights queryNorm = w.Norm("q_norm", width);
+        LinearWeights query = w.Linear("q_proj", width, width, bias: false);
+        key = w.Linear("k_proj", width, width, bias: false).Weight;
+        keyNorm = w.Norm("k_norm", width);
+        value = w.Linear("v_proj", width, width, bias: false).Weight;
+        gate = w.At("gate").Linear("0", count, width);
+        output = w.Linear("out_proj", width, width);
+        float[] factor = new float[width];
+        Array.Fill(factor, w.Vector("res_scale", 1).ToFloats()[0]);
+        scale = w.Store.Floats("res_scale", factor, width);
+
+        ComputeGraph g = new();
+        g.Output("anchors", g.LayerNorm(g.Linear(g.Constant(queries), query.Weight), queryNorm.Weight, queryNorm.Bias, Eps));
+        g.Output("offsets", g.Linear(g.Constant(new Parameter(positions.Name, positions.Address, positions.Type, patches, width)), key));
+        CpuPlan plan = CpuPlan.Compile(g);
+        using (CpuRun run = plan.Rent(team.Size))
+        {
+            run.Execute(team);
+            float[] scaled = [.. run.Output("anchors").ToArray().Select(q => q / MathF.Sqrt(width))];
+            anchors = w.Store.Floats("anchors", scaled, count, width);
+            keyOffsets = w.Store.Floats("offsets", run.Output("offsets"), patches, width);
+        }
+        plan.Trim();
+    }
+
+    /// <summary>How many patches the layer has positions for.</summary>
+    public static int Capacity(WeightCursor w) => w.Shape("pos_encoding", 3)[1];
+
+    /// <summary>Adds the attention to a graph.</summary>
+    /// <param name="g">The graph.</param>
+    /// <param name="tokens">[tokens, width].</param>
+    /// <param name="patches">[patches, width], after the final norm.</param>
+    /// <returns>The tokens, adapted to the picture.</returns>
+    public Value Build(ComputeGraph g, Value tokens, Value patches)
+    {
+        Value keys = g.LayerNorm(g.AddRows(g.Linear(patches, key), keyOffsets), keyNorm.Weight, keyNorm.Bias, Eps);
+        Value weights = g.Softmax(g.MatMul(g.Constant(anchors), keys, transposed: true));
+        Value gathered = g.Linear(g.MatMul(weights, patches), value);
+        Value gates = g.Activate(g.Linear(tokens, gate.Weight, gate.Bias), ActivationKind.Sigmoid);
+        Value taken = g.Linear(g.MatMul(gates, gathered), output.Weight, output.Bias);
+        return g.Add(tokens, g.Scale(taken, scale));
+    }
+}

@@ -1,0 +1,123 @@
+using System.Text.Json;
+using TinyZsad.Evaluation;
+using TinyZsad.Graph;
+using TinyZsad.Imaging;
+using TinyZsad.Models;
+using TinyZsad.Weights;
+
+namespace TinyZsad;
+
+/// <summary>Reference cases that examine something else than one network on one picture.</summary>
+internal static class CaseVerification
+{
+    /// <summary>Metrics of given numbers: nothing but the order of sums may differ.</summary>
+    private const double MetricTolerance = 1e-6;
+
+    /// <summary>Metrics of maps the engine computed: one that crosses a tie moves a ranking, one that crosses a threshold moves PRO further.</summary>
+    private const double RankingTolerance = 1e-3, ProTolerance = 1e-2;
+
+    /// <summary>Pictures resized to several sizes, to the byte, and normalised.</summary>
+    public static IReadOnlyList<TapComparison> Preprocessing(ReferenceCase reference, double? tolerance)
+    {
+        float[] mean = Numbers("mean"), std = Numbers("std");
+        Dictionary<string, float[]> computed = [];
+        List<TapComparison> rows = [];
+        using ThreadTeam team = new(1);
+        foreach (ReferencePicture picture in reference.Pictures("inputs"))
+        {
+            int size = picture.Content.GetProperty("size").GetInt32();
+            byte[] pixels = Verification.Resize(Image.Load(picture.Path), size);
+            string[] taps = [.. picture.Content.GetProperty("taps").EnumerateArray().Select(t => t.GetString()!)];
+            rows.Add(Number($"{taps[0]}.sum", picture.Content.GetProperty("byte_sum").GetDouble(), pixels.Sum(b => (double)b), 0));
+            computed[taps[0]] = Array.ConvertAll(pixels, b => (float)b);
+
+            ComputeGraph g = new();
+            Value input = g.NormalizeImage(g.Input(AnomalySystem.Pixels, size * size, 3, ValueKind.Byte), mean, std);
+            g.Tap(taps[1], input, [3, size, size], TapLayout.ChannelsFirst);
+            g.Output("input", input);
+            CpuPlan plan = CpuPlan.Compile(g, surviving: true);
+            using (CpuRun run = plan.Rent(team.Size))
+            {
+                pixels.CopyTo(run.Bytes(AnomalySystem.Pixels));
+                run.Execute(team, (tap, values) => computed[tap.Name] = values);
+            }
+            plan.Trim();
+        }
+        return [.. rows, .. Taps(reference, computed, tolerance)];
+
+        float[] Numbers(string key) => [.. reference.Content.GetProperty(key).EnumerateArray().Select(n => n.GetSingle())];
+    }
+
+    /// <summary>A test set through a detector: every map, mask and score, then the metrics of each class.</summary>
+    public static IReadOnlyList<TapComparison> Evaluation(ReferenceCase reference, SafetensorsFile file, double? tolerance, int threads)
+    {
+        using AnomalyDetector detector = AnomalyDetector.Load(file, new DetectorOptions { Threads = threads });
+        Dataset dataset = Dataset.Load(reference.PathOf("dataset")!);
+        Dictionary<string, double> scores = reference.Pictures("images").ToDictionary(p => p.Path, p => p.Content.GetProperty("score").GetDouble());
+        Dictionary<string, float[]> computed = [];
+        List<TapComparison> rows = [];
+        IReadOnlyList<ClassMetrics> metrics = DetectionEvaluation.Run(detector, dataset, (item, result) =>
+        {
+            string name = Path.GetFileNameWithoutExtension(item.Path);
+            computed[$"{name}.map"] = result.Map.Values.ToArray();
+            computed[$"{name}.mask"] = [.. item.Mask(detector.Model.ImageSize).Select(m => m ? 1f : 0f)];
+            if (scores.TryGetValue(Path.GetFullPath(item.Path), out double score))
+                rows.Add(Number($"score.{name}", score, result.Score, tolerance ?? reference.ToleranceOf("score")));
+        });
+        foreach (JsonProperty expected in reference.Content.GetProperty("metrics").EnumerateObject())
+        {
+            ClassMetrics? actual = metrics.FirstOrDefault(m => m.Name == expected.Name);
+            RankingMetrics undefined = RankingMetrics.Undefined;
+            rows.AddRange(Ranking($"{expected.Name}.image", expected.Value.GetProperty("image"), actual?.Image ?? undefined, tolerance ?? RankingTolerance));
+            rows.AddRange(Ranking($"{expected.Name}.pixel", expected.Value.GetProperty("pixel"), actual?.Pixel ?? undefined, tolerance ?? RankingTolerance));
+            rows.Add(Number($"{expected.Name}.pixel.pro", Expected(expected.Value.GetProperty("pixel").GetProperty("pro")), actual?.Pro ?? double.NaN, tolerance ?? ProTolerance));
+        }
+        return [.. Taps(reference, computed, tolerance), .. rows];
+    }
+
+    /// <summary>The metrics of given scores and maps, ties and what has no answer among them.</summary>
+    public static IReadOnlyList<TapComparison> Metrics(ReferenceCase reference, double? tolerance)
+    {
+        double limit = tolerance ?? MetricTolerance;
+        List<TapComparison> rows = [];
+        using SafetensorsFile arrays = reference.OpenArrays();
+        foreach (JsonProperty expected in reference.Content.GetProperty("image").EnumerateObject())
+            rows.AddRange(Ranking($"image.{expected.Name}", expected.Value,
+                RankingMetrics.Of(Labels(expected.Name, "image", "labels"), Array($"image.{expected.Name}.scores").AsSpan<float>()), limit));
+        foreach (JsonProperty expected in reference.Content.GetProperty("pixel").EnumerateObject())
+        {
+            TensorEntry maps = Array($"pixel.{expected.Name}.maps");
+            bool[] masks = Labels(expected.Name, "pixel", "masks");
+            rows.AddRange(Ranking($"pixel.{expected.Name}", expected.Value, RankingMetrics.Of(masks, maps.AsSpan<float>()), limit));
+            int pixels = (int)(maps.Shape[1] * maps.Shape[2]);
+            double pro = PerRegionOverlap.Of([.. masks.Chunk(pixels)], [.. maps.AsSpan<float>().ToArray().Chunk(pixels)], (int)maps.Shape[2]);
+            rows.Add(Number($"pixel.{expected.Name}.pro", Expected(expected.Value.GetProperty("pro")), pro, limit));
+        }
+        return rows;
+
+        TensorEntry Array(string name) =>
+            arrays.TryGet(name, out TensorEntry? entry) ? entry : throw new ModelFormatException($"{arrays.Name}: tensor '{name}' is missing.");
+
+        bool[] Labels(string name, string kind, string what) => System.Array.ConvertAll(Array($"{kind}.{name}.{what}").AsSpan<int>().ToArray(), l => l != 0);
+    }
+
+    private static IEnumerable<TapComparison> Taps(ReferenceCase reference, Dictionary<string, float[]> computed, double? tolerance) =>
+        reference.ExpectedTaps().Select(tap => Verification.Compare(tolerance is { } t ? tap with { Tolerance = t } : tap, computed.GetValueOrDefault(tap.Name)));
+
+    private static IEnumerable<TapComparison> Ranking(string name, JsonElement expected, RankingMetrics actual, double tolerance) =>
+    [
+        Number($"{name}.auroc", Expected(expected.GetProperty("auroc")), actual.Auroc, tolerance),
+        Number($"{name}.ap", Expected(expected.GetProperty("ap")), actual.AveragePrecision, tolerance),
+        Number($"{name}.f1_max", Expected(expected.GetProperty("f1_max")), actual.F1Max, tolerance),
+    ];
+
+    /// <summary>A number, or NaN where the official code gives it or stops.</summary>
+    private static double Expected(JsonElement value) => value.ValueKind == JsonValueKind.Number ? value.GetDouble() : double.NaN;
+
+    private static TapComparison Number(string name, double expected, double actual, double tolerance)
+    {
+        double error = double.IsNaN(expected) && double.IsNaN(actual) ? 0 : Math.Abs(expected - actual);
+        if (double.IsNaN(error)) error = double.PositiveInfinity;
+        return new TapComparison(name, [1], error, error, null, 0, (float)expected, (float)actual, tolerance, null);
+    }
+}
