@@ -99,7 +99,7 @@ public sealed class EvaluationTests
         Assert.That(PerRegionOverlap.Of([], [], 4), Is.NaN);
         Assert.That(PerRegionOverlap.Of([new bool[4]], [[1, 1, 1, 1]], 2), Is.NaN, "constant");
         Assert.That(PerRegionOverlap.Of([new bool[4]], [[1, float.NaN, 1, 2]], 2), Is.NaN);
-        Assert.That(PerRegionOverlap.Of([new bool[4]], [[0, 1, 2, 3]], 2), Is.Zero, "no region");
+        Assert.That(PerRegionOverlap.Of([new bool[10]], [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]], 2), Is.Zero, "no region");
         Assert.That(() => PerRegionOverlap.Of([new bool[4]], [[1, 2]], 2), Throws.ArgumentException);
         Assert.That(() => PerRegionOverlap.Of([], [[1, 2]], 2), Throws.ArgumentException);
     }
