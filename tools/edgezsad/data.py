@@ -1,7 +1,7 @@
 """Source data: pictures with labels and masks, and the batches drawn from them.
 
-A picture is anything with `category`, `defective`, `key` (a text that identifies it) and `load()`, which gives (uint8 [h, w, 3], mask):
-the mask is bool [h, w], all false for a good picture, and None where a defective one comes without a mask.
+A picture is anything with `category`, `defective`, `key` (a text that identifies it) and `load()`, which gives (uint8 [h, w, 3],
+mask): the mask is bool [h, w], all false for a good picture, and None where a defective one comes without a mask.
 """
 import dataclasses
 import json
@@ -59,7 +59,8 @@ def read_real_iad(root, categories=None):
     lists = next((f for f in (root / "realiad_jsons/realiad_jsons", root / "realiad_jsons") if any(f.glob("*.json"))), None)
     images = next((f for f in (root / f"realiad_{size}" for size in ("1024", "raw", "512", "256")) if f.is_dir()), None)
     if lists is None or images is None:
-        raise UserError(f"{root} is no Real-IAD folder: {'realiad_jsons/*.json' if lists is None else 'realiad_1024 (or _raw, _512, _256)'} is missing")
+        missing = "realiad_jsons/*.json" if lists is None else "realiad_1024 (or _raw, _512, _256)"
+        raise UserError(f"{root} is no Real-IAD folder: {missing} is missing")
     pictures = []
     for name in choose(categories, sorted(p.stem for p in lists.glob("*.json")), root):
         path = lists / f"{name}.json"
@@ -67,9 +68,11 @@ def read_real_iad(root, categories=None):
             document = json.loads(path.read_text(encoding="utf-8"))
             meta = document.get("meta", {})
             folder, good = images / meta.get("prefix", name), meta.get("normal_class", "OK")
+            folder = folder if folder.is_dir() else images / name
             for entry in document.get("train", []) + document.get("test", []):
                 defective, mask = entry["anomaly_class"] != good, entry.get("mask_path")
-                pictures.append(FilePicture(name, defective, folder / entry["image_path"], folder / mask if defective and mask else None))
+                mask = folder / mask if defective and mask else None
+                pictures.append(FilePicture(name, defective, folder / entry["image_path"], mask))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not one of Real-IAD's lists: {type(error).__name__}: {error}") from None
     return pictures
@@ -126,8 +129,8 @@ def split(pictures, holdout):
     heldout = [p for p in pictures if p.category in holdout]
     for defective, word in ((False, "good"), (True, "defective")):
         if not any(p.defective == defective for p in training):
-            raise UserError(f"no {word} pictures to train on, in categories {', '.join(sorted(set(categories) - set(holdout))) or '(none)'}: "
-                            "both kinds are needed")
+            trained = ", ".join(sorted(set(categories) - set(holdout))) or "(none)"
+            raise UserError(f"no {word} pictures to train on, in categories {trained}: both kinds are needed")
         for name in holdout:
             if not any(p.defective == defective for p in heldout if p.category == name):
                 raise UserError(f"--holdout: category '{name}' has no {word} pictures, so that nothing can be ranked")
@@ -188,8 +191,8 @@ class Sampler:
         chosen = []
         for i in range(self.batch):
             groups = self.groups[i % 2 == 1]
-            group = groups[generator.integers(len(groups))]
-            chosen.append(group[generator.integers(len(group))])
+            group = groups[int(generator.integers(len(groups)))]
+            chosen.append(group[int(generator.integers(len(group)))])
         return chosen
 
 
@@ -212,12 +215,12 @@ class Loader:
         pixels = None if self.known(picture) else resize(rgb, self.image_size)
         if pixels is not None and self.kinds:
             pixels, mask = augment(pixels, mask, self.kinds, np.random.default_rng([self.sampler.seed, *place, 1]))
-        return Item(picture, None if pixels is None else torch.from_numpy(pixels), None if mask is None else token_target(mask, self.grid))
+        target = None if mask is None else token_target(mask, self.grid)
+        return Item(picture, None if pixels is None else torch.from_numpy(pixels), target)
 
     def held_out(self, pictures):
         """Items with whole masks at image_size, in order, not augmented."""
-        for item in self.pool.map(self.evaluation_item, pictures):
-            yield item
+        return list(self.pool.map(self.evaluation_item, pictures))
 
     def evaluation_item(self, picture):
         rgb, mask = picture.load()

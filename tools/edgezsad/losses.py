@@ -1,5 +1,8 @@
-"""The named losses of the readout. Each is a sum of picture terms over the counts of the *whole* batch, so that a batch may be
-worked through in parts: the parts' losses add up to the batch's."""
+"""The named losses of the readout.
+
+Each is a sum over pictures, divided by the counts of the *whole* batch, so that a batch may be worked through in parts: the
+parts' losses add up to the batch's.
+"""
 import torch
 import torch.nn.functional as F
 
@@ -38,4 +41,5 @@ def named_losses(outputs, labels, targets, known, counts):
 
 def count(labels, known):
     """What the sums are divided by; never 0."""
-    return {"pictures": len(labels), "known": max(1.0, float(known.sum())), "known_defective": max(1.0, float((known * labels).sum()))}
+    return {"pictures": len(labels), "known": max(1.0, float(known.sum())),
+            "known_defective": max(1.0, float((known * labels).sum()))}

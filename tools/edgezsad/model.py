@@ -76,8 +76,8 @@ class PatchMerging(nn.Module):
 class WindowAttention(nn.Module):
     """Attention inside square windows, with a learnt bias for each head and each distance (|dy|, |dx|).
 
-    Maps that are not whole windows are filled with zeros at the bottom and the right *before* the LayerNorm; these tokens take part
-    as keys and values and are cut away afterwards. The rows of `qkv` are grouped by head: q, k, v of head 0, then of head 1, ...
+    Maps that are not whole windows are filled with zeros at the bottom and the right *before* the LayerNorm; these tokens take
+    part as keys and values and are cut away afterwards. The rows of `qkv` are grouped by head: q, k, v of head 0, then of head 1.
     """
 
     def __init__(self, dim, heads, window, eps):
@@ -215,8 +215,11 @@ class EdgeGlr(nn.Module):
         a = getattr(self, "local")(local, "local", tap)
         l = a.flatten(1).topk(self.topk).values.mean(1)
         s = g + self.fusion.alpha * l
-        for name, value in (("global.logit", g), ("local.logits", a), ("local.topk", l), ("score.logit", s), ("score", torch.sigmoid(s))):
-            tap(name, value)
+        tap("global.logit", g)
+        tap("local.logits", a)
+        tap("local.topk", l)
+        tap("score.logit", s)
+        tap("score", torch.sigmoid(s))
         return s, g, a
 
 
@@ -230,7 +233,7 @@ class EdgeZsad(nn.Module):
         self.head = nn.ModuleDict({"glr": EdgeGlr(variant)})
 
     def features(self, pixels, tap=nobody):
-        """uint8 pixels [batch, size, size, 3] -> tokens of the local stage [batch, h, w, m], mean of the global stage [batch, n]."""
+        """uint8 pixels [batch, size, size, 3] -> map of the local stage [batch, h, w, m], mean of the global one [batch, n]."""
         v, weight = self.variant, self.head.glr.fusion.alpha
         mean, std = weight.new_tensor(v.mean), weight.new_tensor(v.std)
         x = (pixels.to(weight.dtype) / 255 - mean) / std

@@ -1,4 +1,4 @@
-"""Generated source pictures: procedural textures, good or with a drawn defect. Each follows from (seed, category, number) alone."""
+"""Generated source pictures: procedural textures, good or with a drawn defect. Each follows from its few fields alone."""
 import dataclasses
 
 import numpy as np
@@ -58,11 +58,13 @@ def paint(category, defective, generator):
     """(uint8 [h, w, 3], bool [h, w])."""
     field = texture(category, generator)
     colour, contrast = generator.uniform(90, 170, 3), generator.uniform(18, 34)
-    rgb = colour + contrast * field[..., None] + 14 * smooth_noise(generator, 3)[..., None] + generator.normal(0, 3, (HEIGHT, WIDTH, 3))
+    light = 14 * smooth_noise(generator, 3)
+    rgb = colour + (contrast * field + light)[..., None] + generator.normal(0, 3, (HEIGHT, WIDTH, 3))
     mask = np.zeros((HEIGHT, WIDTH), bool)
     if defective:
         mask = defect(generator)
-        edge = np.array(Image.fromarray(mask.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(0.7)), np.float64)[..., None] / 255
+        soft = Image.fromarray(mask.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(0.7))
+        edge = np.array(soft, np.float64)[..., None] / 255
         change = generator.choice((-1, 1)) * generator.uniform(45, 80) * generator.uniform(0.6, 1.0, 3)
         rgb = rgb * (1 - edge) + (colour + change + 0.3 * contrast * field[..., None]) * edge
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8), mask

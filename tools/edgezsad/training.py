@@ -101,8 +101,8 @@ def rate_factor(step, steps, warm_up):
 class Trainer:
     """Trains `model` by `recipe`; all files go to the folder `out`.
 
-    training, heldout: pictures (see `data`). part: pictures worked through at once, all of a batch by default; it changes the memory
-    needed and, but for rounding, nothing else. cache: a folder for features of a frozen backbone, or None.
+    training, heldout: pictures (see `data`). part: pictures worked through at once, all of a batch by default; it changes the
+    memory needed and, but for rounding, nothing else. cache: a folder for features of a frozen backbone, or None.
     """
 
     def __init__(self, recipe, model, training, heldout, out, device="cpu", part=None, workers=2, cache=None, progress=None):
@@ -123,7 +123,7 @@ class Trainer:
             [{"params": [p for p in group.parameters() if p.requires_grad], "rate": rate}
              for group, rate in ((model.head, recipe.head_rate), (model.vision, recipe.backbone_rate))
              if any(p.requires_grad for p in group.parameters())], weight_decay=recipe.weight_decay)
-        self.step, self.best, self.log = 0, None, None
+        self.step, self.best, self.log = 0, None, None                        # the log is opened when it is known where to go on
 
     def limited(self, pictures):
         """At most holdout_limit pictures of each category and label, chosen by the seed."""
@@ -181,7 +181,7 @@ class Trainer:
         self.model.eval()
         size, scores, pixels = self.model.variant.image_size, {}, {}
         for at in range(0, len(self.heldout), self.part):
-            items = list(self.loader.held_out(self.heldout[at:at + self.part]))
+            items = self.loader.held_out(self.heldout[at:at + self.part])
             s, _, a = self.model.head.glr(*self.features(items))
             for item, score, logits in zip(items, s.tolist(), upsample(a, size, size).cpu().numpy()):
                 scores.setdefault(item.picture.category, []).append((score, item.picture.defective))
@@ -208,16 +208,16 @@ class Trainer:
 
     # ------------------------------------------------------------ the run
     def run(self, until=None):
-        """Trains to the recipe's last step, or to `until`, and puts the selected weights into the model at the end."""
+        """Trains to the recipe's last step, or to `until`, and puts the selected weights into the model at the end. Once only."""
         steps = self.recipe.steps
-        if self.log is None:
-            self.log = Log(self.out / "log.jsonl", self.step)
+        self.log = Log(self.out / "log.jsonl", self.step)
         bar = Progress(steps, self.progress)
         try:
             while self.step < min(steps, until or steps):
                 began = time.monotonic()
                 losses = self.train_step()
-                self.log.write(step=self.step, rate=self.optimizer.param_groups[0]["lr"], **losses, seconds=round(time.monotonic() - began, 4))
+                seconds = round(time.monotonic() - began, 4)
+                self.log.write(step=self.step, rate=self.optimizer.param_groups[0]["lr"], **losses, seconds=seconds)
                 if self.heldout and (self.step % self.recipe.evaluate_every == 0 or self.step == steps):
                     self.select()
                 if self.step % self.recipe.checkpoint_every == 0 or self.step == steps:
@@ -236,9 +236,15 @@ class Trainer:
         return self.out / "checkpoint.pt"
 
     def save(self):
-        """Writes the checkpoint in one step: an interruption leaves the old one or the new one."""
-        state = {"recipe": self.recipe.as_data(), "step": self.step, "best": self.best,
-                 "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        """Writes the checkpoint in one step: an interruption leaves the old one or the new one.
+
+        Everything but tensors is one JSON text, since PyTorch 1.13 reads few other things safely. The optimizer's settings follow
+        from the recipe; only its moments are stored.
+        """
+        best = {k: v for k, v in self.best.items() if k != "state"} if self.best else None
+        state = {"about": json.dumps({"recipe": self.recipe.as_data(), "step": self.step, "best": best}),
+                 "model": self.model.state_dict(), "best": self.best["state"] if self.best else {},
+                 "moments": self.optimizer.state_dict()["state"]}
         write_atomically(self.checkpoint, lambda file: torch.save(state, file))
 
     def resume(self):
@@ -247,12 +253,14 @@ class Trainer:
             raise UserError(f"nothing to resume: {self.checkpoint} does not exist")
         try:
             state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+            about = json.loads(state["about"])
+            before, now = about["recipe"], self.recipe.as_data()
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.checkpoint} cannot be read: {str(error).splitlines()[0]}") from None
-        before, now = state["recipe"], self.recipe.as_data()
-        differing = [f"{key} was {before.get(key)} and is {now.get(key)}" for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+        differing = [f"{key} was {before.get(key)} and is {now.get(key)}"
+                     for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
         if differing:
             raise UserError(f"{self.checkpoint} was written by another recipe: {'; '.join(differing)}")
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.best = state["step"], state["best"]
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["moments"]})
+        self.step, self.best = about["step"], about["best"] and {**about["best"], "state": state["best"]}

@@ -31,13 +31,21 @@ class Variant:
     std: tuple = (0.229, 0.224, 0.225)
 
     def __post_init__(self):
+        for key in ("image_size", "topk", "mlp_ratio", "expand_ratio"):
+            if not isinstance(getattr(self, key), int) or getattr(self, key) < 1:
+                raise UserError(f"variant {self.name}: {key} must be a positive whole number, not {getattr(self, key)!r}")
+        for key in ("mean", "std"):
+            values = getattr(self, key)
+            if not isinstance(values, tuple) or len(values) != 3 or not all(isinstance(v, float) for v in values):
+                raise UserError(f"variant {self.name}: {key} must be three numbers like 0.5, not {values!r}")
         for key in ("dims", "depths", "heads", "windows"):
             values = getattr(self, key)
-            if len(values) != 4 or not all(isinstance(v, int) and v > 0 for v in values):
-                raise UserError(f"variant {self.name}: {key} must be four positive whole numbers, not {list(values)}")
+            if not isinstance(values, tuple) or len(values) != 4 or not all(isinstance(v, int) and v > 0 for v in values):
+                raise UserError(f"variant {self.name}: {key} must be four positive whole numbers, not {values!r}")
         for stage in (1, 2, 3):
             if self.dims[stage] % self.heads[stage]:
-                raise UserError(f"variant {self.name}: dims[{stage}] = {self.dims[stage]} is no multiple of heads[{stage}] = {self.heads[stage]}")
+                raise UserError(f"variant {self.name}: dims[{stage}] = {self.dims[stage]} is no multiple of "
+                                f"heads[{stage}] = {self.heads[stage]}")
         if self.dims[0] % 2:
             raise UserError(f"variant {self.name}: dims[0] = {self.dims[0]} must be even; the stem passes through half of it")
         for key in ("local_stage", "global_stage"):
@@ -60,8 +68,8 @@ class Variant:
         """`__metadata__` of the model file: strings, lists separated by commas."""
         def text(value):
             return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        sizes = ("image_size", "dims", "depths", "heads", "windows", "mlp_ratio", "expand_ratio", "layer_norm_eps", "batch_norm_eps",
-                 "local_stage", "global_stage", "topk", "mean", "std")
+        sizes = ("image_size", "dims", "depths", "heads", "windows", "mlp_ratio", "expand_ratio", "layer_norm_eps",
+                 "batch_norm_eps", "local_stage", "global_stage", "topk", "mean", "std")
         return {"format": "tinyzsad", "format_version": "1", "model": "edgezsad",
                 "variant": self.name, "resize": "squash-bicubic",
                 **{key: text(getattr(self, key)) for key in sizes}}

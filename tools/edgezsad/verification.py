@@ -1,4 +1,4 @@
-"""What PyTorch computes, for others to be equal to: checks this model against stored values, and stores values of a trained one."""
+"""What PyTorch computes, for others to be equal to: checks the network against stored values, stores those of a trained one."""
 import copy
 import importlib.util
 import json
@@ -36,13 +36,14 @@ def taps(model, rgb):
     return {name: value.contiguous().numpy().astype(np.float64) for name, value in found.items()}
 
 
-def error(got, want):
-    """Largest absolute error over the largest absolute expected value."""
-    return float(np.abs(got - want).max() / (np.abs(want).max() or 1.0))
+def error(name, got, want):
+    """Largest absolute error over the largest absolute expected value; for scalars, which may come out near zero, absolute."""
+    largest = float(np.abs(got - want).max())
+    return largest if name in SCALARS else largest / (float(np.abs(want).max()) or 1.0)
 
 
 def self_check(folder, dtype=torch.float32):
-    """Runs a reference case; returns tap -> error, the scalars' absolute.
+    """Runs a reference case; returns tap -> `error`.
 
     The case's weights are made by the rule in `refgen.py`, two folders up.
     """
@@ -64,7 +65,8 @@ def self_check(folder, dtype=torch.float32):
     model = EdgeZsad(variant)
     given, wanted = refgen.weights(manifest), model.tensors()
     if {k: a.shape for k, a in given.items()} != {k: tuple(t.shape) for k, t in wanted.items()}:
-        raise UserError(f"{folder}: the tensors of the case are not those of the model: {sorted(given.keys() ^ wanted.keys())[:3]}")
+        differing = sorted(given.keys() ^ wanted.keys()) or [k for k in given if given[k].shape != tuple(wanted[k].shape)]
+        raise UserError(f"{folder}: the tensors of the case are not those of the model: {', '.join(differing[:3])}")
     for name, tensor in wanted.items():
         tensor.copy_(torch.from_numpy(given[name].astype(np.float32)))
 
@@ -75,8 +77,7 @@ def self_check(folder, dtype=torch.float32):
         got, want = computed[name], expected[name].numpy().astype(np.float64)
         if list(got.shape) != about["shape"]:
             raise UserError(f"{folder}: tap '{name}' has shape {list(got.shape)}, and {about['shape']} is expected")
-        got = got.reshape(-1)[::about["stride"]]
-        errors[name] = float(np.abs(got - want).max()) if name in SCALARS else error(got, want)
+        errors[name] = error(name, got.reshape(-1)[::about["stride"]], want)
     return errors
 
 
@@ -95,5 +96,5 @@ def write_verification(model_path, variant, pictures, folder):
         values = {"expected": taps(double, rgb), "expected-float32": taps(single, rgb)}
         for file, found in values.items():
             write_safetensors(at / f"{file}.safetensors", {k: torch.from_numpy(found[k].astype(np.float32)) for k in STORED})
-        worst = max([worst] + [error(values["expected-float32"][k], values["expected"][k]) for k in STORED])
+        worst = max([worst] + [error(k, values["expected-float32"][k], values["expected"][k]) for k in STORED])
     return worst

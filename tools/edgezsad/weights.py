@@ -76,7 +76,8 @@ def write_model(path, model, dtype=torch.float16):
     tensors = {name: tensor.to(dtype) for name, tensor in model.tensors().items()}
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            raise UserError(f"tensor '{name}' does not fit into {NAMES[dtype]}" + (": write with --dtype f32" if dtype == torch.float16 else ""))
+            advice = ": write with --dtype f32" if dtype == torch.float16 else ": training has diverged"
+            raise UserError(f"tensor '{name}' holds values that do not fit into {NAMES[dtype]}{advice}")
     write_safetensors(path, tensors, model.variant.metadata())
 
 
@@ -110,7 +111,8 @@ def read_backbone(path):
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-            raise UserError(f"{path}: not a PyTorch checkpoint that holds tensors alone: {str(error).splitlines()[0]}") from None
+            raise UserError(f"{path}: not a PyTorch checkpoint of tensors alone, which can be read safely; "
+                            f"timm's .safetensors always can: {str(error).splitlines()[0]}") from None
         for key in ("model", "state_dict"):
             if isinstance(state, dict) and isinstance(state.get(key), dict):
                 state = state[key]
@@ -130,8 +132,9 @@ def load_backbone(model, path):
     wanted = {k[len("vision."):]: t for k, t in model.tensors().items() if k.startswith("vision.")}
     missing, extra = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
     if missing or extra:
-        problem = f"misses '{missing[0]}' and {len(missing) - 1} others" if missing else f"holds '{extra[0]}' and {len(extra) - 1} others too many"
-        raise UserError(f"{path}: not a {variant} backbone under timm's or Microsoft's names: it {problem}")
+        problem, names = ("misses", missing) if missing else ("holds unexpected", extra)
+        raise UserError(f"{path}: not a {variant} backbone under timm's or Microsoft's names: "
+                        f"it {problem} {', '.join(names[:2])}{f' and {len(names) - 2} others' if len(names) > 2 else ''}")
     for name, tensor in wanted.items():
         if given[name].shape != tensor.shape:
             raise UserError(f"{path}: tensor '{name}' has shape {list(given[name].shape)}, and {variant} has {list(tensor.shape)}"
