@@ -61,8 +61,8 @@ def parse(arguments):
     verbs.add_argument("--smoke", action="store_true", help="train a toy model on generated pictures; the same as --recipe smoke")
     verbs.add_argument("--self-check", metavar="CASE", nargs="+",
                        help="compare this program's network with reference cases, and end")
-    p.add_argument("--recipe", choices=sorted(RECIPES), default="edgezsad",
-                   help="what is trained, and how (default: %(default)s)")
+    verbs.add_argument("--recipe", choices=sorted(RECIPES), default="edgezsad",
+                       help="what is trained, and how (default: %(default)s)")
 
     files = p.add_argument_group("files")
     files.add_argument("--backbone", metavar="FILE", help="pretrained TinyViT, .safetensors or .pth")
@@ -117,6 +117,8 @@ def choose_recipe(options):
     keys = ("tune", "holdout", "holdout_limit", "augment", "seed", "steps", "batch", "warm_up", "head_rate", "backbone_rate",
             "weight_decay", "evaluate_every", "checkpoint_every")
     changes = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
+    if options.tune and base.tune == "all":
+        raise UserError(f"recipe {base.name} trains its whole backbone: --tune-backbone has no place there")
     if options.variant:
         changes["variant"] = find_variant(options.variant)
     return dataclasses.replace(base, **changes)

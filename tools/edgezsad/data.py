@@ -42,7 +42,7 @@ class FilePicture:
         try:
             with Image.open(path) as image:
                 return np.array(image.convert(mode))
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise UserError(f"picture {path} cannot be read: {error}") from None
 
 
