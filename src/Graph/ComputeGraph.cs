@@ -51,6 +51,7 @@ public sealed class ComputeGraph
     public void Tap(string name, Value value, int[]? shape = null, TapLayout layout = TapLayout.Rows, int heads = 1)
     {
         shape ??= [value.Rows, value.Columns];
+        if (value.Type != ValueKind.Float) throw new ArgumentException($"Tap '{name}': its elements are {value.Type}, and only floats are tapped.");
         if (shape.Aggregate(1L, (n, d) => n * d) != (long)value.Rows * value.Columns)
             throw new ArgumentException($"Tap '{name}': shape [{string.Join(", ", shape)}] does not hold the {value.Rows} x {value.Columns} elements.");
         taps.Add(new Tap(name, value, shape, layout, heads));

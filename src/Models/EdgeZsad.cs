@@ -83,7 +83,6 @@ public sealed class EdgeZsad : AnomalySystem
     {
         ComputeGraph g = new();
         Value pixels = g.Input(Pixels, ImageSize * ImageSize, 3, ValueKind.Byte);
-        g.Tap("resized", pixels, [ImageSize, ImageSize, 3]);
         (Value Map, int Side)[] maps = vision.Build(g, pixels);
 
         g.Scope = "head.glr.global";

@@ -172,73 +172,66 @@ internal sealed class TinyVit
     private Bottleneck ReadBottleneck(string name, int inputs, int middle, int outputs) =>
         new(Pointwise($"{name}.conv1", middle, inputs), Depthwise($"{name}.conv2", middle), Pointwise($"{name}.conv3", outputs, middle));
 
-    /// <summary>Position biases by distance, [heads, w * w], mirrored to [heads, 2 w - 1, 2 w - 1], so that the biases of a row of keys are a slice.</summary>
-    private static unsafe Parameter Mirrored(WeightCursor w, int heads, int window)
+    /// <summary>Position biases by distance, [heads, w * w], mirrored to [heads, (2 w - 1)²], so that the biases of a row of keys are a slice.</summary>
+    internal static float[] MirrorBiases(ReadOnlySpan<float> table, int heads, int window)
     {
-        Parameter table = w.Vector("attention_biases", heads, window * window);
         int side = 2 * window - 1;
-        float* from = (float*)table.Address;
         float[] mirrored = new float[heads * side * side];
         for (int i = 0; i < mirrored.Length; i++)
         {
             int dy = Math.Abs(i / side % side - (window - 1)), dx = Math.Abs(i % side - (window - 1));
-            mirrored[i] = from[i / (side * side) * window * window + dy * window + dx];
+            mirrored[i] = table[i / (side * side) * window * window + dy * window + dx];
         }
-        return w.Store.Floats(table.Name, mirrored, heads, side * side);
+        return mirrored;
     }
 
-    private Convolution Pointwise(string name, int outputs, int inputs) =>
-        Folded(name, [outputs, inputs, 1, 1], (kernel, scale) =>
+    /// <summary>A convolution without bias, [outputs, ...], and the BatchNorm behind it as one convolution with bias; computed in double precision.</summary>
+    internal static (float[] Kernel, float[] Bias) FoldBatchNorm(
+        ReadOnlySpan<float> kernel, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, ReadOnlySpan<float> mean, ReadOnlySpan<float> variance, double eps)
+    {
+        float[] folded = new float[kernel.Length], shift = new float[weight.Length];
+        int inputs = kernel.Length / weight.Length;
+        for (int n = 0; n < weight.Length; n++)
         {
-            float[] y = new float[kernel.Length];
-            for (int i = 0; i < y.Length; i++) y[i] = (float)(kernel[i] * scale[i / inputs]);
-            return (y, [outputs, inputs]);
-        });
+            double scale = weight[n] / Math.Sqrt(variance[n] + eps);
+            shift[n] = (float)(bias[n] - mean[n] * scale);
+            for (int i = n * inputs; i < (n + 1) * inputs; i++) folded[i] = (float)(kernel[i] * scale);
+        }
+        return (folded, shift);
+    }
 
-    /// <summary>[channels, 1, 3, 3] turned to [3, 3, channels].</summary>
-    private Convolution Depthwise(string name, int channels) =>
-        Folded(name, [channels, 1, 3, 3], (kernel, scale) =>
-        {
-            float[] y = new float[kernel.Length];
-            for (int i = 0; i < y.Length; i++) y[i % 9 * channels + i / 9] = (float)(kernel[i] * scale[i / 9]);
-            return (y, [3, 3, channels]);
-        });
+    /// <summary>A 3 x 3 kernel [outputs, inputs, 3, 3] turned to [3, 3, inputs, outputs], so that lanes are output channels.</summary>
+    internal static float[] Turn(ReadOnlySpan<float> kernel, int outputs, int inputs)
+    {
+        float[] turned = new float[kernel.Length];
+        for (int i = 0; i < turned.Length; i++)
+            turned[(i % 9 * inputs + i / 9 % inputs) * outputs + i / (9 * inputs)] = kernel[i];
+        return turned;
+    }
 
-    /// <summary>[outputs, inputs, 3, 3] turned to [3, 3, inputs, outputs].</summary>
-    private Convolution Dense(string name, int outputs, int inputs) =>
-        Folded(name, [outputs, inputs, 3, 3], (kernel, scale) =>
-        {
-            float[] y = new float[kernel.Length];
-            for (int i = 0; i < y.Length; i++)
-            {
-                int output = i / (9 * inputs), input = i / 9 % inputs;
-                y[(i % 9 * inputs + input) * outputs + output] = (float)(kernel[i] * scale[output]);
-            }
-            return (y, [3, 3, inputs, outputs]);
-        });
+    private static Parameter Mirrored(WeightCursor w, int heads, int window)
+    {
+        Parameter table = w.Vector("attention_biases", heads, window * window);
+        return w.Store.Floats(table.Name, MirrorBiases(Values(table), heads, window), heads, (2 * window - 1) * (2 * window - 1));
+    }
 
-    private delegate (float[] Values, int[] Shape) Layout(ReadOnlySpan<float> kernel, ReadOnlySpan<double> scale);
+    private Convolution Pointwise(string name, int outputs, int inputs) => Folded(name, [outputs, inputs, 1, 1], kernel => (kernel, [outputs, inputs]));
 
-    /// <summary>A convolution without bias and the BatchNorm behind it as one convolution with bias.</summary>
-    private unsafe Convolution Folded(string name, int[] shape, Layout layout)
+    private Convolution Depthwise(string name, int channels) => Folded(name, [channels, 1, 3, 3], kernel => (Turn(kernel, channels, 1), [3, 3, channels]));
+
+    private Convolution Dense(string name, int outputs, int inputs) => Folded(name, [outputs, inputs, 3, 3], kernel => (Turn(kernel, outputs, inputs), [3, 3, inputs, outputs]));
+
+    private Convolution Folded(string name, int[] shape, Func<float[], (float[] Values, int[] Shape)> layout)
     {
         WeightCursor conv = weights.At(name).At("conv"), norm = weights.At(name).At("bn");
-        int outputs = shape[0];
-        Parameter gamma = norm.Vector("weight", outputs), beta = norm.Vector("bias", outputs);
-        Parameter mean = norm.Vector("running_mean", outputs), variance = norm.Vector("running_var", outputs);
-        double[] scale = new double[outputs];
-        float[] bias = new float[outputs];
-        for (int i = 0; i < outputs; i++)
-        {
-            scale[i] = Of(gamma)[i] / Math.Sqrt(Of(variance)[i] + batchNormEps);
-            bias[i] = (float)(Of(beta)[i] - Of(mean)[i] * scale[i]);
-        }
         Parameter kernel = weights.Store.Widened(conv.Tensor("weight", shape));
-        (float[] values, int[] turned) = layout(new ReadOnlySpan<float>(Of(kernel), (int)kernel.Count), scale);
-        return new Convolution(weights.Store.Floats(kernel.Name, values, turned), weights.Store.Floats(beta.Name, bias, outputs));
-
-        static float* Of(Parameter p) => (float*)p.Address;
+        ReadOnlySpan<float> Norm(string leaf) => Values(norm.Vector(leaf, shape[0]));
+        (float[] folded, float[] bias) = FoldBatchNorm(Values(kernel), Norm("weight"), Norm("bias"), Norm("running_mean"), Norm("running_var"), batchNormEps);
+        (float[] values, int[] turned) = layout(folded);
+        return new Convolution(weights.Store.Floats(kernel.Name, values, turned), weights.Store.Floats($"{name}.bias", bias, shape[0]));
     }
+
+    private static unsafe ReadOnlySpan<float> Values(Parameter p) => new((float*)p.Address, (int)p.Count);
 
     /// <summary>The name that Microsoft's own checkpoints give to a tensor of timm's.</summary>
     private static string MicrosoftName(string timm)
