@@ -147,6 +147,7 @@ public sealed class ComputeGraph
     public Value GatherRows(Value x, Value rows)
     {
         Check(rows is { Type: ValueKind.Int, Columns: 1 }, $"GatherRows: row numbers are an [n, 1] value of integers, not {rows.Type} {rows}.");
+        CheckFloats("GatherRows", x);
         return Add(new GatherRowsOperation(x, rows), rows.Rows, x.Columns);
     }
 
@@ -220,8 +221,8 @@ public sealed class ComputeGraph
         string name = operation.GetType().Name.Replace(nameof(Operation), "");
         foreach (Value input in operation.Inputs)
         {
-            // The two operations that read integers, and the one that reads bytes, have looked at those themselves.
-            if (operation is EmbeddingOperation or NormalizeImageOperation || (operation is GatherRowsOperation gather && input == gather.RowNumbers)) CheckOwn(name, input);
+            // Those that read integers or bytes have looked at the types themselves.
+            if (operation is EmbeddingOperation or GatherRowsOperation or NormalizeImageOperation) CheckOwn(name, input);
             else CheckFloats(name, input);
         }
         if (operation.Label.Length == 0) operation.Label = Scope;
