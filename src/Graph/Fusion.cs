@@ -54,7 +54,10 @@ internal static class Fusion
                     swallowed = [l];
                     break;
                 case AttentionOperation a:
-                    RotaryOperation? q = Swallow<RotaryOperation>(a.Q), k = Swallow<RotaryOperation>(a.K);
+                    // The kernel rotates each sequence by the same table, in its own heads, after one prefix for queries and keys.
+                    RotaryOperation? Rotation(Value value) => Swallow<RotaryOperation>(value) is { } r && r.Heads == a.Heads && a.Batch == 1 ? r : null;
+                    RotaryOperation? q = Rotation(a.Q), k = Rotation(a.K);
+                    if (q is not null && k is not null && q.Table.Prefix != k.Table.Prefix) k = null;
                     if (q is null && k is null) break;
                     fused = new AttentionOperation(q?.X ?? a.Q, k?.X ?? a.K, a.V, a.Heads, a.Batch, q?.Table, k?.Table);
                     swallowed = [q, k];

@@ -41,10 +41,10 @@ public abstract class AnomalySystem : IDisposable
     /// <summary>Name of the pixel input of <see cref="DetectionGraph"/>: [ImageSize * ImageSize, 3] bytes.</summary>
     public const string Pixels = "pixels";
 
-    private protected AnomalySystem(SafetensorsFile file)
+    private protected AnomalySystem(WeightStore weights)
     {
-        Weights = new WeightStore(file);
-        Metadata = new ModelMetadata(file);
+        Weights = weights;
+        Metadata = new ModelMetadata(weights.File);
     }
 
     internal WeightStore Weights { get; }
@@ -70,18 +70,19 @@ public abstract class AnomalySystem : IDisposable
     /// <exception cref="ModelFormatException">The file is no model of ours, or its tensors are not what the model needs.</exception>
     public static AnomalySystem Load(SafetensorsFile file)
     {
+        WeightStore weights = new(file);
         try
         {
             return new ModelMetadata(file).RequireModel() switch
             {
-                "lizad" => new LiZad(file),
-                "edgezsad" => new EdgeZsad(file),
+                "lizad" => new LiZad(weights),
+                "edgezsad" => new EdgeZsad(weights),
                 string other => throw new ModelFormatException($"{file.Name}: it holds the model '{other}'; this version knows lizad and edgezsad."),
             };
         }
         catch
         {
-            file.Dispose();
+            weights.Dispose();
             throw;
         }
     }

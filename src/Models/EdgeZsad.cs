@@ -28,11 +28,12 @@ public sealed class EdgeZsad : AnomalySystem
     private readonly float eps;
     private readonly int gridSide;
 
-    internal EdgeZsad(SafetensorsFile file) : base(file)
+    internal EdgeZsad(WeightStore weights) : base(weights)
     {
+        SafetensorsFile file = weights.File;
         Metadata.Text("resize", "squash-bicubic");
         Variant = Metadata.Text("variant");
-        TinyVitSizes sizes = new(Metadata.Int("image_size", 32, 4096), Four("dims", 4096), Four("depths", 64), Four("heads", 256), Four("windows", 256));
+        TinyVitSizes sizes = new(Metadata.Int("image_size", 32, 2048), Four("dims", 2048), Four("depths", 64), Four("heads", 256), Four("windows", 256));
         if (TinyVitSizes.Published.TryGetValue(Variant, out TinyVitSizes? published))
         {
             if (sizes.DifferenceFrom(published) is { } key) throw new ModelFormatException($"{file.Name}: metadata '{key}' is '{Metadata.Text(key)}', which is not that of its variant '{Variant}'.");

@@ -94,11 +94,22 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
         return [.. entry.Shape.Select(d => (int)d)];
     }
 
-    /// <summary>How many consecutive indexes from 0 on there are under a name: <c>layer.0</c>, <c>layer.1</c> and so on, up to a limit.</summary>
-    public int CountOf(string name, string leaf, int limit = 256)
+    /// <summary>Whether the file holds any tensor under this place, whole or not.</summary>
+    public bool Exists
     {
-        int n = 0;
-        while (n < limit && At(name, n).Has(leaf)) n++;
+        get
+        {
+            string here = prefix;
+            return store.File.Tensors.Any(t => t.Name.StartsWith(here, StringComparison.Ordinal));
+        }
+    }
+
+    /// <summary>How many indexes there are under a name: one more than the highest of <c>layer.0</c>, <c>layer.1</c> and so on, up to a limit.</summary>
+    /// <remarks>By what exists rather than by one tensor of each: where that one is missing, reading the layer says so.</remarks>
+    public int CountOf(string name, int limit = 256)
+    {
+        int n = limit;
+        while (n > 0 && !At(name, n - 1).Exists) n--;
         return n;
     }
 

@@ -33,7 +33,16 @@ public sealed class AnomalyMap
     public ReadOnlySpan<float> Values => values;
 
     /// <summary>The value at a pixel.</summary>
-    public float this[int x, int y] => values[checked(y * Width) + (x >= 0 && x < Width ? x : throw new ArgumentOutOfRangeException(nameof(x)))];
+    /// <exception cref="ArgumentOutOfRangeException">The pixel lies outside the map.</exception>
+    public float this[int x, int y]
+    {
+        get
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)x, (uint)Width, nameof(x));
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)y, (uint)Height, nameof(y));
+            return values[y * Width + x];
+        }
+    }
 
     /// <summary>The same map at another size: bilinear, pixel centres at halves, edges clamped.</summary>
     public AnomalyMap Resize(int width, int height) =>

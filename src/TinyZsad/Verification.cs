@@ -22,7 +22,7 @@ public sealed record TapComparison(
     long WorstIndex, float WorstExpected, float WorstActual, double Tolerance, string? Problem)
 {
     /// <summary>Whether it was there and near enough.</summary>
-    public bool Passed => Problem is null && MaxError <= Tolerance && !(NormError > Tolerance);
+    public bool Passed => Problem is null && MaxError <= Tolerance && (NormError is null || NormError <= Tolerance);
 }
 
 /// <summary>
@@ -143,8 +143,8 @@ public static class Verification
         for (int i = 0; i < tap.Expected.Length; i++)
         {
             double e = tap.Expected[i], error = Math.Abs(computed[(long)i * tap.Stride] - e);
-            // Not "error > maxError": NaN must win.
-            if (!(error <= maxError)) (maxError, worst) = (error, (long)i * tap.Stride);
+            // A NaN is the worst that can be, and stays it.
+            if (error > maxError || (double.IsNaN(error) && !double.IsNaN(maxError))) (maxError, worst) = (error, (long)i * tap.Stride);
             maxValue = Math.Max(maxValue, Math.Abs(e));
             errorSquares += error * error;
             squares += e * e;
