@@ -185,7 +185,7 @@ public sealed class LiZad : AnomalySystem
     }
 
     /// <inheritdoc/>
-    public override unsafe Detection Read(CpuRun run, ImageScore score)
+    public override Detection Read(CpuRun run, ImageScore score)
     {
         float[] map = run.Output("map").ToArray();
         if (score == ImageScore.GlobalLogit)
@@ -194,11 +194,8 @@ public sealed class LiZad : AnomalySystem
             float raw = logits[1] - logits[0];
             return new Detection(1 / (1 + MathF.Exp(-raw)), raw, map);
         }
-        fixed (float* p = map)
-        {
-            float value = score == ImageScore.Maximum ? TopK.Max(p, map.Length) : TopK.Mean(p, map.Length, Math.Max(1, map.Length / 100));
-            return new Detection(value, value, map);
-        }
+        float value = ScoreOfMap(map, score);
+        return new Detection(value, value, map);
     }
 
     /// <summary>Writes a copy of the model file that holds the embeddings of some classes.</summary>
@@ -236,7 +233,7 @@ public sealed class LiZad : AnomalySystem
         static unsafe float[] Values(Parameter p) => new ReadOnlySpan<float>((void*)p.Address, (int)p.Count).ToArray();
     }
 
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps)
+    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
     {
         if (layers.All(k => taps.ContainsKey($"vision.hidden{k}")))
             yield return ("vision.cls", [1, layers.Length, vision.Width], [.. layers.SelectMany(k => taps[$"vision.hidden{k}"].Take(vision.Width))]);

@@ -63,11 +63,12 @@ public static class Verification
         }
         if (system is not null)
         {
-            byte[] pixels = Resize(Image.Load(reference.Image!), system.ImageSize);
+            Image picture = Image.Load(reference.Image!);
+            byte[] pixels = Resize(picture, system.ImageSize);
             if (reference.Resized is not null) rows.Add(CompareBytes("resized", pixels, Image.Load(reference.Resized), system.ImageSize));
             ClassEmbedding? prepared = computed.TryGetValue("text.normal", out float[]? normal) ? new ClassEmbedding(normal, computed["text.abnormal"])
                 : system.TakesClassName ? system.Prepare(reference.ClassName, team, default) : null;
-            Trace(system, pixels, prepared, team, computed);
+            Trace(system, picture, pixels, prepared, team, computed);
         }
         rows.AddRange(expected.Select(tap => Compare(tolerance is { } t ? tap with { Tolerance = t } : tap, computed.GetValueOrDefault(tap.Name))));
         return rows;
@@ -88,17 +89,17 @@ public static class Verification
         using AnomalySystem system = AnomalySystem.Load(file);
         using SafetensorsFile expected = SafetensorsFile.Open(expectedPath);
         Dictionary<string, float[]> computed = [];
-        Trace(system, Resize(image, system.ImageSize), system.TakesClassName ? system.Prepare(className ?? AnomalyDetector.DefaultClassName, team, default) : null, team, computed);
+        Trace(system, image, Resize(image, system.ImageSize), system.TakesClassName ? system.Prepare(className ?? AnomalyDetector.DefaultClassName, team, default) : null, team, computed);
         return [.. expected.Tensors.Select(t => Compare(
             new ExpectedTap(t.Name, [.. t.Shape.Select(d => checked((int)d))], 1, null, t.AsSpan<float>().ToArray(), tolerance ?? DefaultTolerance), computed.GetValueOrDefault(t.Name)))];
     }
 
-    private static void Trace(AnomalySystem system, byte[] pixels, ClassEmbedding? prepared, ThreadTeam team, Dictionary<string, float[]> computed)
+    private static void Trace(AnomalySystem system, Image picture, byte[] pixels, ClassEmbedding? prepared, ThreadTeam team, Dictionary<string, float[]> computed)
     {
         ComputeGraph graph = system.DetectionGraph(system.DefaultScore);
         Run(CpuPlan.Compile(graph, surviving: true));
         Run(CpuPlan.Compile(graph, tap => !computed.ContainsKey(tap.Name)));
-        foreach ((string name, _, float[] values) in system.ConstantTaps().Concat(system.DerivedTaps(computed))) computed[name] = values;
+        foreach ((string name, _, float[] values) in system.ConstantTaps().Concat(system.DerivedTaps(computed, picture.Width, picture.Height))) computed[name] = values;
 
         void Run(CpuPlan plan)
         {

@@ -35,7 +35,8 @@ public class DamagedPictureTests
         yield return ("PNG: no IDAT", TestPng.File(header, End), "no IDAT");
         yield return ("PNG: empty IDAT", TestPng.File(header, TestPng.Chunk("IDAT"), End), "cannot inflate");
         yield return ("PNG: IEND with content", TestPng.File(header, Data, TestPng.Chunk("IEND", 1)), "must be empty");
-        yield return ("PNG: unknown critical chunk", TestPng.File(header, TestPng.Chunk("TEST"), Data, End), "TEST at offset 33 is critical");
+        yield return ("PNG: unknown critical chunk", TestPng.File(header, TestPng.Chunk("TEST"), Data, End),
+            "TEST at offset 33 is critical");
         yield return ("PNG: chunk type of digits", TestPng.File(header, TestPng.Chunk("12ab"), Data, End), "offset 33");
         yield return ("PNG: chunk between IDAT", TestPng.File(header, Data, TestPng.Chunk("tEXt"), Data, End), "at once");
         yield return ("PNG: length beyond the end", Patched(good, 33, 0, 0, 255, 0), "IDAT at offset 33 claims 65280 bytes");
@@ -45,8 +46,10 @@ public class DamagedPictureTests
         yield return ("PNG: checksum of IEND", Patched(good, good.Length - 4, 1, 2, 3, 4), "IEND");
 
         // IHDR.
-        foreach ((int colour, int depth) in ((int, int)[])[(0, 3), (0, 0), (0, 32), (1, 8), (2, 4), (3, 16), (4, 4), (5, 8), (6, 1), (7, 8)])
-            yield return ($"PNG: colour type {colour} of {depth} bits", Header(5, 4, depth, colour), $"colour type {colour} with bit depth {depth}");
+        foreach ((int colour, int depth) in ((int, int)[])[(0, 3), (0, 0), (0, 32), (1, 8), (2, 4), (3, 16), (4, 4), (5, 8),
+            (6, 1), (7, 8)])
+            yield return ($"PNG: colour type {colour} of {depth} bits", Header(5, 4, depth, colour),
+                $"colour type {colour} with bit depth {depth}");
         yield return ("PNG: width 0", Header(0, 4), "0 x 4");
         yield return ("PNG: height 0", Header(5, 0), "5 x 0");
         yield return ("PNG: width above 2^31", Header(-1, 4), "4294967295 x 4");
@@ -56,7 +59,8 @@ public class DamagedPictureTests
         yield return ("PNG: filter method 1", Header(5, 4, 8, 2, method: 1), "filter method 1");
         yield return ("PNG: interlace 2", Header(5, 4, 8, 2, interlace: 2), "interlace 2");
         yield return ("PNG: 2^28 pixels of 60 bytes", Header(1 << 14, 1 << 14), "cannot inflate");
-        yield return ("PNG: interlaced, 2^28 pixels of 60 bytes", Header(1 << 14, 1 << 14, 16, 6, interlace: 1), "cannot inflate");
+        yield return ("PNG: interlaced, 2^28 pixels of 60 bytes", Header(1 << 14, 1 << 14, 16, 6, interlace: 1),
+            "cannot inflate");
         yield return ("PNG: a row of 2^31 bytes", Header(1 << 28, 1, 16, 6), "one array holds");
 
         // The compressed rows.
@@ -80,14 +84,18 @@ public class DamagedPictureTests
         yield return ("PNG: palette after IDAT", TestPng.File(Palette.Header(), colourData, plte, End), "before any IDAT");
         yield return ("PNG: two palettes", TestPng.File(Palette.Header(), plte, plte, colourData, End), "one PLTE");
         foreach (int length in (int[])[0, 1, 2, 4, 771])
-            yield return ($"PNG: palette of {length} bytes", TestPng.File(Palette.Header(), TestPng.Chunk("PLTE", new byte[length]), colourData, End), $"{length} bytes");
-        yield return ("PNG: colour beyond the palette", TestPng.File(Palette.Header(), TestPng.Chunk("PLTE", new byte[9]), colourData, End), "palette has 3 colours");
+            yield return ($"PNG: palette of {length} bytes",
+                TestPng.File(Palette.Header(), TestPng.Chunk("PLTE", new byte[length]), colourData, End), $"{length} bytes");
+        yield return ("PNG: colour beyond the palette",
+            TestPng.File(Palette.Header(), TestPng.Chunk("PLTE", new byte[9]), colourData, End), "palette has 3 colours");
         TestPng bytes = TestPng.Make(3, 8, 5, 4, 1, seed: 3);
-        yield return ("PNG: colour beyond the palette, interlaced", TestPng.File(bytes.Header(), TestPng.Chunk("PLTE", new byte[30]),
+        yield return ("PNG: colour beyond the palette, interlaced",
+            TestPng.File(bytes.Header(), TestPng.Chunk("PLTE", new byte[30]),
             TestPng.Chunk("IDAT", TestPng.Deflate(bytes.Filtered())), End), "palette has 10 colours");
 
         // BMP.
-        byte[] bmp = PictureFixture.Read("bmp-24.bmp"), bmp8 = PictureFixture.Read("bmp-8.bmp"), masks = PictureFixture.Read("bmp-16-565.bmp");
+        byte[] bmp = PictureFixture.Read("bmp-24.bmp"), bmp8 = PictureFixture.Read("bmp-8.bmp"),
+            masks = PictureFixture.Read("bmp-16-565.bmp");
         byte[] rle8 = PictureFixture.Read("bmp-8-rle.bmp"), rle4 = PictureFixture.Read("bmp-4-rle.bmp");
         yield return ("BMP: two bytes", bmp[..2], "headers");
         yield return ("BMP: cut in its header", bmp[..40], "headers");
@@ -107,7 +115,8 @@ public class DamagedPictureTests
         foreach (byte bits in (byte[])[0, 2, 3, 12, 25, 64])
             yield return ($"BMP: {bits} bits", Patched(bmp, 28, bits), $"{bits} bits");
         foreach (byte compression in (byte[])[1, 2, 4, 5, 7, 255])
-            yield return ($"BMP: compression {compression} of 24 bits", Patched(bmp, 30, compression), $"compression {compression}");
+            yield return ($"BMP: compression {compression} of 24 bits", Patched(bmp, 30, compression),
+                $"compression {compression}");
         yield return ("BMP: masks with 24 bits", Patched(bmp, 30, 3), "24 bits");
         yield return ("BMP: pixels in the header", PatchedWord(bmp, 10, 53), "offset 53");
         yield return ("BMP: pixels beyond the end", PatchedWord(bmp, 10, 100_000), "offset 100000");
@@ -126,16 +135,25 @@ public class DamagedPictureTests
         // PNM.
         foreach ((string text, string message) in ((string, string)[])
         [
-            ("P6\n", "the width"), ("P6 5", "the height"), ("P6 5 4", "the largest sample"), ("P6 5 4 255\n", "at least 60 bytes"),
-            ("P6 0 4 255\n", "the width"), ("P6 5 0 255\n", "the height"), ("P6 -5 4 255\n", "the width"), ("P6 5x 4 255\n", "the width"),
+            ("P6\n", "the width"), ("P6 5", "the height"), ("P6 5 4", "the largest sample"),
+                ("P6 5 4 255\n", "at least 60 bytes"),
+            ("P6 0 4 255\n", "the width"), ("P6 5 0 255\n", "the height"), ("P6 -5 4 255\n", "the width"),
+                ("P6 5x 4 255\n", "the width"),
             ("P6 5 4 0\n", "1 to 65535"), ("P6 5 4 65536\n", "1 to 65535"), ("P6 99999999999 4 255\n", "the width"),
-            ("P6 5000000000 4 255\n", "the width"), ("P6 2147483647 2147483647 255\n", "MaxPixels"), ("P6 16384 16384 255\n", "at least 805306368"),
-            ("P5 5 4 256\n0123456789", "at least 40 bytes"), ("P4 9 4\n0123456", "at least 8 bytes"), ("P6 # only a comment", "the width"),
-            ("P2 2 2 9\n1 2 3", "at least 7 bytes"), ("P2 2 2 9\n1 2 3    ", "a sample"), ("P2 2 2 9\n1 2 10 3", "0 to 9"), ("P2 2 2 9\n1 2 -1 3", "a sample"),
-            ("P2 2 2 9\n1 2 x 3", "a sample"), ("P3 1 1 9\n1 2   ", "a sample"), ("P1 2 2\n1 0 2 1", "0 or 1"), ("P1 2 2\n1 0    ", "0 or 1"), ("P1 2 2\n101", "4 bytes"),
-            ("P2 2 1 9\n00000000001 1", "10 digits"), ("P3 16384 16384 255\n", "at least 1610612735"), ("P1 16384 16384\n", "at least 268435456"),
-            ("P7\n", "should start with a word"), ("P7\nWIDTH 5\nHEIGHT 4\nDEPTH 3\nENDHDR\n", "MAXVAL 0"), ("P7\nENDHDR\n", "WIDTH 0"), ("P7\nWIDTH 5\nSIZE 4\n", "\"SIZE\""),
-            ("P7\nWIDTH 5\nHEIGHT 4\nDEPTH 5\n", "DEPTH"), ("P7\nWIDTH 5\nHEIGHT 4\nDEPTH 3\nMAXVAL 255\nENDHDR\n123", "at least 60 bytes"),
+            ("P6 5000000000 4 255\n", "the width"), ("P6 2147483647 2147483647 255\n", "MaxPixels"),
+                ("P6 16384 16384 255\n", "at least 805306368"),
+            ("P5 5 4 256\n0123456789", "at least 40 bytes"), ("P4 9 4\n0123456", "at least 8 bytes"),
+                ("P6 # only a comment", "the width"),
+            ("P2 2 2 9\n1 2 3", "at least 7 bytes"), ("P2 2 2 9\n1 2 3    ", "a sample"), ("P2 2 2 9\n1 2 10 3", "0 to 9"),
+                ("P2 2 2 9\n1 2 -1 3", "a sample"),
+            ("P2 2 2 9\n1 2 x 3", "a sample"), ("P3 1 1 9\n1 2   ", "a sample"), ("P1 2 2\n1 0 2 1", "0 or 1"),
+                ("P1 2 2\n1 0    ", "0 or 1"), ("P1 2 2\n101", "4 bytes"),
+            ("P2 2 1 9\n00000000001 1", "10 digits"), ("P3 16384 16384 255\n", "at least 1610612735"),
+                ("P1 16384 16384\n", "at least 268435456"),
+            ("P7\n", "should start with a word"), ("P7\nWIDTH 5\nHEIGHT 4\nDEPTH 3\nENDHDR\n", "MAXVAL 0"),
+                ("P7\nENDHDR\n", "WIDTH 0"), ("P7\nWIDTH 5\nSIZE 4\n", "\"SIZE\""),
+            ("P7\nWIDTH 5\nHEIGHT 4\nDEPTH 5\n", "DEPTH"),
+                ("P7\nWIDTH 5\nHEIGHT 4\nDEPTH 3\nMAXVAL 255\nENDHDR\n123", "at least 60 bytes"),
         ])
             yield return ("PNM: " + text.Replace('\n', '|'), Encoding.ASCII.GetBytes(text), message);
     }
@@ -157,7 +175,9 @@ public class DamagedPictureTests
         });
     }
 
-    /// <summary>A run-length picture may stop anywhere, so its claim can be met by a few bytes; only the limits bound it.</summary>
+    /// <summary>
+    /// A run-length picture may stop anywhere, so its claim can be met by a few bytes; only the limits bound it.
+    /// </summary>
     [Test]
     public void RunLengthsAreBoundByTheLimits()
     {
@@ -165,7 +185,9 @@ public class DamagedPictureTests
         Assert.That(Decode(rle, new ImageLimits { MaxPixels = 5000 * 5000 - 1 }, 1 << 18), Is.TypeOf<ImageFormatException>());
     }
 
-    /// <summary>A deflate stream of zeros, a thousand times smaller than what it inflates to, is not inflated beyond the last row.</summary>
+    /// <summary>
+    /// A deflate stream of zeros, a thousand times smaller than what it inflates to, is not inflated beyond the last row.
+    /// </summary>
     [Test]
     public void ABombIsNotInflated()
     {
@@ -275,9 +297,11 @@ public class DamagedPictureTests
         return file;
     }
 
-    private static byte[] Header(int width, int height, int depth = 8, int colour = 2, int compression = 0, int method = 0, int interlace = 0)
+    private static byte[] Header(int width, int height, int depth = 8, int colour = 2, int compression = 0, int method = 0,
+        int interlace = 0)
     {
-        byte[] header = new TestPng { Width = width, Height = height, Depth = depth, Colour = colour, Interlace = interlace }.Header();
+        byte[] header = new TestPng { Width = width, Height = height, Depth = depth, Colour = colour,
+            Interlace = interlace }.Header();
         (header[18], header[19]) = ((byte)compression, (byte)method);
         return TestPng.File(TestPng.Chunk("IHDR", header[8..21]), Data, End);
     }

@@ -33,9 +33,12 @@ public class ImageTests
         Assert.That(() => View(100, 1, int.MaxValue, int.MaxValue), Throws.ArgumentException);
         Assert.That(() => { _ = new ImageView(new byte[100], int.MaxValue, 1, PixelFormat.Rgba32); },
             Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("width"));
-        Assert.That(() => { _ = new ImageView(new byte[100], 2, 2, 16, (PixelFormat)77); }, Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => { _ = new ImageView(new byte[100], 2, 2, PixelFormat.Rgb24).Row(2); }, Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => { _ = new ImageView(new byte[100], 2, 2, PixelFormat.Rgb24).Row(-1); }, Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => { _ = new ImageView(new byte[100], 2, 2, 16, (PixelFormat)77); },
+            Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => { _ = new ImageView(new byte[100], 2, 2, PixelFormat.Rgb24).Row(2); },
+            Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => { _ = new ImageView(new byte[100], 2, 2, PixelFormat.Rgb24).Row(-1); },
+            Throws.TypeOf<ArgumentOutOfRangeException>());
 
         static void View(int length, int width, int height, int stride) =>
             _ = new ImageView(new byte[length], width, height, stride, PixelFormat.Rgb24);
@@ -52,7 +55,8 @@ public class ImageTests
 
             // Smooth and noisy parts, so that every filter wins somewhere.
             for (int i = 0; i < pixels.Length; i++)
-                pixels[i] = (byte)(i / stride % 40 < 20 ? i % stride * 3 + i / stride * (i % 5) + random.Next(3) : random.Next(256));
+                pixels[i] = (byte)(i / stride % 40 < 20
+                    ? i % stride * 3 + i / stride * (i % 5) + random.Next(3) : random.Next(256));
             var view = new ImageView(pixels, width, height, stride, format);
             using var stream = new MemoryStream();
             PngEncoder.Save(stream, view);

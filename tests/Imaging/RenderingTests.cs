@@ -64,7 +64,8 @@ public class RenderingTests
     {
         const int width = 12, height = 8;
         float[] map = [0, 1, 0.5f, 0.25f, 0.75f, 1];
-        Image overlay = Overlay.Render(new ImageView(new byte[width * height], width, height, PixelFormat.Gray8), map, 3, 2, 0, 1, 0, 1);
+        Image overlay = Overlay.Render(new ImageView(new byte[width * height], width, height, PixelFormat.Gray8), map, 3, 2, 0,
+            1, 0, 1);
         for (int y = 0; y < height; y++)
         {
             for (int x = 0; x < width; x++)
@@ -87,7 +88,8 @@ public class RenderingTests
     public void TheLegendShowsTheScoreAndTheBar()
     {
         Image picture = PictureFixture.Pattern(200, 150);
-        Image one = Overlay.Render(picture.View, [0.5f], 1, 1, 0, 1, 0.111f), other = Overlay.Render(picture.View, [0.5f], 1, 1, 0, 1, 0.999f);
+        Image one = Overlay.Render(picture.View, [0.5f], 1, 1, 0, 1, 0.111f),
+            other = Overlay.Render(picture.View, [0.5f], 1, 1, 0, 1, 0.999f);
         Assert.That(one.Pixels.SequenceEqual(other.Pixels), Is.False, "another score, another text");
         Assert.That(one.Width, Is.EqualTo(other.Width));
         Assert.That(Strip(one, 0), Does.Contain(Hex(Heatmap.Colours[..3])).And.Contain(Hex(Heatmap.Colours[^3..])));
@@ -114,7 +116,8 @@ public class RenderingTests
         Assert.That(() => Render([1], 1, 1, float.NaN, 1), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Render([1], 1, 1, 0, float.PositiveInfinity), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Render([1], 1, 1, float.MinValue, float.MaxValue), Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => Overlay.Render(picture.View, [1], 1, 1, 0, 1, 0, opacity: 1.5f), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Overlay.Render(picture.View, [1], 1, 1, 0, 1, 0, opacity: 1.5f),
+            Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Overlay.Render(default, [1], 1, 1, 0, 1, 0), Throws.ArgumentException);
 
         void Render(float[] map, int width, int height, float low, float high) =>
@@ -149,7 +152,8 @@ public class RenderingTests
         int length = npy[8] + 256 * npy[9];
         Assert.That((10 + length) % 64, Is.Zero);
         string header = Encoding.ASCII.GetString(npy, 10, length);
-        Assert.That(header, Does.StartWith($"{{'descr': '<f4', 'fortran_order': False, 'shape': ({height}, {width}), }}").And.EndsWith("\n"));
+        Assert.That(header,
+            Does.StartWith($"{{'descr': '<f4', 'fortran_order': False, 'shape': ({height}, {width}), }}").And.EndsWith("\n"));
         Assert.That(MemoryMarshal.Cast<byte, float>(npy.AsSpan(10 + length)).ToArray(), Is.EqualTo(map));
         Assert.That(() => NpyWriter.Save(stream, map, width, height + 1), Throws.ArgumentException);
     }

@@ -13,5 +13,8 @@ internal static class KernelCases
         .. RowCases.All,
         .. ImageCases.All,
         .. TableCases.All,
+        .. MatMulCases.All,
+        .. AttentionCases.All,
+        .. MapCases.All,
     ];
 }

@@ -140,8 +140,8 @@ public static unsafe class Resampler
 
         if (RowsAtOnce * reach > Array.MaxLength)
         {
-            throw new ArgumentException($"A row of {source.Width} pixels is too long to resize: {RowsAtOnce} rows take more bytes " +
-                "than one array holds.");
+            throw new ArgumentException($"A row of {source.Width} pixels is too long to resize: " +
+                $"{RowsAtOnce} rows take more bytes than one array holds.");
         }
 
         byte[] copies = ArrayPool<byte>.Shared.Rent(RowsAtOnce * (int)reach);
@@ -213,7 +213,9 @@ public static unsafe class Resampler
         to[2] = (byte)(pixel >> 16);
     }
 
-    /// <summary>The vertical pass for one row: its bytes from those above one another in the input, sixteen columns a turn.</summary>
+    /// <summary>
+    /// The vertical pass for one row: its bytes from those above one another in the input, sixteen columns a turn.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MixRows<TSums>(byte* from, int stride, ReadOnlySpan<int> weights, Span<byte> to)
         where TSums : unmanaged, ISampleSums<TSums>
