@@ -5,7 +5,7 @@ namespace TinyZsad.Benchmarks;
 
 /// <summary>Every kernel on the shapes that the models use, one thread: the typical ones of the tests' list of cases.</summary>
 [MemoryDiagnoser]
-public class KernelBenchmarks
+public class KernelBenchmarks : IDisposable
 {
     private readonly Workspace workspace = new();
     private KernelRun run = null!;
@@ -28,4 +28,12 @@ public class KernelBenchmarks
     /// <summary>The kernel.</summary>
     [Benchmark]
     public void Simd() => run.Simd();
+
+    /// <summary>Frees the arguments.</summary>
+    [GlobalCleanup]
+    public void Dispose()
+    {
+        workspace.Dispose();
+        GC.SuppressFinalize(this);
+    }
 }
