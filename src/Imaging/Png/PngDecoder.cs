@@ -8,7 +8,7 @@ namespace TinyZsad.Imaging;
 /// </summary>
 internal static unsafe class PngDecoder
 {
-    private static ReadOnlySpan<byte> Signature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
+    public static ReadOnlySpan<byte> Signature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
 
     public static bool Recognises(ReadOnlySpan<byte> data) => data.StartsWith(Signature[..4]);
 

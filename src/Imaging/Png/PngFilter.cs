@@ -84,8 +84,7 @@ internal static class PngFilter
         for (; i + 4 <= row.Length; i += distance)
         {
             Vector128<byte> b = LoadPixel(above, i);
-            Vector128<byte> mean = (a & b) + Vector128.ShiftRightLogical(a ^ b, 1);
-            a = LoadPixel(row, i) + mean;
+            a = LoadPixel(row, i) + Mean(a, b);
             StorePixel(row, i, a, distance);
         }
 
@@ -109,14 +108,8 @@ internal static class PngFilter
         for (; i + 4 <= row.Length; i += distance)
         {
             Vector128<short> b = Vector128.WidenLower(LoadPixel(above, i)).AsInt16();
-            Vector128<short> fromB = a - c, fromA = b - c;
-            Vector128<short> fromC = Vector128.Abs(fromA + fromB);
-            fromA = Vector128.Abs(fromA);
-            fromB = Vector128.Abs(fromB);
-            Vector128<short> nearest = Vector128.Min(fromC, Vector128.Min(fromA, fromB));
-            Vector128<short> guess = Vector128.ConditionalSelect(Vector128.Equals(nearest, fromA), a,
-                Vector128.ConditionalSelect(Vector128.Equals(nearest, fromB), b, c));
-            a = (Vector128.WidenLower(LoadPixel(row, i)).AsInt16() + guess) & Vector128.Create((short)255);
+            Vector128<short> x = Vector128.WidenLower(LoadPixel(row, i)).AsInt16();
+            a = (x + PaethGuess(a, b, c)) & Vector128.Create((short)255);
             c = b;
             StorePixel(row, i, Vector128.Narrow(a.AsUInt16(), a.AsUInt16()), distance);
         }
@@ -132,8 +125,23 @@ internal static class PngFilter
         }
     }
 
-    /// <summary>The one of a, b, c that is nearest to a + b - c; the earlier one where two are equally near.</summary>
-    public static byte PaethGuess(int a, int b, int c)
+    /// <summary>(a + b) / 2, rounded down, byte by byte.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> Mean(Vector128<byte> a, Vector128<byte> b) => (a & b) + Vector128.ShiftRightLogical(a ^ b, 1);
+
+    /// <summary>The one of a, b, c, all 0 to 255, that is nearest to a + b - c; the earlier one where two are equally near.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<short> PaethGuess(Vector128<short> a, Vector128<short> b, Vector128<short> c)
+    {
+        Vector128<short> fromA = b - c, fromB = a - c, fromC = Vector128.Abs(fromA + fromB);
+        fromA = Vector128.Abs(fromA);
+        fromB = Vector128.Abs(fromB);
+        Vector128<short> nearest = Vector128.Min(fromC, Vector128.Min(fromA, fromB));
+        return Vector128.ConditionalSelect(Vector128.Equals(nearest, fromA), a,
+            Vector128.ConditionalSelect(Vector128.Equals(nearest, fromB), b, c));
+    }
+
+    private static byte PaethGuess(int a, int b, int c)
     {
         int fromA = Math.Abs(b - c), fromB = Math.Abs(a - c), fromC = Math.Abs(a + b - 2 * c);
         return (byte)(fromA <= fromB && fromA <= fromC ? a : fromB <= fromC ? b : c);

@@ -168,6 +168,7 @@ public static unsafe class Resampler
     }
 
     /// <summary>The horizontal pass over four rows: every output pixel from its input pixels, four of them a turn.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MixPixels<TSums>(byte** from, byte** to, ReadOnlySpan<int> first, ReadOnlySpan<int> taps,
         int* weights, int stride, int pixelBytes, Vector128<byte> toRgb0)
         where TSums : unmanaged, ISampleSums<TSums>
@@ -207,6 +208,7 @@ public static unsafe class Resampler
     }
 
     /// <summary>The vertical pass for one row: its bytes from those above one another in the input, sixteen columns a turn.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MixRows<TSums>(byte* from, int stride, ReadOnlySpan<int> weights, Span<byte> to)
         where TSums : unmanaged, ISampleSums<TSums>
     {

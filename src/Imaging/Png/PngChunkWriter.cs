@@ -1,0 +1,80 @@
+using System.Buffers.Binary;
+
+namespace TinyZsad.Imaging;
+
+/// <summary>Writes what it is given as consecutive chunks of one type; the last when it is disposed of.</summary>
+internal sealed class PngChunkWriter(Stream target, uint type) : Stream
+{
+    private readonly byte[] _buffer = new byte[1 << 16];
+    private int _length;
+
+    public override bool CanRead => false;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => true;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <summary>Writes one chunk.</summary>
+    public static void Write(Stream target, uint type, ReadOnlySpan<byte> data)
+    {
+        Span<byte> word = stackalloc byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(word, data.Length);
+        target.Write(word);
+        BinaryPrimitives.WriteUInt32BigEndian(word, type);
+        target.Write(word);
+        target.Write(data);
+        uint checksum = Crc32.Compute(data, Crc32.Compute(word));
+        BinaryPrimitives.WriteUInt32BigEndian(word, checksum);
+        target.Write(word);
+    }
+
+    public override void Write(ReadOnlySpan<byte> data)
+    {
+        while (!data.IsEmpty)
+        {
+            int count = Math.Min(data.Length, _buffer.Length - _length);
+            data[..count].CopyTo(_buffer.AsSpan(_length));
+            data = data[count..];
+            _length += count;
+            if (_length == _buffer.Length)
+            {
+                WriteChunk();
+            }
+        }
+    }
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    /// <summary>Does nothing: a chunk is written when it is full.</summary>
+    public override void Flush() { }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing && _length > 0)
+        {
+            WriteChunk();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private void WriteChunk()
+    {
+        Write(target, type, _buffer.AsSpan(0, _length));
+        _length = 0;
+    }
+}

@@ -1,0 +1,114 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace TinyZsad.Imaging;
+
+/// <summary>
+/// Applies PNG's filters to one row after another and keeps the one with the smallest output. Rows have zeros before their
+/// first pixel, so that a and c (see <see cref="PngFilter"/>) need no special case, and space for whole vectors at their ends.
+/// </summary>
+internal sealed class PngRowFilter
+{
+    private readonly int _distance, _rowBytes;
+    private byte[] _above, _row, _best, _trial;
+
+    /// <summary>For rows of so many pixels of 1, 3 or 4 bytes.</summary>
+    public PngRowFilter(int width, int pixelBytes)
+    {
+        long bytes = (long)width * pixelBytes, padded = bytes + pixelBytes + Vector128<byte>.Count;
+        if (padded > Array.MaxLength)
+        {
+            throw new ArgumentException($"A row of {width} pixels takes more bytes than one array holds.", nameof(width));
+        }
+
+        (_distance, _rowBytes) = (pixelBytes, (int)bytes);
+        (_above, _row, _best, _trial) = (new byte[padded], new byte[padded], new byte[padded], new byte[padded]);
+    }
+
+    /// <summary>Where the next row's bytes go, before <see cref="Apply"/>.</summary>
+    public Span<byte> NextRow => _row.AsSpan(_distance, _rowBytes);
+
+    /// <summary>Filters the row; the result, with the filter's number before it, is good until the next call.</summary>
+    public ReadOnlySpan<byte> Apply()
+    {
+        long least = long.MaxValue;
+        Try<NoGuess>(PngFilter.None, ref least);
+        Try<LeftGuess>(PngFilter.Sub, ref least);
+        Try<AboveGuess>(PngFilter.Up, ref least);
+        Try<MeanGuess>(PngFilter.Average, ref least);
+        Try<PaethGuess>(PngFilter.Paeth, ref least);
+        (_above, _row) = (_row, _above);
+        return _best.AsSpan(0, 1 + _rowBytes);
+    }
+
+    private void Try<TGuess>(byte filter, ref long least) where TGuess : IGuess
+    {
+        long sum = Difference<TGuess>(_row, _above, _trial.AsSpan(1), _rowBytes, _distance);
+        if (sum < least)
+        {
+            least = sum;
+            _trial[0] = filter;
+            (_best, _trial) = (_trial, _best);
+        }
+    }
+
+    /// <summary>Writes what the guess misses, and sums its absolute values, up to a whole vector, so with a little noise.</summary>
+    private static long Difference<TGuess>(
+        ReadOnlySpan<byte> row, ReadOnlySpan<byte> above, Span<byte> output, int rowBytes, int distance) where TGuess : IGuess
+    {
+        Vector128<uint> sum = default;
+        for (int i = 0; i < rowBytes; i += Vector128<byte>.Count)
+        {
+            Vector128<byte> a = Load(row, i), c = Load(above, i), b = Load(above, i + distance);
+            Vector128<byte> difference = Load(row, i + distance) - TGuess.Of(a, b, c);
+            difference.CopyTo(output.Slice(i, Vector128<byte>.Count));
+            (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(Vector128.Min(difference, -difference));
+            (Vector128<uint> first, Vector128<uint> second) = Vector128.Widen(low + high);
+            sum += first + second;
+        }
+
+        return Vector128.Sum(sum);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<byte> Load(ReadOnlySpan<byte> row, int i) => Vector128.Create(row.Slice(i, Vector128<byte>.Count));
+
+    /// <summary>A filter's guess at sixteen bytes from those to the left, above, and above to the left.</summary>
+    private interface IGuess
+    {
+        static abstract Vector128<byte> Of(Vector128<byte> a, Vector128<byte> b, Vector128<byte> c);
+    }
+
+    private readonly struct NoGuess : IGuess
+    {
+        public static Vector128<byte> Of(Vector128<byte> a, Vector128<byte> b, Vector128<byte> c) => default;
+    }
+
+    private readonly struct LeftGuess : IGuess
+    {
+        public static Vector128<byte> Of(Vector128<byte> a, Vector128<byte> b, Vector128<byte> c) => a;
+    }
+
+    private readonly struct AboveGuess : IGuess
+    {
+        public static Vector128<byte> Of(Vector128<byte> a, Vector128<byte> b, Vector128<byte> c) => b;
+    }
+
+    private readonly struct MeanGuess : IGuess
+    {
+        public static Vector128<byte> Of(Vector128<byte> a, Vector128<byte> b, Vector128<byte> c) => PngFilter.Mean(a, b);
+    }
+
+    private readonly struct PaethGuess : IGuess
+    {
+        public static Vector128<byte> Of(Vector128<byte> a, Vector128<byte> b, Vector128<byte> c)
+        {
+            (Vector128<ushort> aLow, Vector128<ushort> aHigh) = Vector128.Widen(a);
+            (Vector128<ushort> bLow, Vector128<ushort> bHigh) = Vector128.Widen(b);
+            (Vector128<ushort> cLow, Vector128<ushort> cHigh) = Vector128.Widen(c);
+            return Vector128.Narrow(
+                PngFilter.PaethGuess(aLow.AsInt16(), bLow.AsInt16(), cLow.AsInt16()).AsUInt16(),
+                PngFilter.PaethGuess(aHigh.AsInt16(), bHigh.AsInt16(), cHigh.AsInt16()).AsUInt16());
+        }
+    }
+}

@@ -1,0 +1,16 @@
+namespace TinyZsad.Imaging;
+
+/// <summary>What everything that takes an anomaly map checks first.</summary>
+internal static class MapArguments
+{
+    public static void Check(ReadOnlySpan<float> map, int width, int height)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        if (map.Length != (long)width * height)
+        {
+            throw new ArgumentException(
+                $"A map of {width} x {height} has {(long)width * height} values, not {map.Length}.", nameof(map));
+        }
+    }
+}

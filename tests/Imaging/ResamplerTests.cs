@@ -1,0 +1,150 @@
+using NUnit.Framework;
+using TinyZsad.Imaging;
+
+namespace TinyZsad.Tests.Imaging;
+
+/// <summary>The resize against Pillow's own results, in vectors of every width, over every format and stride.</summary>
+public class ResamplerTests
+{
+    private delegate void Resize(ImageView source, Span<byte> rgb, int width, int height, ResampleFilter filter);
+
+    private static readonly Resize[] Widths =
+        [Resampler.Resize<SampleSums128>, Resampler.Resize<SampleSums256>, Resampler.Resize<SampleSums512>];
+
+    [TestCase("lizad-gravel-700x500", 518)]
+    [TestCase("lizad-coins-gray-384x303", 518)]
+    [TestCase("lizad-coffee-300x420", 518)]
+    [TestCase("lizad-coffee-300x420", 70)]
+    public void AgreesWithPillowOnPhotographs(string name, int size)
+    {
+        Image source = Image.Load(TestData.Path("images", name + ".png"));
+        Image expected = Image.Load(TestData.Path("images", $"{name}-{size}.png"));
+        var rgb = new byte[3 * size * size];
+        BicubicResizer.Resize(source.View, rgb, size, size);
+        Assert.That(rgb.AsSpan().SequenceEqual(expected.Pixels));
+    }
+
+    [TestCaseSource(nameof(PillowSizes))]
+    public void AgreesWithPillowOnOddSizes(string line)
+    {
+        string[] words = line.Split(' ');
+        int[] sizes = [.. words.Take(4).Select(int.Parse)];
+        Image source = PictureFixture.Pattern(sizes[0], sizes[1]);
+        var filter = Enum.Parse<ResampleFilter>(words[4]);
+        var rgb = new byte[3 * sizes[2] * sizes[3]];
+        foreach (Resize resize in (Resize[])[Resampler.Resize, .. Widths])
+        {
+            Array.Clear(rgb);
+            resize(source.View, rgb, sizes[2], sizes[3], filter);
+            Assert.That(PictureFixture.HashOf(rgb), Is.EqualTo(words[5]));
+        }
+    }
+
+    private static IEnumerable<string> PillowSizes => File.ReadLines(TestData.Path("imaging", "resize.txt"));
+
+    [Test]
+    public void TakesEveryFormatAndStrideAndReadsNothingBeyond([Values] PixelFormat format, [Values(0, 1, 5, 16)] int gap)
+    {
+        foreach ((int width, int height) in ((int, int)[])[(1, 1), (2, 3), (3, 2), (5, 9), (17, 6), (40, 13)])
+        {
+            int bytes = format.BytesPerPixel(), stride = width * bytes + gap;
+            var random = new Random(width);
+            var content = new byte[(height - 1) * stride + width * bytes];
+            random.NextBytes(content);
+            var rgb = new byte[3 * width * height];
+            int[] order = format switch
+            {
+                PixelFormat.Gray8 => [0, 0, 0],
+                PixelFormat.Bgr24 or PixelFormat.Bgra32 => [2, 1, 0],
+                _ => [0, 1, 2],
+            };
+            for (int i = 0; i < rgb.Length; i++)
+                rgb[i] = content[i / 3 / width * stride + i / 3 % width * bytes + order[i % 3]];
+
+            using var guarded = new GuardedBuffer(content);
+            var view = new ImageView(guarded.Span, width, height, stride, format);
+            Assert.That(Image.Create(view).Pixels.SequenceEqual(rgb));
+            Image plain = Image.Create(width, height, rgb);
+            foreach ((int toWidth, int toHeight) in ((int, int)[])[(1, 1), (width, 7), (6, height), (width, height), (11, 14), (50, 2)])
+            {
+                var expected = new byte[3 * toWidth * toHeight];
+                using var result = new GuardedBuffer(expected);
+                Resampler.Resize<SampleSums128>(plain.View, expected, toWidth, toHeight, ResampleFilter.Bicubic);
+                foreach (Resize resize in Widths)
+                {
+                    result.Span.Clear();
+                    resize(view, result.Span, toWidth, toHeight, ResampleFilter.Bicubic);
+                    Assert.That(result.Span.SequenceEqual(expected), $"{width} x {height} to {toWidth} x {toHeight}");
+                }
+            }
+        }
+    }
+
+    /// <summary>The bound that lets sums of weights times bytes be 32-bit integers.</summary>
+    [Test]
+    public void AbsoluteWeightsSumToLittleMoreThanOne([Values] ResampleFilter filter)
+    {
+        double most = 0;
+        int[] sizes = [.. Enumerable.Range(1, 48), 70, 101, 518, 1000, 4001];
+        foreach (int from in sizes)
+        {
+            foreach (int to in sizes)
+            {
+                using var weights = new ResampleWeights(from, to, filter, group: 4, lanes: 1);
+                for (int i = 0; i < to; i++)
+                {
+                    ReadOnlySpan<int> w = weights.Weights.Slice(i * weights.Stride, weights.Stride);
+                    long absolute = 0, sum = 0;
+                    foreach (int k in w)
+                        (absolute, sum) = (absolute + Math.Abs((long)k), sum + k);
+                    most = Math.Max(most, absolute / (double)(1 << ResampleWeights.FractionBits));
+
+                    // Each weight is rounded by at most a half of the last place.
+                    Assert.That(Math.Abs(sum - (1 << ResampleWeights.FractionBits)), Is.LessThanOrEqualTo(weights.Taps[i] * 0.5));
+                    Assert.That(weights.First[i] + weights.Taps[i], Is.LessThanOrEqualTo(from));
+                }
+            }
+        }
+
+        TestContext.Out.WriteLine($"{filter}: {most}");
+        Assert.That(most, Is.LessThanOrEqualTo(1.3));
+    }
+
+    [Test]
+    public void AConstantStaysConstant([Values] ResampleFilter filter, [Values(0, 1, 127, 254, 255)] int value)
+    {
+        var pixels = new byte[3 * 37 * 29];
+        Array.Fill(pixels, (byte)value);
+        var rgb = new byte[3 * 53 * 11];
+        Resampler.Resize(new ImageView(pixels, 37, 29, PixelFormat.Rgb24), rgb, 53, 11, filter);
+        Assert.That(rgb, Is.All.EqualTo((byte)value));
+    }
+
+    [Test]
+    public void RefusesWrongArguments()
+    {
+        var pixels = new byte[300];
+        var rgb = new byte[300];
+        Assert.That(() => Resampler.Resize(View(), rgb, 0, 5), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Resampler.Resize(View(), rgb, 5, -1), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Resampler.Resize(View(), rgb, 5, 5, (ResampleFilter)9), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Resampler.Resize(View(), rgb, 10, 11), Throws.ArgumentException.With.Message.Contains("330"));
+        Assert.That(() => Resampler.Resize(View(), rgb, int.MaxValue, int.MaxValue), Throws.ArgumentException);
+        Assert.That(() => Resampler.Resize(View(), pixels, 5, 5), Throws.ArgumentException.With.Message.Contains("overlap"));
+        Assert.That(() => Resampler.Resize(default, rgb, 5, 5), Throws.ArgumentException);
+
+        ImageView View() => new(pixels, 10, 10, PixelFormat.Rgb24);
+    }
+
+    [Test]
+    public void AllocatesNothingOnceWarm()
+    {
+        Image source = PictureFixture.Pattern(300, 200);
+        var rgb = new byte[3 * 70 * 70];
+        for (int i = 0; i < 3; i++)
+            BicubicResizer.Resize(source.View, rgb, 70, 70);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        BicubicResizer.Resize(source.View, rgb, 70, 70);
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+    }
+}
