@@ -61,14 +61,13 @@ internal static class Arguments
         },
     };
 
-    /// <summary>One of a few words.</summary>
-    public static Option<T> Choice<T>(string name, string description, string fallback, params (string Word, T Value)[] choices)
+    /// <summary>One of a few words; without it the first, which must be the type's default.</summary>
+    public static Option<T> Choice<T>(string name, string description, params (string Word, T Value)[] choices) where T : struct, Enum
     {
         Option<T> option = new(name)
         {
-            Description = $"{description} (default: {fallback}).",
+            Description = $"{description} (default: {choices[0].Word}).",
             HelpName = string.Join('|', choices.Select(c => c.Word)),
-            DefaultValueFactory = _ => choices.First(c => c.Word == fallback).Value,
             CustomParser = result => Choose(result, name, result.Tokens[0].Value, choices),
         };
         option.CompletionSources.Add([.. choices.Select(c => c.Word)]);

@@ -131,6 +131,7 @@ internal sealed class BenchCommand
             double seconds = e.Time.TotalSeconds;
             table.Add(e.Kind, e.Label, Units.Milliseconds(e.Time), $"{100 * seconds / total:0.0} %", Rate(e.Flops / seconds), Units.Bytes(e.Bytes), Rate(e.Bytes / seconds));
         }
+        terminal.Space();
         terminal.Show(table);
     }
 

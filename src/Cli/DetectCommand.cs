@@ -34,11 +34,11 @@ internal sealed class DetectCommand
     private readonly Option<double?> threshold =
         Arguments.Number("--threshold", "Scores of at least this much are anomalous, and pixels of at least this much belong to the mask.");
 
-    private readonly Option<ImageScore> score = Arguments.Choice("--score", "How the map becomes one score for the picture", "default",
+    private readonly Option<ImageScore> score = Arguments.Choice("--score", "How the map becomes one score for the picture",
         ("default", ImageScore.Default), ("maximum", ImageScore.Maximum), ("top-percent-mean", ImageScore.TopPercentMean), ("global-logit", ImageScore.GlobalLogit));
 
-    private readonly Option<string> format = Arguments.Choice("--format", "A table, JSON with an object a line, or CSV", "table",
-        ("table", "table"), ("json", "json"), ("csv", "csv"));
+    private readonly Option<DetectionFormat> format = Arguments.Choice("--format", "A table, JSON with an object a line, or CSV",
+        ("table", DetectionFormat.Table), ("json", DetectionFormat.Json), ("csv", DetectionFormat.Csv));
 
     private readonly Option<int> threads = Arguments.Threads();
 
@@ -97,8 +97,8 @@ internal sealed class DetectCommand
         bool verdict = parsed.GetValue(threshold) is not null;
         DetectionWriter writer = parsed.GetValue(format) switch
         {
-            "json" => new JsonWriter(terminal.Output),
-            "csv" => new CsvWriter(terminal.Output, verdict, kinds),
+            DetectionFormat.Json => new JsonWriter(terminal.Output),
+            DetectionFormat.Csv => new CsvWriter(terminal.Output, verdict, kinds),
             _ => new TableWriter(terminal, verdict, kinds.Length > 0),
         };
         bool failed = problems.Count > 0;
@@ -134,7 +134,8 @@ internal sealed class DetectCommand
         long start = Stopwatch.GetTimestamp();
         Image image = Image.Load(picture.Path);
         AnomalyResult result = detector.Detect(image, asked, cancellation);
-        TimeSpan time = Stopwatch.GetElapsedTime(start);
+        // The class is embedded once for all pictures.
+        TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
         (Artefact, string)[] saved = name is null ? [] : [.. kinds.Select(kind => (kind, name(kind)))];
         foreach ((Artefact kind, string path) in saved)
         {

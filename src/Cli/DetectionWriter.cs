@@ -2,7 +2,20 @@ using Spectre.Console;
 
 namespace TinyZsad.Cli;
 
+/// <summary>How detections are printed.</summary>
+internal enum DetectionFormat
+{
+    Table,
+    Json,
+    Csv,
+}
+
 /// <summary>What there is to print of one picture.</summary>
+/// <param name="Path">The picture.</param>
+/// <param name="Result">What the detector says.</param>
+/// <param name="Time">From opening the file to the result.</param>
+/// <param name="Anomalous">Whether the score reaches the threshold; null where there is none.</param>
+/// <param name="Saved">The files that were written.</param>
 internal sealed record DetectionRow(
     string Path, AnomalyResult Result, TimeSpan Time, bool? Anomalous, IReadOnlyList<(Artefact Kind, string Path)> Saved);
 
@@ -32,7 +45,7 @@ internal sealed class TableWriter(Terminal terminal, bool verdict, bool saved) :
             cells.Add(Tables.Cell(Verdict(anomalous), new Style(anomalous ? Color.Red : Color.Green)));
         cells.Add(Tables.Cell($"{row.Result.PictureWidth} x {row.Result.PictureHeight}"));
         cells.Add(Tables.Cell(Units.Milliseconds(row.Time)));
-        if (saved) cells.Add(Tables.Cell(string.Join('\n', row.Saved.Select(s => s.Path))));
+        if (saved) cells.Add(Tables.Cell(row.Saved is [(_, string only)] ? only : OutputNames.Stem(row.Saved[0].Path) + ".*"));
         table.AddRow(cells);
     }
 

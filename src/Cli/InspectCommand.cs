@@ -53,7 +53,7 @@ internal static class InspectCommand
             ("file", file.Name), ("size", $"{Units.Bytes(file.Length)} ({Units.Count(file.Length)} bytes)"), ("sha-256", sha256),
             ("parameters", Units.Count(file.Tensors.Sum(t => t.ElementCount))), ("tensors", Units.Count(file.Tensors.Count)),
         ];
-        if (model is null) facts.Add(("system", $"not a TinyZsad model that loads: {problem}"));
+        if (model is null) facts.Add(("system", $"none; {problem}"));
         else
         {
             facts.Add(("system", model.System));
@@ -68,9 +68,12 @@ internal static class InspectCommand
         {
             Table metadata = Tables.Of("metadata", "value");
             foreach ((string key, string value) in file.Metadata.OrderBy(p => p.Key, StringComparer.Ordinal)) metadata.Add(key, Clip(value));
+            terminal.Space();
             terminal.Show(metadata);
         }
-        if (file.Tensors.Count > 0) terminal.Show(every ? List(file) : Summary(file));
+        if (file.Tensors.Count == 0) return;
+        terminal.Space();
+        terminal.Show(every ? List(file) : Summary(file));
     }
 
     private static Table List(SafetensorsFile file)

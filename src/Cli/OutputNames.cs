@@ -37,6 +37,9 @@ internal sealed class OutputNames
         fullPath.StartsWith(Path.GetFullPath(folder), StringComparison.Ordinal)
         && Suffixes.Any(s => fullPath.EndsWith(s.Suffix, StringComparison.OrdinalIgnoreCase));
 
+    /// <summary>What the names of all files of a picture begin with.</summary>
+    public static string Stem(string saved) => saved[..^Suffixes.First(s => saved.EndsWith(s.Suffix, StringComparison.Ordinal)).Suffix.Length];
+
     /// <summary>Names the files of the next picture.</summary>
     public Func<Artefact, string> Next(Picture picture)
     {

@@ -9,13 +9,13 @@ internal static class Tables
     /// <param name="columns">Headings; a column whose heading begins with '>' holds numbers and stands to the right.</param>
     public static Table Of(params IEnumerable<string> columns)
     {
-        Table table = new() { Border = TableBorder.Simple, UseSafeBorder = true };
+        Table table = new() { Border = TableBorder.None };
         foreach (string heading in columns)
         {
             bool right = heading.StartsWith('>');
-            TableColumn column = new(new Text(heading.TrimStart('>'), new Style(decoration: Decoration.Bold)));
-            if (right) column.NoWrap();
-            table.AddColumn(right ? column.RightAligned() : column);
+            TableColumn column = new(new Text(heading.TrimStart('>'), new Style(decoration: Decoration.Bold | Decoration.Underline)));
+            column.PadLeft(0).PadRight(2);
+            table.AddColumn(right ? column.NoWrap().RightAligned() : column);
         }
         return table;
     }
@@ -24,7 +24,7 @@ internal static class Tables
     public static Table OfPairs(IEnumerable<(string Name, string Value)> pairs)
     {
         Table table = new() { Border = TableBorder.None, ShowHeaders = false };
-        table.AddColumn(new TableColumn("").NoWrap().PadRight(2)).AddColumn("");
+        table.AddColumn(new TableColumn("").NoWrap().PadLeft(0).PadRight(2)).AddColumn(new TableColumn("").Padding(0, 0));
         foreach ((string name, string value) in pairs) table.AddRow(Cell(name, new Style(decoration: Decoration.Dim)), Cell(value));
         return table;
     }

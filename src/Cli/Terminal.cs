@@ -13,8 +13,8 @@ internal sealed class Terminal
 
     private readonly IAnsiConsole results;
     private readonly IAnsiConsole log;
-    private readonly bool watched;
-    private readonly bool quietOutput;
+    private readonly bool watchedOutput;
+    private readonly bool watchedError;
 
     /// <summary>Writes to given writers.</summary>
     /// <param name="output">For results.</param>
@@ -27,8 +27,8 @@ internal sealed class Terminal
         Error = error;
         results = Open(output, watchedOutput);
         log = Open(error, watchedError);
-        watched = watchedError;
-        quietOutput = !watchedOutput;
+        this.watchedOutput = watchedOutput;
+        this.watchedError = watchedError;
     }
 
     /// <summary>The process's own; NO_COLOR (no-color.org) makes it as plain as a pipe.</summary>
@@ -45,7 +45,21 @@ internal sealed class Terminal
     public TextWriter Error { get; }
 
     /// <summary>Prints a result.</summary>
-    public void Show(Table table) => results.Write(table);
+    public void Show(Table table)
+    {
+        if (watchedOutput)
+        {
+            results.Write(table);
+            return;
+        }
+        // Spectre fills the last column up with blanks, which nobody needs in a file.
+        using StringWriter text = new();
+        Open(text, watched: false).Write(table);
+        foreach (ReadOnlySpan<char> line in text.ToString().TrimEnd().AsSpan().EnumerateLines()) Output.WriteLine(line.TrimEnd());
+    }
+
+    /// <summary>Prints an empty line between results.</summary>
+    public void Space() => results.WriteLine();
 
     /// <summary>Prints a line among the results.</summary>
     public void Show(string line, Style? style = null)
@@ -61,7 +75,7 @@ internal sealed class Terminal
     public void Note(string message) => Say("note: ", Color.Yellow, message);
 
     /// <summary>Does something that takes its time, with a spinner where a person looks on.</summary>
-    public T Wait<T>(string what, Func<T> work) => watched ? log.Status().Start(Markup.Escape(what), _ => work()) : work();
+    public T Wait<T>(string what, Func<T> work) => watchedError ? log.Status().Start(Markup.Escape(what), _ => work()) : work();
 
     /// <summary>Does something step by step, with a bar where a person looks on and no results pass by.</summary>
     /// <param name="what">What is done.</param>
@@ -70,7 +84,7 @@ internal sealed class Terminal
     /// <param name="work">The work; it calls its argument after each step.</param>
     public void Track(string what, int steps, bool resultsAsTheyCome, Action<Action> work)
     {
-        if (!watched || steps < 2 || (resultsAsTheyCome && !quietOutput)) work(() => { });
+        if (!watchedError || steps < 2 || (resultsAsTheyCome && watchedOutput)) work(() => { });
         else
             log.Progress()
                 .AutoClear(true)

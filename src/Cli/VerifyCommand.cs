@@ -73,6 +73,7 @@ internal sealed class VerifyCommand
         foreach ((string name, Func<IReadOnlyList<TapComparison>> compare) in Comparisons(parsed))
         {
             cancellation.ThrowIfCancellationRequested();
+            if (runs.Count > 0 && !parsed.GetValue(json)) terminal.Space();
             runs.Add((name, terminal.Wait($"Verifying {name}", compare)));
             if (!parsed.GetValue(json)) WriteTable(runs[^1].Name, runs[^1].Taps);
         }
