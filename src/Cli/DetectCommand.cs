@@ -68,11 +68,10 @@ internal sealed class DetectCommand
 
     private void Check(CommandResult result)
     {
-        // What the options hold is only asked for once each of them is known to be right.
-        if (new Option[] { save, threshold }.Any(o => result.GetResult(o)?.Errors.Any() == true)) return;
-        if (result.GetValue(save) is not { Length: > 0 } kinds) return;
+        // The words as they stand: values must not be asked for here, as they may be wrong.
+        if (result.GetResult(save) is not { Tokens: var words }) return;
         if (result.GetResult(folder) is null) result.AddError("--save needs a folder to save in: add --out DIR.");
-        else if (kinds.Contains(Artefact.Mask) && result.GetResult(threshold) is null)
+        else if (words.Any(w => w.Value.Split(',').Contains("mask")) && result.GetResult(threshold) is null)
             result.AddError("--save mask needs a value to cut the map at: add --threshold X.");
     }
 

@@ -8,7 +8,7 @@ namespace TinyZsad.Cli;
 /// </summary>
 internal sealed class Terminal
 {
-    /// <summary>What is not looked at by a person has no edge to wrap at.</summary>
+    /// <summary>Results have no edge to wrap at: a terminal wraps lines better than a table its cells.</summary>
     private const int Endless = 10_000;
 
     private readonly IAnsiConsole results;
@@ -19,13 +19,14 @@ internal sealed class Terminal
     /// <summary>Writes to given writers.</summary>
     /// <param name="output">For results.</param>
     /// <param name="error">For everything else.</param>
-    /// <param name="watchedOutput">Whether a person looks at the results: colours, tables as wide as the window.</param>
+    /// <param name="watchedOutput">Whether a person looks at the results: colours.</param>
     /// <param name="watchedError">Whether a person looks at the rest: colours and progress.</param>
     public Terminal(TextWriter output, TextWriter error, bool watchedOutput = false, bool watchedError = false)
     {
         Output = output;
         Error = error;
         results = Open(output, watchedOutput);
+        results.Profile.Width = Endless;
         log = Open(error, watchedError);
         this.watchedOutput = watchedOutput;
         this.watchedError = watchedError;
