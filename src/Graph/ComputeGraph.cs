@@ -187,6 +187,56 @@ public sealed class ComputeGraph
         return Add(new PatchifyOperation(x, height, width, patch), height / patch * (width / patch), x.Columns * patch * patch);
     }
 
+    /// <summary>3 x 3 convolution of a map [height * width, in] with one pixel of zeros around it.</summary>
+    /// <param name="x">The map.</param>
+    /// <param name="height">Its rows.</param>
+    /// <param name="width">Its columns.</param>
+    /// <param name="stride">1 or 2; the result has ceil(height / stride) rows.</param>
+    /// <param name="weight">[3, 3, in, out] floats.</param>
+    /// <param name="bias">[out] floats.</param>
+    public Value Conv(Value x, int height, int width, int stride, Parameter weight, Parameter bias)
+    {
+        Check(IsMap(x, height, width) && weight.Shape.Count == 4 && weight.Shape[2] == x.Columns, $"Conv {weight.Name}: {x} as a map of {height} x {width}.");
+        CheckVector(bias, weight.Shape[3]);
+        return Add(new ConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name }, OutputPixels(height, width, stride), weight.Shape[3]);
+    }
+
+    /// <summary>Depthwise 3 x 3 convolution of a map [height * width, channels] with one pixel of zeros around it; weight [3, 3, channels] floats.</summary>
+    public Value DepthwiseConv(Value x, int height, int width, int stride, Parameter weight, Parameter bias)
+    {
+        Check(IsMap(x, height, width) && weight.Shape.Count == 3 && weight.Shape[2] == x.Columns, $"DepthwiseConv {weight.Name}: {x} as a map of {height} x {width}.");
+        CheckVector(bias, x.Columns);
+        return Add(new DepthwiseConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name }, OutputPixels(height, width, stride), x.Columns);
+    }
+
+    /// <summary>Multi-head attention inside the square windows of a map, with position biases.</summary>
+    /// <param name="qkv">
+    /// [height * width, heads * 3 * d], each head's q, k and v together; where the map is no whole number of windows, with one more row in front: the padding's.
+    /// </param>
+    /// <param name="heads">Heads.</param>
+    /// <param name="height">Rows of the map.</param>
+    /// <param name="width">Columns of the map.</param>
+    /// <param name="window">Side of a window.</param>
+    /// <param name="bias">[heads, (2 window - 1)²] floats, entry (dy + window - 1, dx + window - 1).</param>
+    /// <returns>[height * width, heads * d].</returns>
+    public Value WindowAttention(Value qkv, int heads, int height, int width, int window, Parameter bias)
+    {
+        bool padded = height % window != 0 || width % window != 0;
+        Check(qkv.Rows == height * width + (padded ? 1 : 0) && qkv.Columns % (3 * heads) == 0, $"WindowAttention: {qkv}, {heads} heads, map {height} x {width}, windows of {window}.");
+        Check(bias.Count == (long)heads * (2 * window - 1) * (2 * window - 1) && bias.Type == FloatType.F32, $"WindowAttention: {bias.Name} has {bias.Count} values.");
+        return Add(new WindowAttentionOperation(qkv, heads, height, width, window, bias), height * width, qkv.Columns / 3);
+    }
+
+    /// <summary>The mean over all rows, [1, columns].</summary>
+    public Value MeanRows(Value x) => Add(new MeanRowsOperation(x), 1, x.Columns);
+
+    /// <summary>The mean of the k largest elements, [1, 1].</summary>
+    public Value TopKMean(Value x, int k)
+    {
+        Check(x.IsContiguous && k >= 1 && k <= x.Rows * x.Columns, $"TopKMean: {k} of {x}.");
+        return Add(new TopKMeanOperation(x, k), 1, 1);
+    }
+
     /// <summary>Some consecutive rows of x; no copy.</summary>
     public Value Rows(Value x, int first, int count) => Window(x, first, count, 0, x.Columns);
 
@@ -213,6 +263,10 @@ public sealed class ComputeGraph
         operations.Add(operation);
         return operation.Output;
     }
+
+    private static bool IsMap(Value x, int height, int width) => x.Rows == height * width && x.IsContiguous && x.Type == ValueKind.Float;
+
+    private static int OutputPixels(int height, int width, int stride) => Kernels.DepthwiseConv.OutputSize(height, stride) * Kernels.DepthwiseConv.OutputSize(width, stride);
 
     private static void CheckVector(Parameter? vector, int length) =>
         Check(vector is null || (vector.Count == length && vector.Type == FloatType.F32), $"{vector?.Name} has {vector?.Count} {vector?.Type} values where {length} floats are needed.");

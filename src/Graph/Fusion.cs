@@ -33,6 +33,14 @@ internal static class Fusion
                     fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, a.Activation, l.Scale, l.Residual, activateLast: l.Residual is not null);
                     swallowed = [l];
                     break;
+                case ActivationOperation a when Swallow<ConvOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
+                    fused = new ConvOperation(c.X, c.Height, c.Width, c.Stride, c.Weight, c.Bias, a.Activation);
+                    swallowed = [c];
+                    break;
+                case ActivationOperation a when Swallow<DepthwiseConvOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
+                    fused = new DepthwiseConvOperation(c.X, c.Height, c.Width, c.Stride, c.Weight, c.Bias, a.Activation);
+                    swallowed = [c];
+                    break;
                 case ScaleOperation s when Swallow<LinearOperation>(s.X) is { Scale: null, Residual: null } l:
                     fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, s.Scale);
                     swallowed = [l];
@@ -57,7 +65,7 @@ internal static class Fusion
             if (fused != operation)
             {
                 fused.Output = operation.Output;
-                fused.Label = fused is LinearOperation l ? l.Weight.Name : operation.Label;
+                fused.Label = swallowed.OfType<Operation>().FirstOrDefault(o => o is not RotaryOperation)?.Label ?? operation.Label;
             }
             position[operation.Output] = order.Count;
             order.Add(fused);

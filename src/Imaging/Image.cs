@@ -3,7 +3,8 @@ namespace TinyZsad.Imaging;
 /// <summary>
 /// An immutable 8-bit RGB picture. Decoding gives the bytes of Pillow's <c>Image.open(f).convert("RGB")</c>: gray repeated in
 /// three channels, palettes expanded, alpha dropped and not blended, 16-bit samples cut to 8 bits, orientation tags and
-/// colour profiles ignored. (16-bit gray is cut to 8 bits like any other; Pillow would saturate it.) Safe to share between threads.
+/// colour profiles ignored. (16-bit gray is cut to 8 bits like any other; Pillow would saturate it.)
+/// Safe to share between threads.
 /// </summary>
 public sealed class Image
 {
@@ -137,7 +138,7 @@ public sealed class Image
                 }
 
                 limits.CheckEncodedBytes(length + 1L);
-                Array.Resize(ref buffer, (int)Math.Min(2L * length, Array.MaxLength));
+                Array.Resize(ref buffer, (int)Math.Min(2L * length, limits.MaxEncodedBytes));
                 buffer[length++] = (byte)next;
             }
 

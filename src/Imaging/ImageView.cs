@@ -69,6 +69,10 @@ public readonly ref struct ImageView
         return Pixels.Slice(y * Stride, Width * Format.BytesPerPixel());
     }
 
-    private static int TightStride(int width, PixelFormat format) =>
-        (int)long.Clamp((long)width * format.BytesPerPixel(), 0, int.MaxValue);
+    private static int TightStride(int width, PixelFormat format)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(width, int.MaxValue / format.BytesPerPixel());
+        return width * format.BytesPerPixel();
+    }
 }

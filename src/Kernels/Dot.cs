@@ -6,8 +6,8 @@ namespace TinyZsad.Kernels;
 public static unsafe class Dot
 {
     /// <summary>
-    /// Sum over i of a[i] b[i] for i below <paramref name="n"/>; a may be b. |error| &lt;= e (n / (4 lanes) + 15) times the sum of
-    /// |a[i] b[i]|, e = 2^-24.
+    /// Sum over i of a[i] b[i] for i below <paramref name="n"/>; a may be b. |error| &lt;= e (n / (4 lanes) + lanes + 10) times
+    /// the sum of |a[i] b[i]|, e = 2^-24.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Execute<TVec>(float* a, float* b, nint n) where TVec : unmanaged, IVector<TVec>

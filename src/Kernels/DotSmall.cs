@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// y[r, j] = scale * sum over c of x[r, c] t[j, c]: a matrix product with so few columns (1 to 8, say) that tiles would stand empty.
-/// A head's logits.
+/// y[r, j] = scale * sum over c of x[r, c] t[j, c]: a matrix product with so few columns (1 to 8, say) that tiles would stand
+/// empty. A head's logits.
 /// </summary>
 /// <remarks>
 /// x is [rows, cols] and y [rows, count] with strides in floats, t [count, cols] without gaps; y overlaps no input.

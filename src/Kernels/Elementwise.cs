@@ -57,7 +57,7 @@ public static unsafe class Elementwise
             y[i] = a[i] + b[i];
     }
 
-    /// <summary>The definition of <see cref="Add(float*, float*, float*, nint)"/>.</summary>
+    /// <summary>The definition of <c>Add</c>.</summary>
     public static void AddScalar(float* a, float* b, float* y, nint n)
     {
         for (nint i = 0; i < n; i++)
@@ -69,8 +69,8 @@ public static unsafe class Elementwise
     /// [<paramref name="rows"/>, <paramref name="cols"/>] with a stride in floats between rows; y may be residual or x (with its
     /// stride). Error: one rounding with fused multiply-add, else two: |scale x| 2^-24 more.
     /// </summary>
-    public static void ScaleAdd(float* residual, nint residualStride, float* scale, float* x, nint xStride, float* y, nint yStride,
-        nint rows, nint cols)
+    public static void ScaleAdd(float* residual, nint residualStride, float* scale, float* x, nint xStride,
+        float* y, nint yStride, nint rows, nint cols)
     {
         if (Simd.Lanes == 16) ScaleAdd<Lanes16>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
         else if (Simd.Lanes == 8) ScaleAdd<Lanes8>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
@@ -142,7 +142,7 @@ public static unsafe class Elementwise
         }
     }
 
-    /// <summary>The definition of <see cref="AddRows(float*, nint, void*, FloatType, nint, float*, nint, nint, nint)"/>.</summary>
+    /// <summary>The definition of <c>AddRows</c>.</summary>
     public static void AddRowsScalar(float* x, nint xStride, void* table, FloatType type, nint period, float* y, nint yStride,
         nint rows, nint cols)
     {

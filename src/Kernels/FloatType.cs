@@ -22,7 +22,7 @@ public static class FloatTypes
     public static int Size(this FloatType type) => type == FloatType.F32 ? 4 : 2;
 }
 
-/// <summary>A <see cref="FloatType"/> as a type parameter: the way a kernel reads a table without asking at every element.</summary>
+/// <summary>A <see cref="FloatType"/> as a type parameter: how a kernel reads a table without asking each time.</summary>
 internal unsafe interface IFloatFormat
 {
     /// <summary>Reads numbers <paramref name="i"/> and following, widened exactly.</summary>

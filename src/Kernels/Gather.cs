@@ -8,7 +8,7 @@ namespace TinyZsad.Kernels;
 public static unsafe class Gather
 {
     /// <summary>Fetches <paramref name="n"/> rows.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">An index is not in 0 .. tableRows - 1. The rows before it are written.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An index is outside 0 .. tableRows - 1. Rows before it are done.</exception>
     public static void Execute(void* table, FloatType type, nint tableStride, nint tableRows, int* index, nint n,
         float* y, nint yStride, nint cols)
     {
@@ -21,7 +21,8 @@ public static unsafe class Gather
     }
 
     /// <summary>The definition; the indexes are not checked.</summary>
-    public static void Scalar(void* table, FloatType type, nint tableStride, int* index, nint n, float* y, nint yStride, nint cols)
+    public static void Scalar(void* table, FloatType type, nint tableStride, int* index, nint n,
+        float* y, nint yStride, nint cols)
     {
         for (nint i = 0; i < n; i++)
             for (nint c = 0; c < cols; c++)

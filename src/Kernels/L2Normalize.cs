@@ -5,9 +5,9 @@ namespace TinyZsad.Kernels;
 /// <summary>y[r, c] = x[r, c] / sqrt(sum over c of x[r, c]^2).</summary>
 /// <remarks>
 /// <para>x and y are [rows, cols] with strides in floats; y may be x with the same stride. A row of zeros stays zero, where a
-/// plain division would give NaN. The squares are summed in floats: a row of norm below 1e-19 or above 1e19 is out of range.</para>
-/// <para>|y - exact| &lt;= e (cols / (8 lanes) + 11) |y|, e = 2^-24: half the error of <see cref="Dot"/>, the root, the
-/// reciprocal and the product.</para>
+/// plain division would give NaN. The squares are summed in floats: a norm below 1e-19 or above 1e19 is out of range.</para>
+/// <para>|y - exact| &lt;= e (cols / (8 lanes) + lanes / 2 + 9) |y|, e = 2^-24: half the error of <see cref="Dot"/>, the root,
+/// the reciprocal and the product.</para>
 /// </remarks>
 public static unsafe class L2Normalize
 {

@@ -6,10 +6,11 @@ namespace TinyZsad.Kernels;
 /// y[r, c] = (x[r, c] - mean_r) / sqrt(var_r + eps) * gamma[c] + beta[c], with mean and (biased) variance of row r.
 /// </summary>
 /// <remarks>
-/// <para>x and y are [rows, cols] with strides in floats; gamma and beta hold cols floats; y may be x with the same stride.</para>
+/// <para>x and y are [rows, cols] with strides in floats; gamma and beta hold cols floats; y may be x with its stride.</para>
 /// <para>The variance is taken from differences to a first estimate m of the mean, which the second pass corrects by the mean d
 /// of those differences: neither a large mean nor its rounding reaches the result. With z the exact normalised value,
-/// |y - exact| &lt;= e (c + 8)(1 + |z|) |gamma| + 2 e |beta|, e = 2^-24, c = cols / (4 lanes): the longest chain of additions.</para>
+/// |y - exact| &lt;= e (c + 10)((1 + |z|) |gamma| + |beta|), e = 2^-24, where c = cols / (4 lanes) + lanes + 8 bounds the
+/// roundings that one term of a sum goes through: c from the mean, half of c and of the root's few from the scale.</para>
 /// </remarks>
 public static unsafe class LayerNorm
 {

@@ -10,7 +10,7 @@ namespace TinyZsad.Kernels;
 /// </remarks>
 public static unsafe class Patchify
 {
-    /// <summary>Cuts the patch rows from <paramref name="begin"/> to before <paramref name="end"/>; y is the whole result's start.</summary>
+    /// <summary>Cuts the patch rows from <paramref name="begin"/> to before <paramref name="end"/>; y is all patches.</summary>
     public static void Execute(float* x, nint width, nint patch, float* y, nint yStride, nint begin, nint end)
     {
         nint gridWidth = width / patch, plane = patch * patch;

@@ -7,8 +7,8 @@ namespace TinyZsad.Kernels;
 /// <para>x and y are [rows, cols] with strides in floats; y may be x with the same stride. Any finite row is right, one full of
 /// -1e30 or of one value included: the largest element is subtracted first. Elements of minus infinity become 0; a row with a
 /// NaN or plus infinity, or of minus infinity only, becomes NaN throughout, as in PyTorch.</para>
-/// <para>|y - exact| &lt;= e (c + 12 + 2 |x - max|) y + 2^-126, e = 2^-24, c = cols / lanes + 5: the additions of the sum, exp
-/// twice, the rounding of x - max, the reciprocal and the product.</para>
+/// <para>|y - exact| &lt;= e (c + ln cols + 10 + |x - max|) y + 2^-126, e = 2^-24, where c = cols / lanes + lanes + 8 bounds the
+/// roundings of the sum; the rest are exp and the rounding of x - max, in both halves, the reciprocal and the product.</para>
 /// </remarks>
 public static unsafe class Softmax
 {
@@ -33,7 +33,7 @@ public static unsafe class Softmax
         }
     }
 
-    /// <summary>The largest element; unspecified where one is NaN, which <see cref="Exponentials"/> brings into the sum.</summary>
+    /// <summary>The largest element; unspecified where one is NaN, which the exponentials take into the sum.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Largest<TVec>(float* x, nint n) where TVec : unmanaged, IVector<TVec>
     {

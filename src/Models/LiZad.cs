@@ -4,11 +4,6 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
 
-/// <summary>A class in words: the mean embeddings of its normal and of its abnormal prompts, not normalised again.</summary>
-/// <param name="Normal">Mean over the 245 normal prompts.</param>
-/// <param name="Abnormal">Mean over the 175 abnormal prompts.</param>
-public sealed record ClassEmbedding(float[] Normal, float[] Abnormal);
-
 /// <summary>
 /// LiZAD: DINOv3 ViT-S/16 features of four depths, compared with MobileCLIP2 text embeddings through light projection heads. The graph, to the last
 /// detail, is in <c>tests/reference/lizad/SPEC.md</c>.
@@ -20,11 +15,8 @@ public sealed record ClassEmbedding(float[] Normal, float[] Abnormal);
 /// </summary>
 public sealed class LiZad : AnomalySystem
 {
-    /// <summary>Prompts that go through the text tower at once: enough rows for full speed, few enough for a small arena. Divides 245 and 175.</summary>
-    private const int PromptsAtOnce = 35;
-
     private readonly DinoV3 vision;
-    private readonly TextTransformer? text;
+    private readonly ClassEncoder? encoder;
     private readonly ClassCache classes = new();
     private readonly int[] layers;
     private readonly LinearWeights positiveText;
@@ -53,9 +45,9 @@ public sealed class LiZad : AnomalySystem
         patchAdapters = [.. layers.Select((_, i) => Adapter(head.At("patch_adapter", i), adapter[0], vision.Width))];
         if (head.At("cls_adapter", 0).Has("adapter.0.weight"))
             classAdapters = [.. layers.Select((_, i) => Adapter(head.At("cls_adapter", i), adapter[0], vision.Width))];
-        if (root.At("text").At("token_embedding").Has("weight")) text = new TextTransformer(root.At("text"), Metadata);
-        if (text is not null && text.EmbeddingWidth != embeddingWidth)
-            throw new ModelFormatException($"{file.Name}: the text tower gives {text.EmbeddingWidth} values, and the head takes {embeddingWidth}.");
+        if (ClassEncoder.IsIn(root)) encoder = new ClassEncoder(root, Metadata);
+        if (encoder is not null && encoder.Width != embeddingWidth)
+            throw new ModelFormatException($"{file.Name}: the text tower gives {encoder.Width} values, and the head takes {embeddingWidth}.");
     }
 
     /// <inheritdoc/>
@@ -71,7 +63,7 @@ public sealed class LiZad : AnomalySystem
     public override ImageScore DefaultScore => ImageScore.TopPercentMean;
 
     /// <summary>Whether the file holds the text tower, so that any class can be named.</summary>
-    public bool HasTextTower => text is not null;
+    public bool HasTextTower => encoder is not null;
 
     /// <summary>The classes whose embeddings the file holds.</summary>
     public IReadOnlyList<string> StoredClasses =>
@@ -159,58 +151,10 @@ public sealed class LiZad : AnomalySystem
         }
     }
 
-    private ClassEmbedding Embed(string className, ThreadTeam team, CancellationToken cancellation)
-    {
-        if (text is null)
-            throw new ModelFormatException(
-                $"{File.Name}: class '{className}' is not among the {StoredClasses.Count} classes whose embeddings it holds ('{NormalPrefix}{className}' is missing), and it has no text tower to embed it with.");
-        CpuPlan plan = CpuPlan.Compile(text.Graph(PromptsAtOnce));
-        try
-        {
-            return new ClassEmbedding(MeanOf(LiZadPrompts.Normal(className)), MeanOf(LiZadPrompts.Abnormal(className)));
-        }
-        finally
-        {
-            plan.Trim();
-        }
-
-        float[] MeanOf(string[] prompts)
-        {
-            double[] sum = new double[embeddingWidth];
-            foreach (string[] some in prompts.Chunk(PromptsAtOnce))
-            {
-                float[] embeddings = Encode(plan, [.. some.Select(ClipTokenizer.Shared.Encode)], team, null, cancellation);
-                for (int i = 0; i < embeddings.Length; i++) sum[i % embeddingWidth] += embeddings[i];
-            }
-            return [.. sum.Select(s => (float)(s / prompts.Length))];
-        }
-    }
-
-    /// <summary>Unit embeddings of as many tokenised prompts as the plan was made for.</summary>
-    private static float[] Encode(CpuPlan plan, int[][] prompts, ThreadTeam team, TapReceiver? receiver, CancellationToken cancellation)
-    {
-        using CpuRun run = plan.Rent(team.Size);
-        Span<int> tokens = run.Ints("tokens"), pooled = run.Ints("pooled");
-        for (int i = 0; i < prompts.Length; i++)
-        {
-            int context = prompts[i].Length;
-            prompts[i].CopyTo(tokens[(i * context)..]);
-            pooled[i] = i * context + Array.IndexOf(prompts[i], ClipTokenizer.EndToken);
-        }
-        run.Execute(team, receiver, cancellation: cancellation);
-        return run.Output("embeddings").ToArray();
-    }
-
-    /// <summary>
-    /// Runs the text tower on some tokenised strings and hands out its taps: those of single positions for the first string, computed at all
-    /// positions; the embeddings of all of them, computed as a detection does.
-    /// </summary>
-    internal void TraceText(int[][] prompts, ThreadTeam team, TapReceiver receiver)
-    {
-        if (text is null) throw new ModelFormatException($"{File.Name}: it has no text tower.");
-        Encode(CpuPlan.Compile(text.Graph(1, everyPosition: true), t => t.Name is not ("text.projected" or "text.embeddings")), prompts[..1], team, receiver, default);
-        Encode(CpuPlan.Compile(text.Graph(prompts.Length), t => t.Name is "text.projected" or "text.embeddings"), prompts, team, receiver, default);
-    }
+    private ClassEmbedding Embed(string className, ThreadTeam team, CancellationToken cancellation) =>
+        encoder?.Embed(className, team, cancellation)
+        ?? throw new ModelFormatException(
+            $"{File.Name}: class '{className}' is not among the {StoredClasses.Count} classes whose embeddings it holds ('{NormalPrefix}{className}' is missing), and it has no text tower to embed it with.");
 
     /// <inheritdoc/>
     public override void Bind(CpuRun run, ClassEmbedding? prepared)
@@ -221,7 +165,7 @@ public sealed class LiZad : AnomalySystem
     }
 
     /// <inheritdoc/>
-    public override unsafe Detection Read(CpuRun run, ImageScore score)
+    public override Detection Read(CpuRun run, ImageScore score)
     {
         float[] map = run.Output("map").ToArray();
         if (score == ImageScore.GlobalLogit)
@@ -230,11 +174,8 @@ public sealed class LiZad : AnomalySystem
             float raw = logits[1] - logits[0];
             return new Detection(1 / (1 + MathF.Exp(-raw)), raw, map);
         }
-        fixed (float* p = map)
-        {
-            float value = score == ImageScore.Maximum ? TopK.Max(p, map.Length) : TopK.Mean(p, map.Length, Math.Max(1, map.Length / 100));
-            return new Detection(value, value, map);
-        }
+        float value = ScoreOfMap(map, score);
+        return new Detection(value, value, map);
     }
 
     /// <summary>Writes a copy of the model file that holds the embeddings of some classes.</summary>
@@ -272,7 +213,7 @@ public sealed class LiZad : AnomalySystem
         static unsafe float[] Values(Parameter p) => new ReadOnlySpan<float>((void*)p.Address, (int)p.Count).ToArray();
     }
 
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps)
+    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
     {
         if (layers.All(k => taps.ContainsKey($"vision.hidden{k}")))
             yield return ("vision.cls", [1, layers.Length, vision.Width], [.. layers.SelectMany(k => taps[$"vision.hidden{k}"].Take(vision.Width))]);

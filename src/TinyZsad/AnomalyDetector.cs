@@ -246,7 +246,7 @@ public sealed class AnomalyDetector : IDisposable
         run.Execute(team, profile: profile, cancellation: cancellation);
         Detection detection = system.Read(run, score);
         long done = Stopwatch.GetTimestamp();
-        return new AnomalyResult(detection.Score, detection.RawScore, new AnomalyMap(system.ImageSize, system.ImageSize, detection.Map), image.Width, image.Height, className,
+        return new AnomalyResult(system, detection, image.Width, image.Height, className,
             new DetectionTimings(Stopwatch.GetElapsedTime(embedded, resized), Stopwatch.GetElapsedTime(start, embedded), Stopwatch.GetElapsedTime(resized, done)));
     }
 }

@@ -8,7 +8,8 @@ public class DecoderTests
 {
     private static readonly (int Colour, int Depth)[] Kinds =
     [
-        (0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8), (4, 8), (4, 16), (6, 8), (6, 16),
+        (0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8),
+        (4, 8), (4, 16), (6, 8), (6, 16),
     ];
 
     [TestCaseSource(nameof(Fixtures))]
@@ -61,13 +62,23 @@ public class DecoderTests
                 TestPng.Chunk("IDAT"), TestPng.Chunk("IDAT", data[9..]), TestPng.Chunk("IDAT"), TestPng.Chunk("IEND")),
             ["unknown ancillary chunks"] = TestPng.File(png.Header(), TestPng.Chunk("teSt", 1), TestPng.Chunk("IDAT", data),
                 TestPng.Chunk("teSt", 2), TestPng.Chunk("IEND")),
-            ["a damaged ancillary chunk"] = TestPng.File(png.Header(), damagedText, TestPng.Chunk("IDAT", data), TestPng.Chunk("IEND")),
-            ["a palette as a suggestion"] = TestPng.File(png.Header(), TestPng.Chunk("PLTE", 1, 2, 3), TestPng.Chunk("IDAT", data),
+            ["a damaged ancillary chunk"] = TestPng.File(png.Header(), damagedText, TestPng.Chunk("IDAT", data),
+                TestPng.Chunk("IEND")),
+            ["a palette as a suggestion"] = TestPng.File(png.Header(), TestPng.Chunk("PLTE", 1, 2, 3),
+                TestPng.Chunk("IDAT", data),
                 TestPng.Chunk("IEND")),
         };
         foreach ((string what, byte[] file) in files)
             Assert.That(Image.Load(file).Pixels.SequenceEqual(png.Rgb()), what);
     }
+
+    [TestCase("P5 2 1 255\nAB")]
+    [TestCase("P5#c\n2 1 255 AB")]
+    [TestCase("P5 2 1 255# then pixels\nAB")]
+    [TestCase("P5\r\n2\t1\r\n#x\r#y\n255\nABmore")]
+    [TestCase("P2 2 1 255 65#c\n66")]
+    public void PnmCommentsAndSpace(string text) =>
+        Assert.That(Image.Load(System.Text.Encoding.ASCII.GetBytes(text)).Pixels.ToArray(), Is.EqualTo("AAABBB"u8.ToArray()));
 
     [Test]
     public void ReadsFilesAndStreams()
@@ -129,7 +140,8 @@ public class DecoderTests
             Assert.That(() => Image.Load(data, new ImageLimits { MaxPixels = pixels - 1 }),
                 Throws.TypeOf<ImageFormatException>().With.Message.Contains("MaxPixels"));
             var fewBytes = new ImageLimits { MaxEncodedBytes = data.Length - 1 };
-            Assert.That(() => Image.Load(data, fewBytes), Throws.TypeOf<ImageFormatException>().With.Message.Contains("MaxEncoded"));
+            Assert.That(() => Image.Load(data, fewBytes),
+                Throws.TypeOf<ImageFormatException>().With.Message.Contains("MaxEncoded"));
             Assert.That(() => Image.Load(new MemoryStream(data), fewBytes), Throws.TypeOf<ImageFormatException>());
             Assert.That(() => Image.Load(new TrickleStream(data, 50), fewBytes), Throws.TypeOf<ImageFormatException>());
         }

@@ -65,7 +65,8 @@ public class ResamplerTests
             var view = new ImageView(guarded.Span, width, height, stride, format);
             Assert.That(Image.Create(view).Pixels.SequenceEqual(rgb));
             Image plain = Image.Create(width, height, rgb);
-            foreach ((int toWidth, int toHeight) in ((int, int)[])[(1, 1), (width, 7), (6, height), (width, height), (11, 14), (50, 2)])
+            foreach ((int toWidth, int toHeight) in ((int, int)[])[(1, 1), (width, 7), (6, height), (width, height), (11, 14),
+                (50, 2)])
             {
                 var expected = new byte[3 * toWidth * toHeight];
                 using var result = new GuardedBuffer(expected);

@@ -3,10 +3,8 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Graph;
 
 /// <summary>The two phases of attention share their operands; the keys and values that the first lays out are a value of its own in the arena.</summary>
-internal abstract unsafe class AttentionPhase(AttentionOperation attention, Value packed) : Step(attention)
+internal abstract unsafe class AttentionPhase(AttentionOperation attention, Value packed) : OperationStep(attention)
 {
-    protected Value Packed => packed;
-
     public override nint ScratchFloats => Attention.ScratchFloats(Shape(attention));
 
     /// <summary>Floats of the laid-out keys and values.</summary>
@@ -17,6 +15,7 @@ internal abstract unsafe class AttentionPhase(AttentionOperation attention, Valu
         Batch = a.Batch,
         Heads = a.Heads,
         HeadDim = a.Q.Columns / a.Heads,
+        HeadStride = a.Q.Columns / a.Heads,
         Queries = a.Q.Rows / a.Batch,
         Keys = a.K.Rows / a.Batch,
         Scale = 1 / MathF.Sqrt(a.Q.Columns / a.Heads),
@@ -51,7 +50,9 @@ internal sealed unsafe class PackStep(AttentionOperation attention, Value packed
 {
     public override IReadOnlyList<Value> Reads { get; } = [attention.K, attention.V];
 
-    public override IReadOnlyList<Value> Writes => [Packed];
+    public override IReadOnlyList<Value> Writes { get; } = [packed];
+
+    public override string Kind => "AttentionPack";
 
     public override long Flops => 0;
 

@@ -7,7 +7,7 @@ internal sealed record Phase(IReadOnlyList<Step> Steps)
 {
     public long Flops => Steps.Sum(s => s.Flops);
 
-    public long Bytes => Steps.Sum(s => s.Reads.Concat(s.Writes).Sum(v => (long)v.Rows * v.Columns * v.ElementSize) + (s.Flops > 0 ? s.Operation.WeightBytes : 0));
+    public long Bytes => Steps.Sum(s => s.Reads.Concat(s.Writes).Sum(v => (long)v.Rows * v.Columns * v.ElementSize) + s.WeightBytes);
 }
 
 /// <summary>
@@ -53,15 +53,15 @@ public sealed class CpuPlan
     {
         Tap[] taps = [.. graph.Taps.Where(t => demanded?.Invoke(t) ?? false)];
         List<Operation> operations = Fusion.Run(graph, graph.Outputs.Values.Concat(taps.Select(t => t.Value)));
-        HashSet<Value> made = [.. operations.Select(o => o.Output)];
+        HashSet<Value> made = [.. operations.Select(o => o.Output), .. graph.Inputs.Values];
         if (surviving) taps = [.. graph.Taps.Where(t => taps.Contains(t) || made.Contains(t.Value.Root))];
 
         int values = graph.ValueCount;
-        List<Step> steps = [];
+        List<Step> steps = [.. taps.Where(t => graph.Inputs.Values.Contains(t.Value.Root)).Select(t => new TapStep(t))];
         foreach (Operation operation in operations)
         {
             steps.AddRange(CpuLowering.Lower(operation, ref values));
-            steps.AddRange(taps.Where(t => t.Value.Root == operation.Output).Select(t => new TapStep(t, operation)));
+            steps.AddRange(taps.Where(t => t.Value.Root == operation.Output).Select(t => new TapStep(t)));
         }
         List<Phase> phases = Gather(steps);
         (long[] offsets, long bytes) = Place(graph, phases, values);
@@ -131,7 +131,7 @@ public sealed class CpuPlan
 
         bool CanReuse(Value v, Step step, Phase phase) =>
             v.Root == v && !graph.Inputs.Values.Contains(v)
-            && v.Rows == step.Operation.Output.Rows && v.Columns == step.Operation.Output.Columns
+            && v.Rows == step.Writes[0].Rows && v.Columns == step.Writes[0].Columns
             && phase.Steps.Sum(s => s.Reads.Count(r => r.Root == v)) == 1;
     }
 }

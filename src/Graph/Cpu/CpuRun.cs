@@ -170,8 +170,8 @@ public sealed class PlanProfile
     /// <summary>One line a phase, in order of execution.</summary>
     public IReadOnlyList<ProfileEntry> Entries =>
         [.. plan.Phases.Select((p, i) => new ProfileEntry(
-            string.Join(" + ", p.Steps.Select(s => s.Operation.Label).Distinct()),
-            string.Join(" + ", p.Steps.Select(Kind).Distinct()),
+            string.Join(" + ", p.Steps.Select(s => s.Label).Distinct()),
+            string.Join(" + ", p.Steps.Select(s => s.Kind).Distinct()),
             TimeSpan.FromSeconds((double)ticks[i] / Stopwatch.Frequency / Math.Max(Runs, 1)), p.Flops, p.Bytes))];
 
     internal void Begin()
@@ -186,13 +186,6 @@ public sealed class PlanProfile
         ticks[phase] += now - last;
         last = now;
     }
-
-    private static string Kind(Step step) => step switch
-    {
-        PackStep => "AttentionPack",
-        TapStep => "Tap",
-        _ => step.Operation.GetType().Name.Replace("Operation", ""),
-    };
 }
 
 /// <summary>What one phase of a plan cost.</summary>

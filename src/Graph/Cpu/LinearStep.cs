@@ -3,7 +3,7 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Graph;
 
 /// <summary>A linear layer with everything fused into it.</summary>
-internal sealed unsafe class LinearStep<TActivation>(LinearOperation linear, TActivation activation) : Step(linear)
+internal sealed unsafe class LinearStep<TActivation>(LinearOperation linear, TActivation activation) : OperationStep(linear)
     where TActivation : struct, IActivation
 {
     private readonly int inputs = linear.X.Columns;

@@ -4,7 +4,7 @@ namespace TinyZsad.Graph;
 internal unsafe delegate void RowsKernel(Frame frame, int firstRow, int rows, float* scratch);
 
 /// <summary>Work that memory bounds, shared out by rows of the output.</summary>
-internal sealed unsafe class RowsStep : Step
+internal sealed unsafe class RowsStep : OperationStep
 {
     /// <summary>Elements an item covers at least, so that handing it out costs little beside it.</summary>
     private const int ElementsOfItem = 16384;

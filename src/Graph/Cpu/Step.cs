@@ -16,20 +16,25 @@ internal readonly unsafe struct Frame(byte* arena, long[] offsets)
 }
 
 /// <summary>A piece of work for the thread team: independent items that any thread may take in any order.</summary>
-internal abstract unsafe class Step(Operation operation)
+internal abstract unsafe class Step
 {
-    /// <summary>What it computes, wholly or in part.</summary>
-    public Operation Operation => operation;
+    /// <summary>Where in the network it stands, for profiles.</summary>
+    public abstract string Label { get; }
+
+    /// <summary>What it does, for profiles.</summary>
+    public abstract string Kind { get; }
 
     /// <summary>What it reads and writes. Another step may run at the same time if it writes none of these.</summary>
-    public virtual IReadOnlyList<Value> Reads => operation.Inputs;
+    public abstract IReadOnlyList<Value> Reads { get; }
 
-    public virtual IReadOnlyList<Value> Writes => [operation.Output];
+    public abstract IReadOnlyList<Value> Writes { get; }
 
-    /// <summary>A value it reads whose memory its output may take, element for element; null if there is none.</summary>
+    /// <summary>A value it reads whose memory what it writes may take, element for element; null if there is none.</summary>
     public virtual Value? InPlace => null;
 
-    public virtual long Flops => operation.Flops;
+    public virtual long Flops => 0;
+
+    public virtual long WeightBytes => 0;
 
     public abstract int Items { get; }
 
@@ -37,4 +42,20 @@ internal abstract unsafe class Step(Operation operation)
     public virtual nint ScratchFloats => 0;
 
     public abstract void Run(in Frame frame, int item, float* scratch);
+}
+
+/// <summary>A step that computes an operation, or the greater part of one.</summary>
+internal abstract class OperationStep(Operation operation) : Step
+{
+    public override string Label => operation.Label;
+
+    public override string Kind { get; } = operation.GetType().Name.Replace(nameof(Operation), "");
+
+    public override IReadOnlyList<Value> Reads => operation.Inputs;
+
+    public override IReadOnlyList<Value> Writes { get; } = [operation.Output];
+
+    public override long Flops => operation.Flops;
+
+    public override long WeightBytes => operation.WeightBytes;
 }

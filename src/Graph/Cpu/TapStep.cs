@@ -1,15 +1,17 @@
 namespace TinyZsad.Graph;
 
 /// <summary>Marks where in a plan a demanded value is ready to be handed out.</summary>
-internal sealed unsafe class TapStep(Tap tap, Operation producer) : Step(producer)
+internal sealed unsafe class TapStep(Tap tap) : Step
 {
     public Tap Tap => tap;
+
+    public override string Label => tap.Name;
+
+    public override string Kind => "Tap";
 
     public override IReadOnlyList<Value> Reads { get; } = [tap.Value];
 
     public override IReadOnlyList<Value> Writes => [];
-
-    public override long Flops => 0;
 
     public override int Items => 1;
 

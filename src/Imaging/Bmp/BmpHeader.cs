@@ -126,8 +126,9 @@ internal readonly record struct BmpHeader
         };
         if (!known)
         {
-            throw new ImageFormatException($"BMP: the header claims {bits} bits a pixel with compression {(uint)compression}; known are " +
-                "1, 4, 8, 16, 24, 32 bits uncompressed (0), 8 with RLE8 (1), 4 with RLE4 (2), and 16 and 32 with bit masks (3, 6).");
+            throw new ImageFormatException($"BMP: the header claims {bits} bits a pixel with compression {(uint)compression}; " +
+                "known are 1, 4, 8, 16, 24, 32 bits uncompressed (0), 8 with RLE8 (1), 4 with RLE4 (2), " +
+                "and 16 and 32 with bit masks (3, 6).");
         }
     }
 

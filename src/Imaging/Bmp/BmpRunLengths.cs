@@ -62,8 +62,8 @@ internal static class BmpRunLengths
     {
         if (data.Length - at < count)
         {
-            throw new ImageFormatException($"BMP: the run-length codes end at offset {header.DataOffset + data.Length}, in row {y} " +
-                $"(as the file counts) of {header.Height}, without a code for the end of the picture.");
+            throw new ImageFormatException($"BMP: the run-length codes end at offset {header.DataOffset + data.Length}, " +
+                $"in row {y} (as the file counts) of {header.Height}, without a code for the end of the picture.");
         }
 
         at += count;

@@ -16,7 +16,9 @@ internal readonly record struct PngChunk(uint Type, int Offset, int Length)
     /// <summary>Where the next chunk starts.</summary>
     public int End => DataOffset + Length + ChecksumBytes;
 
-    /// <summary>A decoder must understand a critical chunk; it may skip any other. The first letter's case says which it is.</summary>
+    /// <summary>
+    /// A decoder must understand a critical chunk; it may skip any other. The first letter's case says which it is.
+    /// </summary>
     public bool IsCritical => (Type & 0x20000000) == 0;
 
     /// <summary>The chunk at an offset, wholly inside the data; the checksum of a critical one is right.</summary>

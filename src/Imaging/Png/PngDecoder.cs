@@ -33,7 +33,9 @@ internal static unsafe class PngDecoder
     /// <summary>Where things are in the file.</summary>
     private readonly record struct Layout(PngHeader Header, PngChunk? Palette, PngChunk FirstData, PngChunk LastData);
 
-    /// <summary>Walks over all chunks up to IEND and checks each and their order; nothing is allocated by their numbers.</summary>
+    /// <summary>
+    /// Walks over all chunks up to IEND and checks each and their order; nothing is allocated by their numbers.
+    /// </summary>
     private static Layout Walk(ReadOnlySpan<byte> png, ImageLimits limits)
     {
         PngChunk chunk = PngChunk.Read(png, Signature.Length);
@@ -93,7 +95,8 @@ internal static unsafe class PngDecoder
 
         if (chunk.Length is 0 or > 768 || chunk.Length % 3 != 0)
         {
-            throw new ImageFormatException($"PNG: chunk {chunk} has {chunk.Length} bytes; it must have 3 for each of 1 to 256 colours.");
+            throw new ImageFormatException($"PNG: chunk {chunk} has {chunk.Length} bytes; " +
+                "it must have 3 for each of 1 to 256 colours.");
         }
     }
 
@@ -112,8 +115,8 @@ internal static unsafe class PngDecoder
         // Deflate makes at most 258 bytes of two bits: less data than that cannot fill the rows, so need not be tried.
         if (dataBytes * 1032 < header.InflatedBytes)
         {
-            throw new ImageFormatException($"PNG: {header.Width} x {header.Height} pixels take {header.InflatedBytes} bytes, which " +
-                $"{dataBytes} bytes in IDAT chunks from offset {data.Value.Offset} on cannot inflate to; " +
+            throw new ImageFormatException($"PNG: {header.Width} x {header.Height} pixels take {header.InflatedBytes} bytes, " +
+                $"which {dataBytes} bytes in IDAT chunks from offset {data.Value.Offset} on cannot inflate to; " +
                 "data are missing or the size in IHDR is damaged.");
         }
     }

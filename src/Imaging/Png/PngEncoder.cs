@@ -24,7 +24,9 @@ public static class PngEncoder
     /// <summary>Writes a picture to a stream, which is left open.</summary>
     /// <param name="stream">A writable stream.</param>
     /// <param name="view">The picture, of any stride.</param>
-    /// <exception cref="ArgumentException">The view is empty (a default value), or a row takes more bytes than one array holds.</exception>
+    /// <exception cref="ArgumentException">
+    /// The view is empty (a default value), or a row takes more bytes than one array holds.
+    /// </exception>
     public static void Save(Stream stream, ImageView view)
     {
         ArgumentNullException.ThrowIfNull(stream);

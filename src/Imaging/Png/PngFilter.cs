@@ -76,7 +76,9 @@ internal static class PngFilter
         }
     }
 
-    /// <summary>x + (a + b) / 2, a pixel of three or four bytes a turn: the turns depend on one another, the bytes do not.</summary>
+    /// <summary>
+    /// x + (a + b) / 2, a pixel of three or four bytes a turn: the turns depend on one another, the bytes do not.
+    /// </summary>
     private static void UndoAveragePixels(Span<byte> row, ReadOnlySpan<byte> above, int distance)
     {
         Vector128<byte> a = default;
@@ -129,7 +131,9 @@ internal static class PngFilter
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Mean(Vector128<byte> a, Vector128<byte> b) => (a & b) + Vector128.ShiftRightLogical(a ^ b, 1);
 
-    /// <summary>The one of a, b, c, all 0 to 255, that is nearest to a + b - c; the earlier one where two are equally near.</summary>
+    /// <summary>
+    /// The one of a, b, c, all 0 to 255, that is nearest to a + b - c; the earlier one where two are equally near.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<short> PaethGuess(Vector128<short> a, Vector128<short> b, Vector128<short> c)
     {

@@ -33,8 +33,8 @@ internal readonly record struct PngHeader(int Width, int Height, byte BitDepth, 
         };
         if (!known)
         {
-            throw new ImageFormatException($"PNG: IHDR at offset 8 has colour type {ihdr[9]} with bit depth {depth}; allowed are " +
-                "type 0 with 1, 2, 4, 8, 16; type 3 with 1, 2, 4, 8; types 2, 4, 6 with 8, 16.");
+            throw new ImageFormatException($"PNG: IHDR at offset 8 has colour type {ihdr[9]} with bit depth {depth}; " +
+                "allowed are type 0 with 1, 2, 4, 8, 16; type 3 with 1, 2, 4, 8; types 2, 4, 6 with 8, 16.");
         }
 
         if (ihdr[10] != 0 || ihdr[11] != 0 || ihdr[12] > 1)

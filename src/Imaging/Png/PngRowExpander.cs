@@ -55,7 +55,9 @@ internal readonly ref struct PngRowExpander
         }
     }
 
-    /// <summary>Of each pixel takes byte 0 as red and two others as green and blue; of 16-bit samples that is the high byte.</summary>
+    /// <summary>
+    /// Of each pixel takes byte 0 as red and two others as green and blue; of 16-bit samples that is the high byte.
+    /// </summary>
     private static void Pick(ReadOnlySpan<byte> row, Span<byte> rgb, int bytesPerPixel, int green, int blue)
     {
         for (int from = 0, to = 0; to < rgb.Length; from += bytesPerPixel, to += 3)

@@ -52,7 +52,9 @@ internal sealed class PngRowFilter
         }
     }
 
-    /// <summary>Writes what the guess misses, and sums its absolute values, up to a whole vector, so with a little noise.</summary>
+    /// <summary>
+    /// Writes what the guess misses, and sums its absolute values, up to a whole vector, so with a little noise.
+    /// </summary>
     private static long Difference<TGuess>(
         ReadOnlySpan<byte> row, ReadOnlySpan<byte> above, Span<byte> output, int rowBytes, int distance) where TGuess : IGuess
     {

@@ -89,7 +89,12 @@ internal static class PnmDecoder
         byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
         if (header is { MaxValue: 255, Channels: not 2 })
         {
-            PixelFormat format = header.Channels switch { 1 => PixelFormat.Gray8, 3 => PixelFormat.Rgb24, _ => PixelFormat.Rgba32 };
+            PixelFormat format = header.Channels switch
+            {
+                1 => PixelFormat.Gray8,
+                3 => PixelFormat.Rgb24,
+                _ => PixelFormat.Rgba32,
+            };
             PixelRows.ToRgb(new ImageView(data, header.Width, header.Height, format), pixels);
             return new Image(header.Width, header.Height, pixels);
         }
@@ -123,8 +128,8 @@ internal static class PnmDecoder
     {
         if (available < needed)
         {
-            throw new ImageFormatException($"PNM: {header.Width} x {header.Height} pixels with {header.Channels} channel(s) up to " +
-                $"{header.MaxValue} take at least {needed} bytes after the header; there are {available}.");
+            throw new ImageFormatException($"PNM: {header.Width} x {header.Height} pixels with {header.Channels} channel(s) " +
+                $"up to {header.MaxValue} take at least {needed} bytes after the header; there are {available}.");
         }
     }
 }

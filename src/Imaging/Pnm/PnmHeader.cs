@@ -43,8 +43,8 @@ internal readonly record struct PnmHeader(int Width, int Height, int Channels, i
                 case "ENDHDR":
                     if (width == 0 || height == 0 || depth == 0 || maxValue == 0)
                     {
-                        throw new ImageFormatException($"PNM: the PAM header has WIDTH {width}, HEIGHT {height}, DEPTH {depth}, " +
-                            $"MAXVAL {maxValue}, 0 where missing; none may be missing.");
+                        throw new ImageFormatException($"PNM: the PAM header has WIDTH {width}, HEIGHT {height}, " +
+                            $"DEPTH {depth}, MAXVAL {maxValue}, 0 where missing; none may be missing.");
                     }
 
                     tokens.SkipOneSpace();

@@ -65,8 +65,16 @@ internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
             : throw new ImageFormatException($"PNM: at offset {start} a line of the PAM header should start with a word.");
     }
 
-    /// <summary>The one byte of space between a header and the pixels.</summary>
-    public void SkipOneSpace() => Offset = Math.Min(Offset + 1, _data.Length);
+    /// <summary>The one byte of space between a header and the pixels; a comment there ends with it.</summary>
+    public void SkipOneSpace()
+    {
+        if (Offset < _data.Length && _data[Offset] == '#')
+        {
+            SkipLine();
+        }
+
+        Offset = Math.Min(Offset + 1, _data.Length);
+    }
 
     /// <summary>On to the end of the line.</summary>
     public void SkipLine()

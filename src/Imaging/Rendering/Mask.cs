@@ -1,6 +1,8 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>Anomaly maps cut at a threshold: 255 where a value is at least the threshold, 0 elsewhere and where it is NaN.</summary>
+/// <summary>
+/// Anomaly maps cut at a threshold: 255 where a value is at least the threshold, 0 elsewhere and where it is NaN.
+/// </summary>
 public static class Mask
 {
     /// <summary>Makes a mask.</summary>

@@ -9,8 +9,8 @@ public static class Overlay
     /// <summary>Draws an overlay.</summary>
     /// <param name="picture">The picture, in any pixel format.</param>
     /// <param name="map">
-    /// The anomaly map, mapWidth * mapHeight values, rows from the top. It covers the whole picture, whatever its own size, and is
-    /// resized bilinearly (centres of pixels at halves, borders repeated). NaN counts as low.
+    /// The anomaly map, mapWidth * mapHeight values, rows from the top. It covers the whole picture, whatever its own size, and
+    /// is resized bilinearly (centres of pixels at halves, borders repeated). NaN counts as low.
     /// </param>
     /// <param name="mapWidth">Values a row, at least 1.</param>
     /// <param name="mapHeight">Rows, at least 1.</param>
@@ -20,7 +20,9 @@ public static class Overlay
     /// <param name="opacity">How opaque the highest values are, 0 to 1.</param>
     /// <returns>The picture with the strip: wider than it, and higher where the picture is too low for the legend.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A side, the opacity or the range of values is out of its range.</exception>
-    /// <exception cref="ArgumentException">The number of values is wrong, or the result is larger than one array holds.</exception>
+    /// <exception cref="ArgumentException">
+    /// The number of values is wrong, or the result is larger than one array holds.
+    /// </exception>
     public static Image Render(ImageView picture, ReadOnlySpan<float> map, int mapWidth, int mapHeight,
         float low, float high, float score, float opacity = 0.8f)
     {

@@ -1,6 +1,8 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>The kernel by which resizing weighs neighbouring pixels; its argument is a distance in pixels of the coarser grid.</summary>
+/// <summary>
+/// The kernel by which resizing weighs neighbouring pixels; its argument is a distance in pixels of the coarser grid.
+/// </summary>
 public enum ResampleFilter
 {
     /// <summary>Keys' cubic with a = -0.5, 2 wide on each side: Pillow's BICUBIC.</summary>

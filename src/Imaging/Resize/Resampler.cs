@@ -131,14 +131,20 @@ public static unsafe class Resampler
 
         // How far into a row, or beyond it, the vectors of sixteen bytes reach. What they read there has weight zero, so
         // other rows may lie there; but where the memory ends, a row must be copied first.
-        int reach = 0;
+        long reach = 0;
         for (int x = 0; x < width; x++)
         {
             int groups = (across.Taps[x] + Group - 1) / Group;
-            reach = Math.Max(reach, (across.First[x] + (groups - 1) * Group) * pixelBytes + Vector128<byte>.Count);
+            reach = Math.Max(reach, (across.First[x] + (groups - 1L) * Group) * pixelBytes + Vector128<byte>.Count);
         }
 
-        byte[] copies = ArrayPool<byte>.Shared.Rent(RowsAtOnce * reach);
+        if (RowsAtOnce * reach > Array.MaxLength)
+        {
+            throw new ArgumentException($"A row of {source.Width} pixels is too long to resize: " +
+                $"{RowsAtOnce} rows take more bytes than one array holds.");
+        }
+
+        byte[] copies = ArrayPool<byte>.Shared.Rent(RowsAtOnce * (int)reach);
         fixed (byte* pixels = source.Pixels, scratch = copies, output = target)
         fixed (int* weights = across.Weights)
         {
@@ -156,7 +162,7 @@ public static unsafe class Resampler
                     if (offset + reach > source.Pixels.Length)
                     {
                         from[i] = scratch + i * reach;
-                        source.Row(first + row).CopyTo(copies.AsSpan(i * reach, reach));
+                        source.Row(first + row).CopyTo(copies.AsSpan(i * (int)reach, (int)reach));
                     }
                 }
 
@@ -207,7 +213,9 @@ public static unsafe class Resampler
         to[2] = (byte)(pixel >> 16);
     }
 
-    /// <summary>The vertical pass for one row: its bytes from those above one another in the input, sixteen columns a turn.</summary>
+    /// <summary>
+    /// The vertical pass for one row: its bytes from those above one another in the input, sixteen columns a turn.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MixRows<TSums>(byte* from, int stride, ReadOnlySpan<int> weights, Span<byte> to)
         where TSums : unmanaged, ISampleSums<TSums>

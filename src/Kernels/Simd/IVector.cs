@@ -19,7 +19,7 @@ public unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     /// <summary>Reads <see cref="Count"/> floats; no alignment is needed.</summary>
     static abstract TSelf Load(float* p);
 
-    /// <summary>Reads <see cref="Count"/> IEEE binary16 values and widens them exactly (subnormals, infinities and NaN included).</summary>
+    /// <summary>Reads <see cref="Count"/> IEEE binary16 values and widens them exactly, subnormals and infinities too.</summary>
     static abstract TSelf LoadHalf(ushort* p);
 
     /// <summary>Reads <see cref="Count"/> bfloat16 values and widens them exactly.</summary>

@@ -51,7 +51,8 @@ public readonly unsafe struct Lanes4 : IVector<Lanes4>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes4 LoadBytes(byte* p)
     {
-        return new(Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalar(*(uint*)p).AsByte())).AsInt32()));
+        Vector128<ushort> pairs = Vector128.WidenLower(Vector128.CreateScalar(*(uint*)p).AsByte());
+        return new(Vector128.ConvertToSingle(Vector128.WidenLower(pairs).AsInt32()));
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,181 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using NUnit.Framework;
+using TinyZsad.Imaging;
+
+namespace TinyZsad.Tests.Imaging;
+
+/// <summary>Heatmaps, overlays, masks and maps in files.</summary>
+public class RenderingTests
+{
+    [Test]
+    public void ColoursGrowLighterEvenly()
+    {
+        Assert.That(Heatmap.Colours.Length, Is.EqualTo(768));
+        double[] lightness = [.. Enumerable.Range(0, 256).Select(Lightness)];
+        for (int i = 1; i < 256; i++)
+        {
+            // 0.74 / 255 a step; a byte more or less in each channel is at most 0.0035 of lightness here.
+            Assert.That(lightness[i] - lightness[i - 1], Is.EqualTo(0.74 / 255).Within(0.0035), $"step {i}");
+        }
+
+        // The lightness of OKLab, from the bytes.
+        static double Lightness(int i)
+        {
+            double[] c = [.. Heatmap.Colours.Slice(3 * i, 3).ToArray().Select(v =>
+                v / 255.0 <= 0.04045 ? v / 255.0 / 12.92 : Math.Pow((v / 255.0 + 0.055) / 1.055, 2.4))];
+            return 0.2104542553 * Math.Cbrt(0.4122214708 * c[0] + 0.5363325363 * c[1] + 0.0514459929 * c[2])
+                + 0.7936177850 * Math.Cbrt(0.2119034982 * c[0] + 0.6806995451 * c[1] + 0.1073969566 * c[2])
+                - 0.0040720468 * Math.Cbrt(0.0883024619 * c[0] + 0.2817188376 * c[1] + 0.6299787005 * c[2]);
+        }
+    }
+
+    [TestCase(-1f, 0)]
+    [TestCase(2f, 0)]
+    [TestCase(4f, 128)]
+    [TestCase(6f, 255)]
+    [TestCase(9f, 255)]
+    [TestCase(float.NaN, 0)]
+    [TestCase(float.NegativeInfinity, 0)]
+    [TestCase(float.PositiveInfinity, 255)]
+    public void LevelsAreClamped(float value, int level) => Assert.That(Heatmap.Level(value, 2, 6), Is.EqualTo(level));
+
+    [Test]
+    public void NormalPartsStayAndAnomalousOnesAreCoveredAndTheLegendHidesNothing(
+        [Values(1, 40, 100, 500)] int width, [Values(1, 30, 100, 400)] int height)
+    {
+        Image picture = PictureFixture.Pattern(width, height);
+        Image normal = Overlay.Render(picture.View, [0, 0, 0, 0], 2, 2, 0, 1, 0.25f);
+        Image anomalous = Overlay.Render(picture.View, [1, 1, 1, 1], 2, 2, 0, 1, 0.25f, opacity: 1);
+        Assert.That(normal.Width, Is.GreaterThan(width));
+        Assert.That(normal.Height, Is.GreaterThanOrEqualTo(height));
+        byte[] hottest = Heatmap.Colours[^3..].ToArray();
+        for (int y = 0; y < height; y++)
+        {
+            Assert.That(normal.View.Row(y)[..(3 * width)].SequenceEqual(picture.View.Row(y)), $"row {y}");
+            for (int x = 0; x < width; x++)
+                Assert.That(anomalous.View.Row(y).Slice(3 * x, 3).SequenceEqual(hottest), $"pixel {x}, {y}");
+        }
+    }
+
+    /// <summary>Black under a fully opaque map: the colours show the resized map itself.</summary>
+    [Test]
+    public void TheMapIsResizedBilinearlyBetweenCentres()
+    {
+        const int width = 12, height = 8;
+        float[] map = [0, 1, 0.5f, 0.25f, 0.75f, 1];
+        Image overlay = Overlay.Render(new ImageView(new byte[width * height], width, height, PixelFormat.Gray8), map, 3, 2, 0,
+            1, 0, 1);
+        for (int y = 0; y < height; y++)
+        {
+            for (int x = 0; x < width; x++)
+            {
+                double u = Math.Clamp((x + 0.5) * 3 / width - 0.5, 0, 2), v = Math.Clamp((y + 0.5) * 2 / height - 0.5, 0, 1);
+                int x0 = Math.Min((int)u, 1), y0 = Math.Min((int)v, 0);
+                double value = (map[3 * y0 + x0] * (1 - u + x0) + map[3 * y0 + x0 + 1] * (u - x0)) * (1 - v + y0)
+                    + (map[3 * y0 + 3 + x0] * (1 - u + x0) + map[3 * y0 + 4 + x0] * (u - x0)) * (v - y0);
+                int alpha = (int)(256 * value * value * (3 - 2 * value) + 0.5);
+                byte red = overlay.View.Row(y)[3 * x];
+                byte expected = (byte)(Heatmap.Colours[3 * (int)(value * 255 + 0.5)] * alpha + 128 >> 8);
+
+                // The value is rounded to one of 256 levels first; one level is at most 4 of red or alpha.
+                Assert.That((int)red, Is.EqualTo((int)expected).Within(4), $"pixel {x}, {y}");
+            }
+        }
+    }
+
+    [Test]
+    public void TheLegendShowsTheScoreAndTheBar()
+    {
+        Image picture = PictureFixture.Pattern(200, 150);
+        Image one = Overlay.Render(picture.View, [0.5f], 1, 1, 0, 1, 0.111f),
+            other = Overlay.Render(picture.View, [0.5f], 1, 1, 0, 1, 0.999f);
+        Assert.That(one.Pixels.SequenceEqual(other.Pixels), Is.False, "another score, another text");
+        Assert.That(one.Width, Is.EqualTo(other.Width));
+        Assert.That(Strip(one, 0), Does.Contain(Hex(Heatmap.Colours[..3])).And.Contain(Hex(Heatmap.Colours[^3..])));
+
+        // Odd numbers are printed, not refused.
+        foreach (float score in (float[])[float.NaN, float.PositiveInfinity, -12.5f, 1e30f, 1e-30f])
+            Assert.That(Overlay.Render(picture.View, [0.5f], 1, 1, -1e6f, 1e20f, score).Width, Is.GreaterThan(200));
+        Assert.That(Overlay.Render(picture.View, [0.5f], 1, 1, 1, float.BitIncrement(1), 0).Width, Is.GreaterThan(200));
+
+        static string Strip(Image image, int from) =>
+            string.Join(' ', Enumerable.Range(from, image.Height).SelectMany(y =>
+                Enumerable.Range(200, image.Width - 200).Select(x => Hex(image.View.Row(y).Slice(3 * x, 3)))));
+
+        static string Hex(ReadOnlySpan<byte> pixel) => Convert.ToHexString(pixel);
+    }
+
+    [Test]
+    public void OverlaysRefuseWrongArguments()
+    {
+        Image picture = PictureFixture.Pattern(4, 4);
+        Assert.That(() => Render([1, 2], 1, 1, 0, 1), Throws.ArgumentException.With.Message.Contains("1 values, not 2"));
+        Assert.That(() => Render([], 0, 1, 0, 1), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Render([1], 1, 1, 1, 1), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Render([1], 1, 1, float.NaN, 1), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Render([1], 1, 1, 0, float.PositiveInfinity), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Render([1], 1, 1, float.MinValue, float.MaxValue), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Overlay.Render(picture.View, [1], 1, 1, 0, 1, 0, opacity: 1.5f),
+            Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Overlay.Render(default, [1], 1, 1, 0, 1, 0), Throws.ArgumentException);
+
+        void Render(float[] map, int width, int height, float low, float high) =>
+            Overlay.Render(picture.View, map, width, height, low, high, 0);
+    }
+
+    [Test]
+    public void MasksAreGrayPngs()
+    {
+        float[] map = [0.1f, 0.5f, 0.9f, float.NaN, float.PositiveInfinity, 0.49999997f];
+        byte[] expected = [0, 255, 255, 0, 255, 0];
+        Assert.That(Mask.Render(map, 0.5f), Is.EqualTo(expected));
+        using var stream = new MemoryStream();
+        Mask.SavePng(stream, map, 3, 2, 0.5f);
+        byte[] png = stream.ToArray();
+        Assert.That((png[24], png[25]), Is.EqualTo(((byte)8, (byte)0)), "8 bits, gray");
+        Assert.That(Image.Load(png).Pixels.ToArray().Where((_, i) => i % 3 == 1), Is.EqualTo(expected));
+        Assert.That(() => Mask.Render(map, float.NaN), Throws.ArgumentException);
+        Assert.That(() => Mask.SavePng(stream, map, 4, 2, 0.5f), Throws.ArgumentException);
+    }
+
+    [TestCase(3, 2)]
+    [TestCase(518, 518)]
+    [TestCase(1, 1)]
+    public void MapsAreNumPyFiles(int width, int height)
+    {
+        float[] map = [.. Enumerable.Range(0, width * height).Select(i => i / 7f - 1)];
+        using var stream = new MemoryStream();
+        NpyWriter.Save(stream, map, width, height);
+        byte[] npy = stream.ToArray();
+        Assert.That(npy[..8], Is.EqualTo((byte[])[0x93, .. "NUMPY"u8, 1, 0]));
+        int length = npy[8] + 256 * npy[9];
+        Assert.That((10 + length) % 64, Is.Zero);
+        string header = Encoding.ASCII.GetString(npy, 10, length);
+        Assert.That(header,
+            Does.StartWith($"{{'descr': '<f4', 'fortran_order': False, 'shape': ({height}, {width}), }}").And.EndsWith("\n"));
+        Assert.That(MemoryMarshal.Cast<byte, float>(npy.AsSpan(10 + length)).ToArray(), Is.EqualTo(map));
+        Assert.That(() => NpyWriter.Save(stream, map, width, height + 1), Throws.ArgumentException);
+    }
+
+    [Test]
+    public void FilesAreWritten()
+    {
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        try
+        {
+            string path = Path.Combine(folder, "a");
+            Image picture = PictureFixture.Pattern(9, 7);
+            picture.SavePng(path);
+            Assert.That(Image.Load(path).Pixels.SequenceEqual(picture.Pixels));
+            Mask.SavePng(path, [1, 0], 2, 1, 0.5f);
+            Assert.That(Image.Load(path).Pixels.ToArray(), Is.EqualTo((byte[])[255, 255, 255, 0, 0, 0]));
+            NpyWriter.Save(path, [1, 2], 2, 1);
+            Assert.That(new FileInfo(path).Length, Is.EqualTo(128 + 8));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+using System.Runtime.CompilerServices;
+using TinyZsad.Kernels;
+using static TinyZsad.Tests.Kernels.KernelCase;
+
+namespace TinyZsad.Tests.Kernels;
+
+/// <summary>The activations, and the functions of <see cref="VectorMath"/> dressed as activations.</summary>
+internal static unsafe class ActivationCases
+{
+    public static IEnumerable<KernelCase> All =>
+    [
+        .. Of("Exp", new ExpFunction(), Sweep(-100, 100), 3, (_, y) => y + Flushed,
+            "2 e of Exp and the rounding of the definition; below 2^-126 it is 0"),
+        .. Of("ExpNonPositive", new ExpNonPositiveFunction(), Sweep(-100, 0), 3, (_, y) => y + Flushed,
+            "2 e of Exp and the rounding of the definition; below 2^-126 it is 0"),
+        .. Of("Exp2NonPositive", new Exp2NonPositiveFunction(), Sweep(-126, 0), 3, (_, y) => y,
+            "2 e and the rounding of the definition"),
+        .. Of("Erf", new ErfFunction(), Sweep(-6, 6), 2e-7 / E, (_, _) => 1, "2e-7, see ErfcNonNegative"),
+        .. Of("Identity", new Identity(), Sweep(-6, 6), 0, (_, _) => 1, "exact"),
+        .. Of("Gelu", new Gelu(), Sweep(-20, 20), 3e-7 / E, (x, _) => Math.Max(1, Math.Abs(x)), "3e-7 max(1, |x|), see Gelu"),
+        .. Of("QuickGelu", new QuickGelu(), Sweep(-20, 20), 6.5, (x, _) => Math.Max(1, Math.Abs(x)),
+            "4 e of Sigmoid, 0.4 e of 1.702 x, the product and the definition, times |x|"),
+        .. Of("LeakyRelu", new LeakyRelu(0.01f), Sweep(-6, 6), 0, (_, _) => 1, "one rounding, as in the definition"),
+        .. Of("Sigmoid", new Sigmoid(), Sweep(-100, 100), 5, (_, y) => y + Flushed,
+            "4 e of Sigmoid and the rounding of the definition; below 2^-126 it is 0"),
+        Special("Exp", new ExpFunction(), float.NaN, float.NegativeInfinity, float.PositiveInfinity, -1e30f, 1e30f, 0f, -0f),
+        Special("ExpNonPositive", new ExpNonPositiveFunction(), float.NaN, float.NegativeInfinity, -1e30f, 0f, -0f),
+        Special("Erf", new ErfFunction(), float.NaN, float.NegativeInfinity, float.PositiveInfinity, -1e30f, 1e30f, 0f, 5f, -5f),
+        Special("Sigmoid", new Sigmoid(), float.NaN, float.NegativeInfinity, float.PositiveInfinity, -1e30f, 1e30f, 0f),
+        Special("Gelu", new Gelu(), float.NaN, float.PositiveInfinity, 1e30f, 0f),
+        Special("QuickGelu", new QuickGelu(), float.NaN, float.PositiveInfinity, 1e30f, 0f),
+        Special("LeakyRelu", new LeakyRelu(0.5f), float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0f),
+    ];
+
+    /// <summary>An absolute 2^-126, where the tolerance is at least 3 e.</summary>
+    private static readonly double Flushed = Math.Pow(2, -126) / (3 * E);
+
+    private static Func<nint, double> Sweep(double from, double to) => i => from + (to - from) * ((i * 0.6180339887) % 1);
+
+    private static IEnumerable<KernelCase> Of<TActivation>(string name, TActivation f, Func<nint, double> input, double roundings,
+        Func<double, double, double> unit, string because) where TActivation : struct, IActivation =>
+        from n in (int[])[.. KernelCases.Lengths, 20011]
+        from inPlace in (bool[])[false, true]
+        select One(name, f, n, inPlace, input, unit) with { Tolerance = roundings * E, Because = because };
+
+    private static KernelCase One<TActivation>(string name, TActivation f, int n, bool inPlace, Func<nint, double> input,
+        Func<double, double, double> unit) where TActivation : struct, IActivation =>
+        new($"Activate {name}", inPlace ? $"{n} in place" : $"{n}", workspace =>
+        {
+            float* x = workspace.Floats(n, i => input(i));
+            float* mine = workspace.Result(x, n, inPlace), definition = workspace.Output(n);
+            float* source = inPlace ? mine : x;
+            return new(
+                () => Elementwise.Activate(source, mine, n, f),
+                () => Elementwise.ActivateScalar(x, definition, n, f),
+                () => Difference.Max(mine, definition, n, i => unit(x[i], Math.Abs(definition[i]))));
+        })
+        { Because = "", Bytes = 8.0 * n, Typical = n == 20011 && !inPlace };
+
+    private static KernelCase Special<TActivation>(string name, TActivation f, params float[] values)
+        where TActivation : struct, IActivation => new($"Activate {name}", "special values", workspace =>
+    {
+        nint n = 40 * values.Length;
+        float* x = workspace.Floats(n, i => values[i % values.Length]);
+        float* mine = workspace.Output(n), definition = workspace.Output(n);
+        return new(
+            () => Elementwise.Activate(x, mine, n, f),
+            () => Elementwise.ActivateScalar(x, definition, n, f),
+            () => Difference.Exact(mine, definition, n));
+    })
+    { Because = "limits are exact, NaN stays NaN" };
+
+    private readonly struct ExpFunction : IActivation
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.Exp(x);
+
+        public double Scalar(double x) => Math.Exp(x);
+    }
+
+    private readonly struct ExpNonPositiveFunction : IActivation
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.ExpNonPositive(x);
+
+        public double Scalar(double x) => Math.Exp(x);
+    }
+
+    private readonly struct Exp2NonPositiveFunction : IActivation
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.Exp2NonPositive(x);
+
+        public double Scalar(double x) => Math.Pow(2, x);
+    }
+
+    private readonly struct ErfFunction : IActivation
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.Erf(x);
+
+        public double Scalar(double x) => 1 - VectorMath.ErfcScalar(x);
+    }
+}

@@ -1,0 +1,70 @@
+using TinyZsad.Kernels;
+using static TinyZsad.Tests.Kernels.KernelCase;
+
+namespace TinyZsad.Tests.Kernels;
+
+/// <summary>Sums, with and without a scale or a table.</summary>
+internal static unsafe class ElementwiseCases
+{
+    public static IEnumerable<KernelCase> All =>
+    [
+        .. KernelCases.Lengths.SelectMany(n => new[] { Add(n, false), Add(n, true) }), Add(1029 * 384, false),
+        .. KernelCases.Lengths.SelectMany(n => new[] { ScaleAdd(3, n, false), ScaleAdd(2, n, true) }), ScaleAdd(1029, 384, true),
+        .. KernelCases.Lengths.SelectMany(n => Enum.GetValues<FloatType>().Select(type => AddRows(5, n, 2, type, n % 2 == 0))),
+        AddRows(154, 512, 77, FloatType.F16, true),
+    ];
+
+    private static KernelCase Add(int n, bool inPlace) => new("Add", inPlace ? $"{n} in place" : $"{n}", workspace =>
+    {
+        float* a = workspace.Normal(n), b = workspace.Normal(n), definition = workspace.Output(n);
+        float* mine = workspace.Result(b, n, inPlace), source = inPlace ? mine : b;
+        return new(
+            () => Elementwise.Add(a, source, mine, n),
+            () => Elementwise.AddScalar(a, b, definition, n),
+            () => Difference.Exact(mine, definition, n));
+    })
+    { Because = "one rounding on both sides", Flops = n, Bytes = 12.0 * n, Typical = n > 1000 };
+
+    private static KernelCase ScaleAdd(int rows, int cols, bool inPlace) =>
+        new("ScaleAdd", $"{rows} x {cols}{(inPlace ? " in place" : "")}", workspace =>
+        {
+            int xStride = cols + 1, stride = cols + 3, n = Extent(rows, cols, stride);
+            float* residual = workspace.Normal(n), scale = workspace.Normal(cols);
+            float* x = workspace.Normal(Extent(rows, cols, xStride));
+            float* definition = workspace.Result(residual, n, inPlace);
+            float* mine = workspace.Result(residual, n, inPlace), source = inPlace ? mine : residual;
+            return new(
+                () => Elementwise.ScaleAdd(source, stride, scale, x, xStride, mine, stride, rows, cols),
+                () => Elementwise.ScaleAddScalar(residual, stride, scale, x, xStride, definition, stride, rows, cols),
+                () => Difference.Max(mine, definition, rows, cols, stride, (_, r, c) =>
+                    Math.Abs(residual[r * stride + c]) + Math.Abs((double)scale[c] * x[r * xStride + c])));
+        })
+        {
+            Tolerance = 3.01 * E,
+            Because = "product, sum and definition, in units of |residual| + |scale x|",
+            Flops = 2.0 * rows * cols,
+            Bytes = 12.0 * rows * cols,
+            Typical = rows > 1000,
+        };
+
+    private static KernelCase AddRows(int rows, int cols, int period, FloatType type, bool inPlace) =>
+        new("AddRows", $"{type} {rows} x {cols} by {period}{(inPlace ? " in place" : "")}", workspace =>
+        {
+            int xStride = cols + 1, yStride = inPlace ? xStride : cols + 2;
+            int n = Extent(rows, cols, yStride);
+            float* x = workspace.Normal(Extent(rows, cols, xStride));
+            float* mine = workspace.Result(x, n, inPlace), source = inPlace ? mine : x;
+            float* definition = workspace.Result(x, n, inPlace);
+            void* table = TableCases.Table(workspace, type, period * cols);
+            return new(
+                () => Elementwise.AddRows(source, xStride, table, type, period, mine, yStride, rows, cols),
+                () => Elementwise.AddRowsScalar(x, xStride, table, type, period, definition, yStride, rows, cols),
+                () => Difference.Exact(mine, definition, n));
+        })
+        {
+            Because = "one rounding on both sides",
+            Flops = (double)rows * cols,
+            Bytes = 8.0 * rows * cols,
+            Typical = rows > 100,
+        };
+}

@@ -1,0 +1,102 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+
+namespace TinyZsad.Tests.Kernels;
+
+/// <summary>
+/// Whole pages of memory between two pages that may not be touched: a kernel that reads or writes one byte too far from a block
+/// placed at either end is stopped by the processor.
+/// </summary>
+internal sealed unsafe partial class GuardedBuffer : IDisposable
+{
+    private readonly byte* mapping;
+    private readonly nuint mappedBytes;
+
+    public GuardedBuffer(int pages)
+    {
+        nuint page = (nuint)Environment.SystemPageSize;
+        Pages = pages;
+        mappedBytes = ((nuint)pages + 2) * page;
+        mapping = OperatingSystem.IsWindows() ? Windows.Map(mappedBytes) : Unix.Map(mappedBytes);
+        Begin = mapping + page;
+        End = mapping + mappedBytes - page;
+        if (OperatingSystem.IsWindows())
+        {
+            Windows.Forbid(mapping, page);
+            Windows.Forbid(End, page);
+        }
+        else
+        {
+            Unix.Forbid(mapping, page);
+            Unix.Forbid(End, page);
+        }
+    }
+
+    public int Pages { get; }
+
+    /// <summary>The first usable byte; the one before it cannot be read.</summary>
+    public byte* Begin { get; }
+
+    /// <summary>Just after the last usable byte: cannot be read.</summary>
+    public byte* End { get; }
+
+    public void Dispose()
+    {
+        if (OperatingSystem.IsWindows())
+            _ = Windows.VirtualFree(mapping, 0, 0x8000);
+        else
+            _ = Unix.munmap(mapping, mappedBytes);
+    }
+
+    private static partial class Unix
+    {
+        public static byte* Map(nuint bytes)
+        {
+            const int ReadWrite = 3, Private = 2;
+            int anonymous = OperatingSystem.IsLinux() ? 0x20 : 0x1000;
+            byte* p = mmap(null, bytes, ReadWrite, Private | anonymous, -1, 0);
+            return (nint)p != -1 ? p : throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+
+        public static void Forbid(byte* p, nuint bytes)
+        {
+            if (mprotect(p, bytes, 0) != 0)
+                throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+
+        [LibraryImport("libc", SetLastError = true)]
+        private static partial byte* mmap(byte* address, nuint bytes, int protection, int flags, int file, nint offset);
+
+        [LibraryImport("libc", SetLastError = true)]
+        private static partial int mprotect(byte* address, nuint bytes, int protection);
+
+        [LibraryImport("libc")]
+        public static partial int munmap(byte* address, nuint bytes);
+    }
+
+    private static partial class Windows
+    {
+        public static byte* Map(nuint bytes)
+        {
+            const uint CommitAndReserve = 0x3000, ReadWrite = 4;
+            byte* p = VirtualAlloc(null, bytes, CommitAndReserve, ReadWrite);
+            return p != null ? p : throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+
+        public static void Forbid(byte* p, nuint bytes)
+        {
+            const uint NoAccess = 1;
+            if (VirtualProtect(p, bytes, NoAccess, out _) == 0)
+                throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+
+        [LibraryImport("kernel32", SetLastError = true)]
+        private static partial byte* VirtualAlloc(byte* address, nuint bytes, uint type, uint protection);
+
+        [LibraryImport("kernel32", SetLastError = true)]
+        private static partial int VirtualProtect(byte* address, nuint bytes, uint protection, out uint old);
+
+        [LibraryImport("kernel32")]
+        public static partial int VirtualFree(byte* address, nuint bytes, uint type);
+    }
+}

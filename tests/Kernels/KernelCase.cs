@@ -1,0 +1,74 @@
+using TinyZsad.Kernels;
+
+namespace TinyZsad.Tests.Kernels;
+
+/// <summary>A kernel with its arguments made ready.</summary>
+/// <param name="Simd">Runs the kernel.</param>
+/// <param name="Scalar">Runs the definition on its own copy of what is written.</param>
+/// <param name="Error">After both: the largest difference, in the case's own unit; infinite where only one is NaN.</param>
+internal sealed record KernelRun(Action Simd, Action Scalar, Func<double> Error);
+
+/// <summary>One kernel on one shape. Tests run it and compare; a benchmark runs <see cref="KernelRun.Simd"/> alone.</summary>
+/// <param name="Kernel">The kernel, and what of it.</param>
+/// <param name="Shape">The shape, and whether it works in place.</param>
+/// <param name="Prepare">Makes the arguments in a workspace.</param>
+internal sealed record KernelCase(string Kernel, string Shape, Func<Workspace, KernelRun> Prepare)
+{
+    /// <summary>The rounding error of a float: half its spacing at 1.</summary>
+    public const double E = 1.0 / (1 << 24);
+
+    /// <summary>The largest <see cref="KernelRun.Error"/> allowed.</summary>
+    public double Tolerance { get; init; }
+
+    /// <summary>Why the tolerance is what it is, and the unit it counts in.</summary>
+    public required string Because { get; init; }
+
+    /// <summary>Float operations of one run.</summary>
+    public double Flops { get; init; }
+
+    /// <summary>Bytes read and written by one run.</summary>
+    public double Bytes { get; init; }
+
+    /// <summary>Whether it is a shape that the models use: one worth timing.</summary>
+    public bool Typical { get; init; }
+
+    /// <summary>Elements from a matrix's first to its last: nothing is owned behind its last row.</summary>
+    public static int Extent(int rows, int cols, int stride) => rows == 0 ? 0 : (rows - 1) * stride + cols;
+
+    public string Name => $"{Kernel} [{Shape}]";
+
+    /// <summary>
+    /// The most roundings one term of a sum of <paramref name="n"/> goes through, with so many vectors of partial sums: those
+    /// of its partial sum, up to 3 vectors left over, joining vectors (2) and lanes (up to 4), and lanes - 1 in the tail.
+    /// </summary>
+    public static double Chain(nint n, int accumulators) => n / (accumulators * Simd.Lanes) + Simd.Lanes + 8;
+}
+
+/// <summary>How results are compared.</summary>
+internal static unsafe class Difference
+{
+    /// <summary>The largest |a[i] - b[i]| / unit(i). Equal or both NaN: 0; only one NaN: infinite.</summary>
+    public static double Max(float* a, float* b, nint n, Func<nint, double> unit)
+    {
+        double max = 0;
+        for (nint i = 0; i < n; i++)
+        {
+            if (a[i] == b[i] || (float.IsNaN(a[i]) && float.IsNaN(b[i])))
+                continue;
+            double difference = Math.Abs((double)a[i] - b[i]) / unit(i);
+            max = Math.Max(max, double.IsNaN(difference) ? double.PositiveInfinity : difference);
+        }
+        return max;
+    }
+
+    /// <summary>
+    /// The same over a matrix, with unit(the definition's value, row, column). Between its rows nothing may differ at all.
+    /// </summary>
+    public static double Max(float* mine, float* definition, int rows, int cols, int stride,
+        Func<double, int, int, double> unit) =>
+        Max(mine, definition, KernelCase.Extent(rows, cols, stride), i =>
+            i % stride < cols ? unit(definition[i], (int)i / stride, (int)i % stride) : double.Epsilon);
+
+    /// <summary>0 where all are equal, else infinite or how much they differ.</summary>
+    public static double Exact(float* a, float* b, nint n) => Max(a, b, n, _ => double.Epsilon);
+}

@@ -1,0 +1,20 @@
+namespace TinyZsad.Tests.Kernels;
+
+/// <summary>The one list of kernel cases, for tests and benchmarks.</summary>
+internal static class KernelCases
+{
+    /// <summary>All lengths from nothing to more than two of the widest vectors, and some in which unrolled loops turn.</summary>
+    public static readonly int[] Lengths = [.. Enumerable.Range(0, 41), 64, 100, 133];
+
+    public static IEnumerable<KernelCase> All =>
+    [
+        .. ActivationCases.All,
+        .. ElementwiseCases.All,
+        .. RowCases.All,
+        .. ImageCases.All,
+        .. TableCases.All,
+        .. MatMulCases.All,
+        .. AttentionCases.All,
+        .. MapCases.All,
+    ];
+}

@@ -1,0 +1,103 @@
+using TinyZsad.Kernels;
+using static TinyZsad.Tests.Kernels.KernelCase;
+
+namespace TinyZsad.Tests.Kernels;
+
+/// <summary>Linear layers: every remainder of rows, columns and sums, every storage of the weights, every epilogue.</summary>
+internal static unsafe class MatMulCases
+{
+    private static readonly FloatType[] Types = [FloatType.F32, FloatType.F16, FloatType.BF16];
+
+    public static IEnumerable<KernelCase> All =>
+    [
+        .. from m in Enumerable.Range(1, 26) select Product(m, 35, 19, FloatType.F16),
+        .. from n in KernelCases.Lengths where n > 0 select Product(13, n, 18, FloatType.F16),
+        .. from k in KernelCases.Lengths where k > 0 from type in Types from layout in (WeightLayout[])[WeightLayout.OutIn, WeightLayout.InOut]
+            select Product(14, 33, k, type, layout),
+        .. from scale in (bool[])[false, true] from residual in (bool[])[false, true] from inPlace in (bool[])[false, true] where residual || !inPlace
+            from last in (bool[])[false, true]
+            select Product(27, 37, 20, FloatType.F16, bias: last, scale: scale, residual: residual, inPlace: inPlace, last: last),
+        Product<Gelu>(29, 70, 40, default, FloatType.F16), Product<QuickGelu>(29, 70, 40, default, FloatType.F16),
+        Product(29, 70, 40, new LeakyRelu(0.01f), FloatType.F16), Product<Sigmoid>(29, 70, 40, default, FloatType.F16),
+        // More rows than a block holds, so that items meet.
+        Product(1000, 40, 700, FloatType.F16, residual: true, inPlace: true),
+        Product<Gelu>(1029, 1536, 384, default, FloatType.F16), Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
+        Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true), Product<QuickGelu>(1372, 4096, 1024, default, FloatType.F16),
+    ];
+
+    private static KernelCase Product(int m, int n, int k, FloatType type, WeightLayout layout = WeightLayout.OutIn,
+        bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false) =>
+        Product<Identity>(m, n, k, default, type, layout, bias, scale, residual, inPlace, last);
+
+    private static KernelCase Product<TActivation>(int m, int n, int k, TActivation f, FloatType type, WeightLayout layout = WeightLayout.OutIn,
+        bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false) where TActivation : struct, IActivation =>
+        new($"MatMul {typeof(TActivation).Name}", $"{m} x {n} x {k} {type} {layout}{(bias ? " bias" : "")}{(scale ? " scale" : "")}{(residual ? " residual" : "")}"
+            + $"{(inPlace ? " in place" : "")}{(last ? " activate last" : "")}", workspace =>
+        {
+            int ldx = k + 3, ldy = n + 1, length = Extent(m, n, ldy);
+            MatMulArgs a = new()
+            {
+                M = m, N = n, K = k, Type = type, Layout = layout, LdX = ldx, LdY = ldy, LdResidual = ldy, ActivateLast = last,
+                X = workspace.Normal(Extent(m, k, ldx)),
+                W = Stored(workspace, type, n * k),
+                Bias = bias ? workspace.Normal(n) : null,
+                Scale = scale ? workspace.Normal(n) : null,
+            };
+            float* added = residual ? workspace.Normal(length) : null;
+            MatMulArgs mine = a, definition = a;
+            mine.Y = workspace.Result(added, length, inPlace);
+            definition.Y = workspace.Output(length);
+            mine.Residual = inPlace ? mine.Y : added;
+            definition.Residual = added;
+            float* scratch = workspace.Block<float>(MatMul.ScratchFloats(k));
+            return new(
+                () =>
+                {
+                    for (int item = 0; item < MatMul.Items(m, n, k); item++) MatMul.Execute(mine, f, item, scratch);
+                },
+                () =>
+                {
+                    MatMul.ExecuteScalar(definition, f);
+                    if (!inPlace) return;
+                    // Between the rows an in-place result keeps what was there.
+                    for (int i = 0; i < length; i++)
+                        if (i % ldy >= n) definition.Y[i] = added[i];
+                },
+                () => Difference.Max(mine.Y, definition.Y, m, n, ldy, (_, r, c) => Magnitude(a, added, r, c)));
+        })
+        {
+            Tolerance = 1.2 * (k + 12) * E,
+            Because = "k additions and 12 roundings of the epilogue, in units of the terms' magnitudes; an activation's slope is below 1.2",
+            Flops = 2.0 * m * n * k,
+            Bytes = 4.0 * m * (k + n) + (double)n * k * type.Size(),
+            Typical = m > 1000,
+        };
+
+    /// <summary>Normal numbers in a storage format.</summary>
+    private static void* Stored(Workspace workspace, FloatType type, int n)
+    {
+        float* x = workspace.Normal(n);
+        if (type == FloatType.F32) return x;
+        ushort* y = workspace.Block<ushort>(n);
+        for (int i = 0; i < n; i++)
+            y[i] = type == FloatType.F16 ? BitConverter.HalfToUInt16Bits((Half)x[i]) : (ushort)(BitConverter.SingleToUInt32Bits(x[i]) >> 16);
+        return y;
+    }
+
+    /// <summary>The sum of the magnitudes of everything that is added up for one result.</summary>
+    private static double Magnitude(in MatMulArgs a, float* residual, int row, int column)
+    {
+        // For the large shapes the expected magnitude of a product of two normal numbers, 2 / pi, is near enough, and a hundred times quicker.
+        double sum = a.K * 2 / Math.PI;
+        if (a.M < 100)
+        {
+            sum = 0;
+            for (int p = 0; p < a.K; p++)
+                sum += Math.Abs(a.X[row * a.LdX + p] * Widen.Scalar(a.W, a.Type, a.Layout == WeightLayout.OutIn ? (nint)column * a.K + p : (nint)p * a.N + column));
+        }
+        if (a.Bias != null) sum += Math.Abs(a.Bias[column]);
+        sum = Math.Max(sum, 1);
+        if (a.Scale != null) sum *= Math.Abs(a.Scale[column]);
+        return sum + (residual == null ? 0 : Math.Abs(residual[row * a.LdResidual + column]));
+    }
+}
