@@ -51,7 +51,8 @@ def wire(picture):
 
 def stain(picture):
     """A dark liquid that has run over the surface: what is below shows through."""
-    mask = soft(lambda d: (d.polygon(ragged((265, 170), 62, 0.18, 3), fill=215), d.polygon(ragged((205, 245), 26, 0.2, 4), fill=190)), 3)
+    mask = soft(lambda d: (d.polygon(ragged((265, 170), 62, 0.18, 3), fill=215),
+                           d.polygon(ragged((205, 245), 26, 0.2, 4), fill=190)), 3)
     picture.paste(ImageChops.multiply(picture, Image.new("RGB", picture.size, (96, 62, 40))), mask=mask)
     return picture
 

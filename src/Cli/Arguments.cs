@@ -4,7 +4,7 @@ using System.Globalization;
 
 namespace TinyZsad.Cli;
 
-/// <summary>The kinds of options that the commands share. Each refuses a wrong value by a sentence that says what would be right.</summary>
+/// <summary>The kinds of options that commands share. Each refuses a wrong value by saying what would be right.</summary>
 internal static class Arguments
 {
     public static Option<int> Threads() =>
@@ -55,14 +55,16 @@ internal static class Arguments
         CustomParser = result =>
         {
             string text = result.Tokens[0].Value;
-            if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) || !double.IsFinite(x) || x < min)
+            if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) || !double.IsFinite(x)
+                || x < min)
                 result.AddError($"{name} is a number{(min > double.MinValue ? $" of at least {min}" : "")}, not '{text}'.");
             return x;
         },
     };
 
     /// <summary>One of a few words; without it the first, which must be the type's default.</summary>
-    public static Option<T> Choice<T>(string name, string description, params (string Word, T Value)[] choices) where T : struct, Enum
+    public static Option<T> Choice<T>(string name, string description, params (string Word, T Value)[] choices)
+        where T : struct, Enum
     {
         Option<T> option = new(name)
         {
@@ -82,7 +84,10 @@ internal static class Arguments
             Description = description,
             HelpName = string.Join(',', choices.Select(c => c.Word)),
             CustomParser = result =>
-                [.. result.Tokens.SelectMany(t => t.Value.Split(',')).Select(word => Choose(result, name, word.Trim(), choices)).Distinct()],
+            [
+                .. result.Tokens.SelectMany(t => t.Value.Split(','))
+                    .Select(word => Choose(result, name, word.Trim(), choices)).Distinct(),
+            ],
         };
         option.CompletionSources.Add([.. choices.Select(c => c.Word)]);
         return option;

@@ -13,10 +13,16 @@ internal sealed class BenchCommand
 {
     private readonly Terminal terminal;
     private readonly ModelSource source;
-    private readonly Option<string?> image = new("--image") { Description = "The picture (default: a generated one of 640 x 480).", HelpName = "PICTURE" };
+    private readonly Option<string?> image = new("--image")
+    {
+        Description = "The picture (default: a generated one of 640 x 480).",
+        HelpName = "PICTURE",
+    };
+
     private readonly Option<string?> className = Arguments.ClassName("The class (default: one that the model knows).");
     private readonly Option<int> runs = Arguments.Whole("--runs", "Detections that count.", 20, 1, 1_000_000);
-    private readonly Option<int> warmup = Arguments.Whole("--warmup", "Detections before them, the first included, that do not.", 3, 1, 1_000_000);
+    private readonly Option<int> warmup = Arguments.Whole("--warmup", "Detections before them, the first included, that do not.",
+        3, 1, 1_000_000);
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
 
@@ -53,7 +59,8 @@ internal sealed class BenchCommand
     {
         Image picture = parsed.GetValue(image) is { } path ? Image.Load(path) : Generated(640, 480);
         long start = Stopwatch.GetTimestamp();
-        using AnomalyDetector detector = source.Load(parsed, terminal, new DetectorOptions { Threads = parsed.GetValue(threads) });
+        using AnomalyDetector detector = source.Load(parsed, terminal,
+            new DetectorOptions { Threads = parsed.GetValue(threads) });
         TimeSpan load = Stopwatch.GetElapsedTime(start);
         string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className) ?? Known(detector.Model));
 
@@ -75,7 +82,8 @@ internal sealed class BenchCommand
         });
         Array.Sort(times);
 
-        IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null : Profile(detector, parsed.GetValue(profile) == "all");
+        IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null
+            : Profile(detector, parsed.GetValue(profile) == "all");
         Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads, load, first,
             firstResult.Timings.ClassEmbedding, times, PeakMemory(), entries);
         if (parsed.GetValue(json)) WriteJson(measured);
@@ -83,8 +91,9 @@ internal sealed class BenchCommand
         return ExitCode.Done;
     }
 
-    private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads, TimeSpan Load, TimeSpan First,
-        TimeSpan Embedding, TimeSpan[] Sorted, long PeakMemory, IReadOnlyList<ProfileEntry>? Profile)
+    private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads,
+        TimeSpan Load, TimeSpan First, TimeSpan Embedding, TimeSpan[] Sorted, long PeakMemory,
+        IReadOnlyList<ProfileEntry>? Profile)
     {
         public TimeSpan Median => (Sorted[(Sorted.Length - 1) / 2] + Sorted[Sorted.Length / 2]) / 2;
 
@@ -104,7 +113,8 @@ internal sealed class BenchCommand
     {
         IReadOnlyList<ProfileEntry> entries = terminal.Wait("Profiling", () => detector.Profile());
         return every ? entries : [.. entries.GroupBy(e => e.Kind)
-            .Select(g => new ProfileEntry($"{g.Count()}", g.Key, TimeSpan.FromTicks(g.Sum(e => e.Time.Ticks)), g.Sum(e => e.Flops), g.Sum(e => e.Bytes)))
+            .Select(g => new ProfileEntry($"{g.Count()}", g.Key, TimeSpan.FromTicks(g.Sum(e => e.Time.Ticks)),
+                g.Sum(e => e.Flops), g.Sum(e => e.Bytes)))
             .OrderByDescending(e => e.Time)];
     }
 
@@ -117,7 +127,8 @@ internal sealed class BenchCommand
             .. m.ClassName is null ? Array.Empty<(string, string)>() : [("class", m.ClassName)],
             ("threads", $"{m.Threads}"), ("SIMD", $"{Simd.Lanes} lanes of float32"),
             ("load", Units.Milliseconds(m.Load)),
-            ("first detection", Units.Milliseconds(m.First) + (m.Embedding > TimeSpan.Zero ? $", {Units.Milliseconds(m.Embedding)} of it for the class" : "")),
+            ("first detection", Units.Milliseconds(m.First)
+                + (m.Embedding > TimeSpan.Zero ? $", {Units.Milliseconds(m.Embedding)} of it for the class" : "")),
             ("median", $"{Units.Milliseconds(m.Median)} of {m.Sorted.Length}"),
             ("minimum", Units.Milliseconds(m.Minimum)), ("95th percentile", Units.Milliseconds(m.P95)),
             ("pictures a second", $"{m.PicturesPerSecond:0.00}"), ("peak memory", Units.Bytes(m.PeakMemory)),
@@ -129,7 +140,8 @@ internal sealed class BenchCommand
         foreach (ProfileEntry e in m.Profile)
         {
             double seconds = e.Time.TotalSeconds;
-            table.Add(e.Kind, e.Label, Units.Milliseconds(e.Time), $"{100 * seconds / total:0.0} %", Rate(e.Flops / seconds), Units.Bytes(e.Bytes), Rate(e.Bytes / seconds));
+            table.Add(e.Kind, e.Label, Units.Milliseconds(e.Time), $"{100 * seconds / total:0.0} %", Rate(e.Flops / seconds),
+                Units.Bytes(e.Bytes), Rate(e.Bytes / seconds));
         }
         terminal.Space();
         terminal.Show(table);
@@ -172,9 +184,13 @@ internal sealed class BenchCommand
     private static long PeakMemory()
     {
         const string Key = "VmHWM:";
-        if (OperatingSystem.IsLinux() && File.ReadLines("/proc/self/status").FirstOrDefault(l => l.StartsWith(Key, StringComparison.Ordinal)) is { } line
-            && long.TryParse(line.AsSpan(Key.Length).Trim().TrimEnd(" kB"), NumberStyles.None, CultureInfo.InvariantCulture, out long kibibytes))
-            return kibibytes * 1024;
+        if (OperatingSystem.IsLinux())
+        {
+            string? line = File.ReadLines("/proc/self/status").FirstOrDefault(l => l.StartsWith(Key, StringComparison.Ordinal));
+            ReadOnlySpan<char> digits = line.AsSpan(line is null ? 0 : Key.Length).Trim().TrimEnd(" kB");
+            if (long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long kibibytes))
+                return kibibytes * 1024;
+        }
         using Process process = Process.GetCurrentProcess();
         return process.PeakWorkingSet64;
     }
@@ -184,7 +200,8 @@ internal sealed class BenchCommand
     {
         byte[] pixels = new byte[3 * width * height];
         for (int i = 0; i < pixels.Length; i++)
-            pixels[i] = (byte)(96 + 64 * (i / 3 % width) / width + 64 * (i / 3 / width) / height + (byte)((uint)i * 2654435761u >> 27));
+            pixels[i] = (byte)(96 + 64 * (i / 3 % width) / width + 64 * (i / 3 / width) / height
+                + (byte)((uint)i * 2654435761u >> 27));
         return Image.Create(width, height, pixels);
     }
 }

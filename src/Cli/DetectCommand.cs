@@ -14,12 +14,13 @@ internal sealed class DetectCommand
 
     private readonly Argument<string[]> pictures = new("PICTURE|DIR|GLOB")
     {
-        Description = "Pictures, folders that are searched for pictures, or patterns (* and ? within a name, ** for any folders).",
+        Description = "Pictures, folders that are searched for pictures, or patterns "
+            + "(* and ? within a name, ** for any folders).",
         Arity = ArgumentArity.OneOrMore,
     };
 
-    private readonly Option<string?> className =
-        Arguments.ClassName($"What the pictures show, as in \"metal nut\", for a model that takes a class (default: {AnomalyDetector.DefaultClassName}).");
+    private readonly Option<string?> className = Arguments.ClassName(
+        $"What the pictures show, like \"metal nut\", for models that take a class (default: {AnomalyDetector.DefaultClassName}).");
 
     private readonly Option<string?> folder = new("--out", "-o")
     {
@@ -28,14 +29,16 @@ internal sealed class DetectCommand
     };
 
     private readonly Option<Artefact[]> save = Arguments.Choices("--save",
-        "What to save of each picture: the map laid over the picture, the map as colours, the map cut at the threshold, the map as float32 .npy.",
+        "What to save of each picture: the map laid over the picture, the map as colours, the map cut at the threshold, "
+            + "the map as float32 .npy.",
         ("overlay", Artefact.Overlay), ("map", Artefact.Map), ("mask", Artefact.Mask), ("raw", Artefact.Raw));
 
-    private readonly Option<double?> threshold =
-        Arguments.Number("--threshold", "Scores of at least this much are anomalous, and pixels of at least this much belong to the mask.");
+    private readonly Option<double?> threshold = Arguments.Number("--threshold",
+        "Scores of at least this much are anomalous, and pixels of at least this much belong to the mask.");
 
     private readonly Option<ImageScore> score = Arguments.Choice("--score", "How the map becomes one score for the picture",
-        ("default", ImageScore.Default), ("maximum", ImageScore.Maximum), ("top-percent-mean", ImageScore.TopPercentMean), ("global-logit", ImageScore.GlobalLogit));
+        ("default", ImageScore.Default), ("maximum", ImageScore.Maximum),
+        ("top-percent-mean", ImageScore.TopPercentMean), ("global-logit", ImageScore.GlobalLogit));
 
     private readonly Option<DetectionFormat> format = Arguments.Choice("--format", "A table, JSON with an object a line, or CSV",
         ("table", DetectionFormat.Table), ("json", DetectionFormat.Json), ("csv", DetectionFormat.Csv));
@@ -47,7 +50,8 @@ internal sealed class DetectCommand
         this.terminal = terminal;
         command.Add(pictures);
         source = new ModelSource(command);
-        foreach (Option option in new Option[] { className, folder, save, threshold, score, format, threads }) command.Add(option);
+        foreach (Option option in new Option[] { className, folder, save, threshold, score, format, threads })
+            command.Add(option);
         command.Validators.Add(Check);
         command.SetAction(terminal, Run);
     }
@@ -84,8 +88,8 @@ internal sealed class DetectCommand
         foreach (string problem in problems) terminal.Complain(problem);
         if (found.Count == 0) return ExitCode.BadInput;
 
-        using AnomalyDetector detector =
-            source.Load(parsed, terminal, new DetectorOptions { Threads = parsed.GetValue(threads), Score = parsed.GetValue(score) });
+        DetectorOptions options = new() { Threads = parsed.GetValue(threads), Score = parsed.GetValue(score) };
+        using AnomalyDetector detector = source.Load(parsed, terminal, options);
         string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className));
         if (asked is not null && parsed.GetResult(className) is null)
             terminal.Note($"no --class given: {detector.Model.System} is asked about \"{asked}\".");
@@ -109,7 +113,8 @@ internal sealed class DetectCommand
                 {
                     try
                     {
-                        writer.Write(Examine(detector, picture, asked, (float?)parsed.GetValue(threshold), kinds, names?.Next(picture), cancellation));
+                        writer.Write(Examine(detector, picture, asked, (float?)parsed.GetValue(threshold), kinds,
+                            names?.Next(picture), cancellation));
                     }
                     catch (Exception e) when (e is ImageFormatException or IOException or UnauthorizedAccessException)
                     {
@@ -128,7 +133,8 @@ internal sealed class DetectCommand
     }
 
     private static DetectionRow Examine(
-        AnomalyDetector detector, Picture picture, string? asked, float? limit, Artefact[] kinds, Func<Artefact, string>? name, CancellationToken cancellation)
+        AnomalyDetector detector, Picture picture, string? asked, float? limit, Artefact[] kinds, Func<Artefact, string>? name,
+        CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
         Image image = Image.Load(picture.Path);
@@ -165,7 +171,7 @@ internal sealed class DetectCommand
         }
     }
 
-    /// <summary>What the colours reach over: 0 to 1 for probabilities, so that pictures can be compared; else what the map holds.</summary>
+    /// <summary>What the colours span: 0 to 1 for probabilities, so that pictures compare; else what the map holds.</summary>
     private static (float Low, float High) Range(ReadOnlySpan<float> map)
     {
         float low = 0, high = 1;

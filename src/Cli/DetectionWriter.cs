@@ -30,13 +30,17 @@ internal abstract class DetectionWriter
 
     private protected static string Verdict(bool anomalous) => anomalous ? "anomalous" : "normal";
 
+    /// <summary>A column, where there is one.</summary>
+    private protected static string[] Where(bool there, string column) => there ? [column] : [];
+
     private protected static string Word(Artefact kind) => kind.ToString().ToLowerInvariant();
 }
 
 /// <summary>A table, once all pictures are examined, since its columns are as wide as their widest cell.</summary>
 internal sealed class TableWriter(Terminal terminal, bool verdict, bool saved) : DetectionWriter
 {
-    private readonly Table table = Tables.Of(["picture", ">score", .. verdict ? ["verdict"] : Array.Empty<string>(), ">size", ">time", .. saved ? ["saved"] : Array.Empty<string>()]);
+    private readonly Table table = Tables.Of(
+        ["picture", ">score", .. Where(verdict, "verdict"), ">size", ">time", .. Where(saved, "saved")]);
 
     public override void Write(DetectionRow row)
     {
@@ -80,13 +84,18 @@ internal sealed class CsvWriter : DetectionWriter
     public CsvWriter(TextWriter output, bool verdict, IEnumerable<Artefact> saved)
     {
         this.output = output;
-        WriteLine(["path", "score", "raw_score", "class", "width", "height", "milliseconds", .. verdict ? ["verdict"] : Array.Empty<string>(), .. saved.Select(Word)]);
+        WriteLine(
+        [
+            "path", "score", "raw_score", "class", "width", "height", "milliseconds",
+            .. Where(verdict, "verdict"), .. saved.Select(Word),
+        ]);
     }
 
     public override void Write(DetectionRow row) => WriteLine(
     [
-        row.Path, $"{row.Result.Score}", $"{row.Result.RawScore}", row.Result.ClassName ?? "", $"{row.Result.PictureWidth}", $"{row.Result.PictureHeight}",
-        $"{row.Time.TotalMilliseconds:0.0000}", .. row.Anomalous is { } anomalous ? [Verdict(anomalous)] : Array.Empty<string>(), .. row.Saved.Select(s => s.Path),
+        row.Path, $"{row.Result.Score}", $"{row.Result.RawScore}", row.Result.ClassName ?? "",
+        $"{row.Result.PictureWidth}", $"{row.Result.PictureHeight}", $"{row.Time.TotalMilliseconds:0.0000}",
+        .. Where(row.Anomalous is not null, Verdict(row.Anomalous is true)), .. row.Saved.Select(s => s.Path),
     ]);
 
     private void WriteLine(IEnumerable<string> fields)

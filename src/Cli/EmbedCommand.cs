@@ -16,11 +16,16 @@ internal static class EmbedCommand
             AllowMultipleArgumentsPerToken = true,
         };
         Option<string> output = Arguments.OutputFile();
-        Option<bool> dropText = Arguments.Flag("--drop-text", "Leave the text tower out: a much smaller file, which knows only stored classes.");
-        Command command = new("embed", "Stores the embeddings of classes in a copy of a model, so that no detection has to compute them.") { model, classes, output, dropText };
+        Option<bool> dropText =
+            Arguments.Flag("--drop-text", "Leave the text tower out: a much smaller file, which knows only stored classes.");
+        Command command = new("embed", "Stores the embeddings of classes in a copy of a model, ready for detection.")
+        {
+            model, classes, output, dropText,
+        };
         command.Validators.Add(result =>
         {
-            if (result.GetResult(classes) is { Tokens: var names } && names.Any(t => string.IsNullOrWhiteSpace(t.Value))) result.AddError("--class is empty.");
+            if (result.GetResult(classes) is { Tokens: var names } && names.Any(t => string.IsNullOrWhiteSpace(t.Value)))
+                result.AddError("--class is empty.");
         });
         command.SetAction(terminal, (parsed, cancellation) =>
         {
@@ -34,7 +39,8 @@ internal static class EmbedCommand
             });
             terminal.Show(Tables.OfPairs(
             [
-                ("wrote", path), ("size", $"{Units.Bytes(new FileInfo(path).Length)}; the model has {Units.Bytes(detector.Model.FileBytes)}"),
+                ("wrote", path),
+                ("size", $"{Units.Bytes(new FileInfo(path).Length)}; the model has {Units.Bytes(detector.Model.FileBytes)}"),
                 ("classes", string.Join(", ", detector.Model.StoredClasses.Union(names))),
             ]));
             return ExitCode.Done;

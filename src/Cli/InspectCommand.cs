@@ -42,11 +42,13 @@ internal static class InspectCommand
         }
         catch (TinyZsadException e)
         {
-            return (null, e.Message.StartsWith(path + ": ", StringComparison.Ordinal) ? e.Message[(path.Length + 2)..] : e.Message);
+            string prefix = path + ": ";
+            return (null, e.Message.StartsWith(prefix, StringComparison.Ordinal) ? e.Message[prefix.Length..] : e.Message);
         }
     }
 
-    private static void WriteTables(Terminal terminal, SafetensorsFile file, ModelInfo? model, string? problem, string sha256, bool every)
+    private static void WriteTables(Terminal terminal, SafetensorsFile file, ModelInfo? model, string? problem, string sha256,
+        bool every)
     {
         List<(string, string)> facts =
         [
@@ -67,7 +69,8 @@ internal static class InspectCommand
         if (file.Metadata.Count > 0)
         {
             Table metadata = Tables.Of("metadata", "value");
-            foreach ((string key, string value) in file.Metadata.OrderBy(p => p.Key, StringComparer.Ordinal)) metadata.Add(key, Clip(value));
+            foreach ((string key, string value) in file.Metadata.OrderBy(p => p.Key, StringComparer.Ordinal))
+                metadata.Add(key, Clip(value));
             terminal.Space();
             terminal.Show(metadata);
         }
@@ -86,13 +89,16 @@ internal static class InspectCommand
     private static Table Summary(SafetensorsFile file)
     {
         Table table = Tables.Of("group", ">tensors", ">parameters", ">bytes", "types");
-        foreach (IGrouping<string, TensorEntry> group in file.Tensors.GroupBy(t => t.Name.Split('.')[0]).OrderBy(g => g.Key, StringComparer.Ordinal))
-            table.Add(group.Key, Units.Count(group.Count()), Units.Count(group.Sum(t => t.ElementCount)), Units.Bytes(group.Sum(t => t.ByteLength)),
+        foreach (IGrouping<string, TensorEntry> group in file.Tensors.GroupBy(t => t.Name.Split('.')[0])
+            .OrderBy(g => g.Key, StringComparer.Ordinal))
+            table.Add(group.Key, Units.Count(group.Count()), Units.Count(group.Sum(t => t.ElementCount)),
+                Units.Bytes(group.Sum(t => t.ByteLength)),
                 string.Join(", ", group.Select(t => t.Type).Distinct().Order()));
         return table;
     }
 
-    private static string Clip(string value) => value.Length <= LongestValue ? value : $"{value[..LongestValue]}… ({value.Length} characters)";
+    private static string Clip(string value) =>
+        value.Length <= LongestValue ? value : $"{value[..LongestValue]}… ({value.Length} characters)";
 
     private static void WriteJson(Terminal terminal, SafetensorsFile file, ModelInfo? model, string? problem, string sha256) =>
         Json.WriteObject(terminal.Output, indented: true, json =>

@@ -13,8 +13,9 @@ internal static class Json
     /// <param name="write">Writes what is in the object.</param>
     public static void WriteObject(TextWriter output, bool indented, Action<Utf8JsonWriter> write)
     {
+        JsonWriterOptions options = new() { Indented = indented, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
         using MemoryStream bytes = new();
-        using (Utf8JsonWriter json = new(bytes, new JsonWriterOptions { Indented = indented, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (Utf8JsonWriter json = new(bytes, options))
         {
             json.WriteStartObject();
             write(json);

@@ -31,7 +31,8 @@ internal sealed class ModelSource
     }
 
     /// <summary>Loads the detector.</summary>
-    public AnomalyDetector Load(ParseResult parsed, Terminal terminal, DetectorOptions options) => terminal.Wait("Loading the model", () =>
+    public AnomalyDetector Load(ParseResult parsed, Terminal terminal, DetectorOptions options) =>
+        terminal.Wait("Loading the model", () =>
         parsed.GetValue(model) is { } path
             ? AnomalyDetector.Load(path, options)
             : AnomalyDetector.Load(ReferenceCase.OpenModel([.. parsed.GetValue(cases)!.Select(ReferenceCase.Open)]), options));
@@ -48,12 +49,15 @@ internal sealed class ModelSource
         if (info.AnyClass || info.StoredClasses.Contains(asked)) return asked;
         string known = info.StoredClasses.Count == 0 ? "none" : string.Join(", ", info.StoredClasses.Select(c => $"'{c}'"));
         throw new UsageException(
-            $"{NameOf(parsed)}: it has no text tower and knows only the classes stored in it ({known}), not '{asked}'; name one of them with --class.");
+            $"{NameOf(parsed)}: it has no text tower and knows only the classes stored in it ({known}), not '{asked}'; "
+            + "name one of them with --class.");
     }
 
     private void Check(CommandResult result)
     {
         bool file = result.GetResult(model) is not null, seeded = result.GetResult(cases) is not null;
-        if (file == seeded) result.AddError(file ? "--model and --case exclude each other." : "No model: give one with -m MODEL, or made-up weights with --case CASE.");
+        if (file && seeded) result.AddError("--model and --case exclude each other.");
+        else if (!file && !seeded)
+            result.AddError("No model: give one with -m MODEL, or made-up weights with --case CASE.");
     }
 }

@@ -10,8 +10,8 @@ internal enum Artefact
 }
 
 /// <summary>
-/// Names for the files that are saved: those of the pictures, in folders as the pictures were found in. Two pictures never share one, and none
-/// is that of a picture itself; a number is added where it would be.
+/// Names for the files that are saved: those of the pictures, in folders as the pictures were found in. Two pictures never share
+/// one, and none is that of a picture itself; a number is added where it would be.
 /// </summary>
 internal sealed class OutputNames
 {
@@ -38,7 +38,8 @@ internal sealed class OutputNames
         && Suffixes.Any(s => fullPath.EndsWith(s.Suffix, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>What the names of all files of a picture begin with.</summary>
-    public static string Stem(string saved) => saved[..^Suffixes.First(s => saved.EndsWith(s.Suffix, StringComparison.Ordinal)).Suffix.Length];
+    public static string Stem(string saved) =>
+        saved[..^Suffixes.First(s => saved.EndsWith(s.Suffix, StringComparison.Ordinal)).Suffix.Length];
 
     /// <summary>Names the files of the next picture.</summary>
     public Func<Artefact, string> Next(Picture picture)
@@ -52,5 +53,6 @@ internal sealed class OutputNames
 
     /// <summary>Without the steps upwards that a pattern may hold after its first star.</summary>
     private static string Inside(string relative) =>
-        Path.Join([.. relative.Split(Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar).Where(p => p is not (".." or "."))]);
+        Path.Join([.. relative.Split(Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar)
+            .Where(p => p is not (".." or "."))]);
 }

@@ -4,13 +4,15 @@ namespace TinyZsad.Cli;
 
 /// <summary>A picture to examine.</summary>
 /// <param name="Path">Where it is, as the user would write it.</param>
-/// <param name="Relative">The same from the folder or the pattern that it was found by; the file's name where it was named itself.</param>
+/// <param name="Relative">
+/// The same from the folder or the pattern that it was found by; the file's name where it was named itself.
+/// </param>
 internal sealed record Picture(string Path, string Relative);
 
 /// <summary>
-/// Finds pictures: files as they are, folders with all that is in them, and patterns, in which * and ? stand for anything within a name and **
-/// for any folders. Patterns are understood here because not every shell does. Names that begin with a dot are only found by a pattern that does, too,
-/// and links to folders are not followed.
+/// Finds pictures: files as they are, folders with all that is in them, and patterns, in which * and ? stand for anything within
+/// a name and ** for any folders. Patterns are understood here because not every shell does. Names that begin with a dot are
+/// only found by a pattern that does, too, and links to folders are not followed.
 /// </summary>
 internal sealed class PictureSearch
 {
@@ -33,7 +35,8 @@ internal sealed class PictureSearch
     /// <param name="arguments">Files, folders, patterns.</param>
     /// <param name="skip">Files that folders and patterns do not find, given by their full paths.</param>
     /// <returns>The pictures, and a sentence for each argument that names none.</returns>
-    public static (IReadOnlyList<Picture> Pictures, IReadOnlyList<string> Problems) Find(IEnumerable<string> arguments, Func<string, bool>? skip = null)
+    public static (IReadOnlyList<Picture> Pictures, IReadOnlyList<string> Problems) Find(
+        IEnumerable<string> arguments, Func<string, bool>? skip = null)
     {
         PictureSearch search = new(skip ?? (_ => false));
         foreach (string argument in arguments) search.Add(argument);
@@ -43,7 +46,8 @@ internal sealed class PictureSearch
     private void Add(string argument)
     {
         if (File.Exists(argument)) Add(new Picture(argument, Path.GetFileName(argument)));
-        else if (Directory.Exists(argument)) AddFound(argument, ["**", "*"], $"{argument}: the folder holds no picture ({string.Join(' ', Extensions)}).");
+        else if (Directory.Exists(argument))
+            AddFound(argument, ["**", "*"], $"{argument}: the folder holds no picture ({string.Join(' ', Extensions)}).");
         else if (argument.AsSpan().IndexOfAny('*', '?') >= 0)
         {
             string[] parts = argument.Split(Separators);
@@ -102,12 +106,14 @@ internal sealed class PictureSearch
     {
         if (folder.Length == 0) folder = ".";
         if (!Directory.Exists(folder)) return [];
-        return [.. new FileSystemEnumerable<Entry>(folder, (ref FileSystemEntry e) => new Entry(e.FileName.ToString(), e.IsDirectory, e.Attributes),
-            new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = true })
-        {
-            ShouldIncludePredicate = (ref FileSystemEntry e) =>
-                (e.FileName[0] != '.' || pattern[0] == '.') && FileSystemName.MatchesSimpleExpression(pattern, e.FileName, IgnoreCase),
-        }.Where(wanted).Select(e => e.Name)];
+        EnumerationOptions options = new() { AttributesToSkip = 0, IgnoreInaccessible = true };
+        FileSystemEnumerable<Entry> entries =
+            new(folder, (ref FileSystemEntry e) => new Entry(e.FileName.ToString(), e.IsDirectory, e.Attributes), options)
+            {
+                ShouldIncludePredicate = (ref FileSystemEntry e) => (e.FileName[0] != '.' || pattern[0] == '.')
+                    && FileSystemName.MatchesSimpleExpression(pattern, e.FileName, IgnoreCase),
+            };
+        return [.. entries.Where(wanted).Select(e => e.Name)];
     }
 
     private sealed record Entry(string Name, bool IsDirectory, FileAttributes Attributes);

@@ -7,9 +7,16 @@ internal static class SeedCommand
 {
     public static Documented Create(Terminal terminal)
     {
-        Argument<string[]> cases = new("CASE") { Description = "Reference cases: folders with a manifest.json.", Arity = ArgumentArity.OneOrMore };
+        Argument<string[]> cases = new("CASE")
+        {
+            Description = "Reference cases: folders with a manifest.json.",
+            Arity = ArgumentArity.OneOrMore,
+        };
         Option<string> output = Arguments.OutputFile();
-        Command command = new("seed", "Writes a model file of the made-up weights of reference cases: right in shape and speed, trained on nothing.") { cases, output };
+        Command command = new("seed", "Writes a model of made-up weights: right in shape and speed, trained on nothing.")
+        {
+            cases, output,
+        };
         command.SetAction(terminal, (parsed, _) =>
         {
             string path = parsed.GetValue(output)!;
@@ -19,7 +26,11 @@ internal static class SeedCommand
                 ReferenceCase.WriteModel(path, opened);
                 return 0;
             });
-            terminal.Show(Tables.OfPairs([("wrote", path), ("size", Units.Bytes(new FileInfo(path).Length)), ("cases", string.Join(", ", opened.Select(c => c.Name)))]));
+            terminal.Show(Tables.OfPairs(
+            [
+                ("wrote", path), ("size", Units.Bytes(new FileInfo(path).Length)),
+                ("cases", string.Join(", ", opened.Select(c => c.Name))),
+            ]));
             return ExitCode.Done;
         });
         return new Documented(command,

@@ -13,7 +13,7 @@ internal static class Tables
         foreach (string heading in columns)
         {
             bool right = heading.StartsWith('>');
-            TableColumn column = new(new Text(heading.TrimStart('>'), new Style(decoration: Decoration.Bold | Decoration.Underline)));
+            TableColumn column = new(Cell(heading.TrimStart('>'), new Style(decoration: Decoration.Bold | Decoration.Underline)));
             column.PadLeft(0).PadRight(2);
             table.AddColumn(right ? column.NoWrap().RightAligned() : column);
         }
@@ -25,7 +25,8 @@ internal static class Tables
     {
         Table table = new() { Border = TableBorder.None, ShowHeaders = false };
         table.AddColumn(new TableColumn("").NoWrap().PadLeft(0).PadRight(2)).AddColumn(new TableColumn("").Padding(0, 0));
-        foreach ((string name, string value) in pairs) table.AddRow(Cell(name, new Style(decoration: Decoration.Dim)), Cell(value));
+        foreach ((string name, string value) in pairs)
+            table.AddRow(Cell(name, new Style(decoration: Decoration.Dim)), Cell(value));
         return table;
     }
 

@@ -36,7 +36,8 @@ internal sealed class Terminal
     public static Terminal OfConsole()
     {
         bool plain = !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
-        return new Terminal(Console.Out, Console.Error, !plain && !Console.IsOutputRedirected, !plain && !Console.IsErrorRedirected);
+        bool output = !plain && !Console.IsOutputRedirected, error = !plain && !Console.IsErrorRedirected;
+        return new Terminal(Console.Out, Console.Error, output, error);
     }
 
     /// <summary>For results that are text: JSON, CSV.</summary>
@@ -89,7 +90,8 @@ internal sealed class Terminal
         else
             log.Progress()
                 .AutoClear(true)
-                .Columns(new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+                .Columns(new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(),
+                    new RemainingTimeColumn())
                 .Start(progress =>
                 {
                     ProgressTask task = progress.AddTask(Markup.Escape(what), maxValue: steps);

@@ -24,7 +24,8 @@ internal static class Tool
     {
         RootCommand root = Commands(terminal);
         // Without a replacer of response files, so that a path may begin with '@'.
-        ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        ParserConfiguration plain = new() { ResponseFileTokenReplacer = null };
+        ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args, plain);
         if (parsed.Errors.Count > 0)
         {
             Command at = parsed.CommandResult.Command;
@@ -63,13 +64,17 @@ internal static class Tool
     public static string Explain(Exception e) => e switch
     {
         ArgumentException { ParamName: { } name } => e.Message.Replace($" (Parameter '{name}')", "").Split('\n')[0],
-        TinyZsadException or UsageException or ArgumentException or IOException or UnauthorizedAccessException or NotSupportedException => e.Message,
+        TinyZsadException or UsageException or ArgumentException => e.Message,
+        IOException or UnauthorizedAccessException or NotSupportedException => e.Message,
         _ => $"unexpected {e.GetType().Name}: {e.Message}",
     };
 
     private static RootCommand Commands(Terminal terminal)
     {
-        RootCommand root = new("Finds what is anomalous in pictures, with models that have never seen their kind.") { HelpName = Name };
+        RootCommand root = new("Finds what is anomalous in pictures, with models that have never seen their kind.")
+        {
+            HelpName = Name,
+        };
         Documented[] commands =
         [
             DetectCommand.Create(terminal), InspectCommand.Create(terminal), VerifyCommand.Create(terminal),
@@ -84,7 +89,8 @@ internal static class Tool
         return root;
     }
 
-    private sealed class HelpWithExamples(HelpAction help, Dictionary<Command, IReadOnlyList<string>> examples) : SynchronousCommandLineAction
+    private sealed class HelpWithExamples(HelpAction help, Dictionary<Command, IReadOnlyList<string>> examples)
+        : SynchronousCommandLineAction
     {
         public override bool ClearsParseErrors => true;
 

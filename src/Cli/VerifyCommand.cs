@@ -17,9 +17,14 @@ internal sealed class VerifyCommand
         Arity = ArgumentArity.ZeroOrMore,
     };
 
-    private readonly Option<string?> model = ModelSource.FileOption("Take the weights from this file, not from the case's own rule.");
+    private readonly Option<string?> model =
+        ModelSource.FileOption("Take the weights from this file, not from the case's own rule.");
 
-    private readonly Option<string?> image = new("--image") { Description = "Without a case: the picture.", HelpName = "PICTURE" };
+    private readonly Option<string?> image = new("--image")
+    {
+        Description = "Without a case: the picture.",
+        HelpName = "PICTURE",
+    };
 
     private readonly Option<string?> expected = new("--expected")
     {
@@ -27,10 +32,12 @@ internal sealed class VerifyCommand
         HelpName = "FILE",
     };
 
-    private readonly Option<string?> className = Arguments.ClassName($"Without a case: the class (default: {AnomalyDetector.DefaultClassName}).");
+    private readonly Option<string?> className =
+        Arguments.ClassName($"Without a case: the class (default: {AnomalyDetector.DefaultClassName}).");
 
     private readonly Option<double?> tolerance = Arguments.Number("--tolerance",
-        $"Limit on the largest error over the largest value, for all taps (default: the case's own; without a case {Verification.DefaultTolerance:0e+0}).", min: 0);
+        "Limit on the largest error over the largest value, for all taps "
+            + $"(default: the case's own; without a case {Verification.DefaultTolerance:0e+0}).", min: 0);
 
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
     private readonly Option<int> threads = Arguments.Threads();
@@ -39,7 +46,8 @@ internal sealed class VerifyCommand
     {
         this.terminal = terminal;
         command.Add(cases);
-        foreach (Option option in new Option[] { model, image, expected, className, tolerance, json, threads }) command.Add(option);
+        foreach (Option option in new Option[] { model, image, expected, className, tolerance, json, threads })
+            command.Add(option);
         command.Validators.Add(Check);
         command.SetAction(terminal, Run);
     }
@@ -60,11 +68,15 @@ internal sealed class VerifyCommand
     private void Check(CommandResult result)
     {
         bool some = result.GetResult(cases) is { Tokens.Count: > 0 };
-        bool dumped = result.GetResult(image) is not null || result.GetResult(expected) is not null || result.GetResult(className) is not null;
-        if (some && dumped) result.AddError("--image, --expected and --class are for a verification without a case, which has its own.");
-        else if (!some && !dumped) result.AddError("Nothing to verify: name a reference case, or give -m MODEL, --image PICTURE and --expected FILE.");
-        else if (dumped && new Option[] { model, image, expected }.FirstOrDefault(o => result.GetResult(o) is null) is { } missing)
-            result.AddError($"{missing.Name} is missing: a verification without a case needs -m MODEL, --image PICTURE and --expected FILE.");
+        bool dumped = result.GetResult(image) is not null || result.GetResult(expected) is not null
+            || result.GetResult(className) is not null;
+        if (some && dumped)
+            result.AddError("--image, --expected and --class are for a verification without a case, which has its own.");
+        else if (!some && !dumped)
+            result.AddError("Nothing to verify: name a reference case, or give -m MODEL, --image PICTURE and --expected FILE.");
+        else if (dumped && Array.Find<Option>([model, image, expected], o => result.GetResult(o) is null) is { } missing)
+            result.AddError(
+                $"{missing.Name} is missing: without a case, -m MODEL, --image PICTURE and --expected FILE are needed.");
     }
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
@@ -87,12 +99,18 @@ internal sealed class VerifyCommand
         double? limit = parsed.GetValue(tolerance);
         int team = parsed.GetValue(threads);
         foreach (string folder in parsed.GetValue(cases)!)
-            yield return (folder, () => Verification.Run(ReferenceCase.Open(folder), parsed.GetValue(model) is { } path ? SafetensorsFile.Open(path) : null, limit, team));
+            yield return (folder, () =>
+            {
+                ReferenceCase reference = ReferenceCase.Open(folder);
+                SafetensorsFile? weights = parsed.GetValue(model) is { } path ? SafetensorsFile.Open(path) : null;
+                return Verification.Run(reference, weights, limit, team);
+            });
         if (parsed.GetValue(expected) is { } dump)
             yield return (dump, () =>
             {
                 Image picture = Image.Load(parsed.GetValue(image)!);
-                return Verification.Run(SafetensorsFile.Open(parsed.GetValue(model)!), picture, dump, parsed.GetValue(className), limit, team);
+                SafetensorsFile weights = SafetensorsFile.Open(parsed.GetValue(model)!);
+                return Verification.Run(weights, picture, dump, parsed.GetValue(className), limit, team);
             });
     }
 
@@ -101,23 +119,30 @@ internal sealed class VerifyCommand
         Table table = Tables.Of("tap", "shape", ">max error", ">rel. L2", "worst at", ">expected", ">actual", ">limit", "");
         foreach (TapComparison t in taps)
         {
-            Text verdict = t.Passed ? Tables.Cell("pass", new Style(Color.Green)) : Tables.Cell(Failure(t), new Style(Color.Red));
+            Text outcome = t.Passed ? Tables.Cell("pass", new Style(Color.Green)) : Tables.Cell(Failure(t), new Style(Color.Red));
             string[] cells = t.Problem is not null
                 ? [t.Name, Units.Shape(t.Shape), "-", "-", "-", "-", "-", Units.Error(t.Tolerance)]
                 : [t.Name, Units.Shape(t.Shape), Units.Error(t.MaxError), Units.Error(t.RelativeL2), Units.Shape(Position(t)),
                     $"{t.WorstExpected:g6}", $"{t.WorstActual:g6}", Units.Error(t.Tolerance)];
-            table.AddRow([.. cells.Select(c => Tables.Cell(c)), verdict]);
+            table.AddRow([.. cells.Select(c => Tables.Cell(c)), outcome]);
         }
         if (taps.Count > 0) terminal.Show(table);
 
         int failures = taps.Count(t => !t.Passed);
-        if (taps.Count == 0) terminal.Show($"{name}: it expects nothing, so nothing was verified.", new Style(Color.Red));
-        else if (failures > 0) terminal.Show($"{name}: {failures} of {Units.Plural(taps.Count, "tap")} failed.", new Style(Color.Red));
-        else terminal.Show($"{name}: {Units.Plural(taps.Count, "tap")}, all passed; largest error {Units.Error(taps.Max(t => t.MaxError))}.", new Style(Color.Green));
+        (string verdict, Color colour) = (taps.Count, failures) switch
+        {
+            (0, _) => ("it expects nothing, so nothing was verified.", Color.Red),
+            (_, > 0) => ($"{failures} of {Units.Plural(taps.Count, "tap")} failed.", Color.Red),
+            _ => ($"{Units.Plural(taps.Count, "tap")}, all passed; largest error {Units.Error(taps.Max(t => t.MaxError))}.",
+                Color.Green),
+        };
+        terminal.Show($"{name}: {verdict}", new Style(colour));
     }
 
     private static string Failure(TapComparison t) =>
-        t.Problem is { } problem ? $"FAIL: {problem}" : t.MaxError <= t.Tolerance ? $"FAIL: the norm is off by {Units.Error(t.NormError ?? double.NaN)}" : "FAIL";
+        t.Problem is { } problem ? $"FAIL: {problem}"
+        : t.MaxError <= t.Tolerance ? $"FAIL: the norm is off by {Units.Error(t.NormError ?? double.NaN)}"
+        : "FAIL";
 
     /// <summary>The worst element's place in its tensor.</summary>
     private static long[] Position(TapComparison t)

@@ -13,9 +13,11 @@ public sealed class BenchTests
     {
         ToolRun run = ToolRun.Of([.. Short, "--image", ToolRun.Coffee, "--class", "nut"]);
         Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
-        foreach (string line in new[] { "median", "minimum", "95th percentile", "pictures a second", "load", "first detection", "peak memory", "threads", "SIMD" })
+        foreach (string line in new[] { "median", "minimum", "95th percentile", "pictures a second", "load", "first detection",
+            "peak memory", "threads", "SIMD" })
             Assert.That(run.Lines, Has.Some.StartsWith(line));
-        Assert.That(run.Lines, Has.Some.Match("^picture +300 x 420").And.Some.Match("^class +nut$").And.Some.Match("^threads +1$").And.Some.Contains(" of 5"));
+        Assert.That(run.Lines, Has.Some.Match("^picture +300 x 420").And.Some.Match("^class +nut$"));
+        Assert.That(run.Lines, Has.Some.Match("^threads +1$").And.Some.Contains(" of 5"));
         Assert.That(run.Lines, Has.None.StartsWith("operation"));
     }
 
@@ -49,6 +51,7 @@ public sealed class BenchTests
     public void A_cancelled_bench_ends()
     {
         using CancellationTokenSource soon = new(TimeSpan.FromSeconds(1));
-        Assert.That(ToolRun.Of(["bench", "--case", ToolRun.Tiny, "--runs", "1000000"], soon.Token).Code, Is.EqualTo(ExitCode.Cancelled));
+        Assert.That(ToolRun.Of(["bench", "--case", ToolRun.Tiny, "--runs", "1000000"], soon.Token).Code,
+            Is.EqualTo(ExitCode.Cancelled));
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Runtime.InteropServices;
 using System.Text;
 using NUnit.Framework;
 using TinyZsad.Cli;
@@ -15,7 +16,8 @@ public sealed class DetectTests : InFolder
         ToolRun run = ToolRun.Detect("--class", "metal nut", Picture("a.png"), Picture("b.png"));
         Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
         Assert.That(run.Lines, Has.Length.EqualTo(3));
-        Assert.That(run.Lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries), Is.EqualTo(new[] { "picture", "score", "size", "time" }));
+        Assert.That(run.Lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries),
+            Is.EqualTo(new[] { "picture", "score", "size", "time" }));
         Assert.That(run.Lines[1], Does.StartWith(In("a.png")).And.Contain("70 x 70"));
         Assert.That(run.Output, Does.Not.Contain("\u001b"));
     }
@@ -45,7 +47,8 @@ public sealed class DetectTests : InFolder
     [Test]
     public void Json_is_an_object_a_line()
     {
-        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "json", "--threshold", "0.0", Picture("ä \"b\".png"), Picture("c.png"));
+        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "json", "--threshold", "0.0", Picture("ä \"b\".png"),
+            Picture("c.png"));
         JsonElement[] rows = [.. run.Lines.Select(l => JsonDocument.Parse(l).RootElement)];
         Assert.That(rows, Has.Length.EqualTo(2));
         Assert.That(rows[0].GetProperty("path").GetString(), Is.EqualTo(In("ä \"b\".png")));
@@ -58,10 +61,12 @@ public sealed class DetectTests : InFolder
     [Test]
     public void Csv_is_quoted_where_it_must_be()
     {
-        ToolRun run = ToolRun.Detect("--class", "nut, \"small\"", "--format", "csv", "--threshold", "1", "--out", In("out"), "--save", "raw,map", Picture("a, b.png"));
+        ToolRun run = ToolRun.Detect("--class", "nut, \"small\"", "--format", "csv", "--threshold", "1", "--out", In("out"),
+            "--save", "raw,map", Picture("a, b.png"));
         Assert.That(run.Lines, Has.Length.EqualTo(2));
         Assert.That(run.Lines[0], Is.EqualTo("path,score,raw_score,class,width,height,milliseconds,verdict,raw,map"));
-        Assert.That(run.Lines[1], Does.StartWith($"\"{In("a, b.png")}\",0.").And.Contain(",\"nut, \"\"small\"\"\",70,70,").And.Contain(",normal,"));
+        Assert.That(run.Lines[1], Does.StartWith($"\"{In("a, b.png")}\",0."));
+        Assert.That(run.Lines[1], Does.Contain(",\"nut, \"\"small\"\"\",70,70,").And.Contain(",normal,"));
         Assert.That(run.Lines[1], Does.EndWith($"\"{In("out", "a, b.npy")}\",\"{In("out", "a, b.map.png")}\""));
     }
 
@@ -91,7 +96,8 @@ public sealed class DetectTests : InFolder
     {
         string bad = In("b.png");
         File.WriteAllText(bad, "no picture");
-        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "json", Picture("a.png"), bad, In("missing.png"), Picture("c.png"));
+        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "json", Picture("a.png"), bad, In("missing.png"),
+            Picture("c.png"));
         Assert.That(run.Code, Is.EqualTo(ExitCode.BadInput));
         Assert.That(Paths(run), Is.EqualTo(new[] { In("a.png"), In("c.png") }));
         Assert.That(run.ErrorLines, Has.Length.EqualTo(2));
@@ -123,11 +129,13 @@ public sealed class DetectTests : InFolder
     [TestCase("x/../a.p*", "a.png")]
     public void Patterns_are_understood_by_the_tool_itself(string pattern, string expected)
     {
-        foreach (string path in new[] { "a.png", "b.png", "c.BMP", "x/a.png", "x/y/a.png", ".git/a.png" }) Picture(path.Split('/'));
+        foreach (string path in new[] { "a.png", "b.png", "c.BMP", "x/a.png", "x/y/a.png", ".git/a.png" })
+            Picture(path.Split('/'));
         File.WriteAllText(In("a.txt"), "");
         (IReadOnlyList<Picture> found, IReadOnlyList<string> problems) = PictureSearch.Find([Path.Join(Folder, pattern)]);
         Assert.That(problems, Is.Empty);
-        Assert.That(found.Select(p => Path.GetRelativePath(Folder, Path.GetFullPath(p.Path)).Replace('\\', '/')), Is.EqualTo(expected.Split(',')));
+        Assert.That(found.Select(p => Path.GetRelativePath(Folder, Path.GetFullPath(p.Path)).Replace('\\', '/')),
+            Is.EqualTo(expected.Split(',')));
     }
 
     [Test]
@@ -150,17 +158,19 @@ public sealed class DetectTests : InFolder
     [Test]
     public void What_is_saved_is_of_the_pictures_size_and_agrees()
     {
-        ToolRun run = ToolRun.Detect("--class", "nut", "--threshold", "0.38", "--out", In("out"), "--save", "overlay,map,mask,raw", ToolRun.Coffee);
+        ToolRun run = ToolRun.Detect("--class", "nut", "--threshold", "0.38", "--out", In("out"), "--save",
+            "overlay,map,mask,raw", ToolRun.Coffee);
         Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
         string stem = In("out", "lizad-coffee-300x420");
         Assert.That(run.Output, Does.Contain(stem + ".*"));
-        Image overlay = Image.Load(stem + ".overlay.png"), map = Image.Load(stem + ".map.png"), mask = Image.Load(stem + ".mask.png");
+        Image overlay = Image.Load(stem + ".overlay.png"), map = Image.Load(stem + ".map.png"),
+            mask = Image.Load(stem + ".mask.png");
         Assert.That((overlay.Width > 300, overlay.Height), Is.EqualTo((true, 420)));
         Assert.That((map.Width, map.Height, mask.Width, mask.Height), Is.EqualTo((300, 420, 300, 420)));
 
         byte[] npy = File.ReadAllBytes(stem + ".npy");
         Assert.That(Encoding.ASCII.GetString(npy, 0, 128), Does.Contain("'<f4'").And.Contain("(420, 300)"));
-        ReadOnlySpan<float> values = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(npy.AsSpan(npy.Length - 4 * 300 * 420));
+        ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(npy.AsSpan(npy.Length - 4 * 300 * 420));
         int anomalous = 0;
         for (int i = 0; i < values.Length; i++)
         {
@@ -209,15 +219,18 @@ public sealed class DetectTests : InFolder
     {
         Picture("a.png");
         for (int i = 0; i < 2; i++)
-            Assert.That(Paths(ToolRun.Detect("--class", "nut", "--format", "json", "--out", Folder, Folder)), Is.EqualTo(new[] { In("a.png") }));
+            Assert.That(Paths(ToolRun.Detect("--class", "nut", "--format", "json", "--out", Folder, Folder)),
+                Is.EqualTo(new[] { In("a.png") }));
     }
 
     [Test]
     public void Cancelled_before_the_first_picture_it_says_nothing()
     {
-        ToolRun run = ToolRun.Of(["detect", "--case", ToolRun.Tiny, "--class", "nut", Picture("a.png")], new CancellationToken(canceled: true));
+        ToolRun run = ToolRun.Of(["detect", "--case", ToolRun.Tiny, "--class", "nut", Picture("a.png")],
+            new CancellationToken(canceled: true));
         Assert.That((run.Code, run.Output, run.Error), Is.EqualTo((ExitCode.Cancelled, "", "")));
     }
 
-    private static IEnumerable<string?> Paths(ToolRun run) => run.Lines.Select(l => JsonDocument.Parse(l).RootElement.GetProperty("path").GetString());
+    private static IEnumerable<string?> Paths(ToolRun run) =>
+        run.Lines.Select(l => JsonDocument.Parse(l).RootElement.GetProperty("path").GetString());
 }

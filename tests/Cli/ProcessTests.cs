@@ -23,8 +23,10 @@ public sealed class ProcessTests : InFolder
     public void Ctrl_c_ends_it_cleanly()
     {
         if (!OperatingSystem.IsLinux()) Assert.Ignore("It needs kill and /proc.");
-        string ignored = File.ReadLines("/proc/self/status").First(l => l.StartsWith("SigIgn:", StringComparison.Ordinal)).Split('\t')[1];
-        if ((Convert.ToUInt64(ignored, 16) & 1 << 1) != 0) Assert.Ignore("The tests themselves run with SIGINT ignored, which children inherit.");
+        string ignored = File.ReadLines("/proc/self/status").First(l => l.StartsWith("SigIgn:", StringComparison.Ordinal))
+            .Split('\t')[1];
+        if ((Convert.ToUInt64(ignored, 16) & 1 << 1) != 0)
+            Assert.Ignore("The tests themselves run with SIGINT ignored, which children inherit.");
         using Process process = Start("bench", "--case", ToolRun.Tiny, "--runs", "1000000", "--threads", "1");
         Task<string> error = process.StandardError.ReadToEndAsync(), output = process.StandardOutput.ReadToEndAsync();
         Thread.Sleep(1500);

@@ -12,7 +12,8 @@ public sealed class VerifyTests : InFolder
     {
         ToolRun run = ToolRun.Of("verify", ToolRun.Tiny, "--threads", "1");
         Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
-        Assert.That(run.Lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries), Has.Member("tap").And.Member("shape").And.Member("limit"));
+        Assert.That(run.Lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries),
+            Has.Member("tap").And.Member("shape").And.Member("limit"));
         Assert.That(run.Output, Does.Match(@"(?m)^head\.map +\[70, 70\] .* pass").And.Contain("43 taps, all passed"));
     }
 
@@ -74,9 +75,11 @@ public sealed class VerifyTests : InFolder
         string copy = In("case", "copy");
         Directory.CreateDirectory(copy);
         foreach (string file in Directory.GetFiles(ToolRun.Tiny))
-            if (Path.GetFileName(file) is "strings.json" or "prompts.json" or "tokens.safetensors") File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+            if (Path.GetFileName(file) is "strings.json" or "prompts.json" or "tokens.safetensors")
+                File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
         string images = TestData.Path("images").Replace('\\', '/');
-        File.WriteAllText(Path.Combine(copy, "manifest.json"), File.ReadAllText(Path.Combine(ToolRun.Tiny, "manifest.json")).Replace("../../images", images));
+        File.WriteAllText(Path.Combine(copy, "manifest.json"), File.ReadAllText(Path.Combine(ToolRun.Tiny, "manifest.json"))
+            .Replace("../../images", images));
 
         using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(ToolRun.Tiny, "expected.safetensors"));
         Dictionary<string, float[]> tensors = expected.Tensors.ToDictionary(t => t.Name, t => t.AsSpan<float>().ToArray());
