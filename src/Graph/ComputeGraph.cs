@@ -13,7 +13,7 @@ public sealed class ComputeGraph
     private readonly Dictionary<string, Value> inputs = [];
     private readonly Dictionary<string, Value> outputs = [];
     private readonly List<Tap> taps = [];
-    private int values;
+    private readonly HashSet<Value> values = [];
 
     /// <summary>Where in the network the operations added next stand: the label that profiles show.</summary>
     public string Scope { get; set; } = "";
@@ -30,29 +30,32 @@ public sealed class ComputeGraph
     /// <summary>The named intermediates, in order of computation.</summary>
     public IReadOnlyList<Tap> Taps => taps;
 
-    internal int ValueCount => values;
+    internal int ValueCount => values.Count;
 
     /// <summary>A value that each run is given.</summary>
     public Value Input(string name, int rows, int columns, ValueKind type = ValueKind.Float)
     {
-        Value value = new(values++, rows, columns, type);
+        Value value = Made(new Value(values.Count, rows, columns, type));
         inputs.Add(name, value);
         return value;
     }
 
-    /// <summary>Names a value that each run gives. It must own its memory (be no window).</summary>
+    /// <summary>Names a value of floats that each run gives. It must own its memory (be no window).</summary>
     public void Output(string name, Value value)
     {
         if (value.Root != value) throw new ArgumentException($"Output '{name}' is a window on another value; outputs own their memory.");
+        CheckFloats($"Output '{name}'", value);
         outputs.Add(name, value);
     }
 
-    /// <summary>Names an intermediate under the shape that it has elsewhere; the default is its own [rows, columns].</summary>
+    /// <summary>Names an intermediate of floats under the shape that it has elsewhere; the default is its own [rows, columns].</summary>
     public void Tap(string name, Value value, int[]? shape = null, TapLayout layout = TapLayout.Rows, int heads = 1)
     {
         shape ??= [value.Rows, value.Columns];
         if (shape.Aggregate(1L, (n, d) => n * d) != (long)value.Rows * value.Columns)
             throw new ArgumentException($"Tap '{name}': shape [{string.Join(", ", shape)}] does not hold the {value.Rows} x {value.Columns} elements.");
+        if (heads < 1 || value.Columns % heads != 0) throw new ArgumentException($"Tap '{name}': {value} cannot be divided into {heads} heads.");
+        CheckFloats($"Tap '{name}'", value);
         taps.Add(new Tap(name, value, shape, layout, heads));
     }
 
@@ -65,7 +68,7 @@ public sealed class ComputeGraph
     {
         int rows = weight.Shape[0], columns = (int)(weight.Count / rows);
         (int outputCount, int inputCount) = layout == WeightLayout.OutIn ? (rows, columns) : (columns, rows);
-        Check(x.Type == ValueKind.Float && x.Columns == inputCount, $"Linear {weight.Name} takes {inputCount} columns, and is given {x}.");
+        Check(x.Columns == inputCount, $"Linear {weight.Name} takes {inputCount} columns, and is given {x}.");
         CheckVector(bias, outputCount);
         return Add(new LinearOperation(x, weight, layout, bias) { Label = weight.Name }, x.Rows, outputCount);
     }
@@ -86,15 +89,19 @@ public sealed class ComputeGraph
     /// <param name="batch">Sequences.</param>
     public Value Attention(Value q, Value k, Value v, int heads, int batch = 1)
     {
-        Check(q.Columns == k.Columns && k.Columns == v.Columns && q.Columns % heads == 0, $"Attention: {heads} heads of q {q}, k {k}, v {v}.");
-        Check(k.Rows == v.Rows && k.Rows % batch == 0 && q.Rows % batch == 0, $"Attention: {batch} sequences of q {q}, k {k}, v {v}.");
+        Check(heads >= 1 && q.Columns == k.Columns && k.Columns == v.Columns && q.Columns % heads == 0, $"Attention: {heads} heads of q {q}, k {k}, v {v}.");
+        Check(batch >= 1 && k.Rows == v.Rows && k.Rows % batch == 0 && q.Rows % batch == 0, $"Attention: {batch} sequences of q {q}, k {k}, v {v}.");
         return Add(new AttentionOperation(q, k, v, heads, batch), q.Rows, q.Columns);
     }
 
     /// <summary>Rotary positions on one sequence: p cos + rot(p) sin in every head, rot([u, w]) = [-w, u].</summary>
     public Value Rotary(Value x, int heads, RotaryTable table)
     {
-        Check(table.Cos.Shape[0] == x.Rows - table.Prefix && table.Cos.Shape[1] * heads == x.Columns, $"Rotary: {x}, {heads} heads, table [{string.Join(", ", table.Cos.Shape)}].");
+        IReadOnlyList<int> cos = table.Cos.Shape;
+        Check(table.Prefix >= 0 && cos.Count == 2 && cos.SequenceEqual(table.Sin.Shape) && table.Cos.Type == FloatType.F32 && table.Sin.Type == FloatType.F32,
+            $"Rotary: tables of {table.Cos.Type} [{string.Join(", ", cos)}] and {table.Sin.Type} [{string.Join(", ", table.Sin.Shape)}], prefix {table.Prefix}.");
+        Check(cos[0] == x.Rows - table.Prefix && cos[1] % 2 == 0 && (long)cos[1] * heads == x.Columns,
+            $"Rotary: {x}, {heads} heads, prefix {table.Prefix}, tables [{string.Join(", ", cos)}].");
         return Add(new RotaryOperation(x, heads, table), x.Rows, x.Columns);
     }
 
@@ -117,7 +124,7 @@ public sealed class ComputeGraph
     /// <summary>The mean of several values of one shape.</summary>
     public Value Mean(params Value[] terms)
     {
-        Check(terms.All(t => t.Rows == terms[0].Rows && t.Columns == terms[0].Columns && t.IsContiguous), "Mean: its terms differ in shape.");
+        Check(terms.Length > 0 && terms.All(t => t.Rows == terms[0].Rows && t.Columns == terms[0].Columns && t.IsContiguous), "Mean: it has no terms, or terms of several shapes, or windows on some columns of a value.");
         return Add(new MeanOperation(terms), terms[0].Rows, terms[0].Columns);
     }
 
@@ -132,6 +139,7 @@ public sealed class ComputeGraph
     public Value Embedding(Value ids, Parameter table)
     {
         Check(ids is { Type: ValueKind.Int, Columns: 1 }, $"Embedding {table.Name}: ids are an [n, 1] value of integers, not {ids.Type} {ids}.");
+        Check(table.Shape.Count == 2, $"Embedding {table.Name} [{string.Join(", ", table.Shape)}]: the table is a matrix.");
         return Add(new EmbeddingOperation(ids, table), ids.Rows, table.Shape[1]);
     }
 
@@ -139,6 +147,7 @@ public sealed class ComputeGraph
     public Value GatherRows(Value x, Value rows)
     {
         Check(rows is { Type: ValueKind.Int, Columns: 1 }, $"GatherRows: row numbers are an [n, 1] value of integers, not {rows.Type} {rows}.");
+        CheckFloats("GatherRows", x);
         return Add(new GatherRowsOperation(x, rows), rows.Rows, x.Columns);
     }
 
@@ -159,32 +168,84 @@ public sealed class ComputeGraph
     /// <summary>x / |x|, row by row; a row of zeros stays zero.</summary>
     public Value L2Normalize(Value x) => Add(new L2NormalizeOperation(x), x.Rows, x.Columns);
 
-    /// <summary>scale * x tᵀ for at most eight rows of t.</summary>
+    /// <summary>scale * x tᵀ for at most eight rows of t, which is no window on some columns.</summary>
     public Value DotRows(Value x, Value t, float scale)
     {
-        Check(x.Columns == t.Columns && t.Rows <= 8, $"DotRows: {x} by {t}.");
+        Check(x.Columns == t.Columns && t.Rows <= 8 && t.IsContiguous, $"DotRows: {x} by {t}, which is at most eight whole rows.");
         return Add(new DotRowsOperation(x, t, scale), x.Rows, t.Rows);
     }
 
     /// <summary>One channel, [h * w, 1], resized bilinearly to [height * width, 1].</summary>
     public Value Bilinear(Value x, int h, int w, int height, int width, BilinearMode mode)
     {
-        Check(x.Columns == 1 && x.Rows == h * w && x.IsContiguous, $"Bilinear: {x} is no map of {h} x {w}.");
-        return Add(new BilinearOperation(x, h, w, height, width, mode), height * width, 1);
+        Check(h >= 1 && w >= 1 && height >= 1 && width >= 1 && x.Columns == 1 && x.Rows == (long)h * w && x.IsContiguous, $"Bilinear: {x} is no map of {h} x {w}, or {height} x {width} no size.");
+        return Add(new BilinearOperation(x, h, w, height, width, mode), checked(height * width), 1);
     }
 
     /// <summary>Pixels, [H * W, 3] bytes, to (v / 255 - mean) / std.</summary>
     public Value NormalizeImage(Value pixels, float[] mean, float[] std)
     {
-        Check(pixels is { Type: ValueKind.Byte, Columns: 3 } && mean.Length == 3 && std.Length == 3, $"NormalizeImage: {pixels.Type} {pixels}.");
+        Check(pixels is { Type: ValueKind.Byte, Columns: 3, IsContiguous: true } && mean.Length == 3 && std.Length == 3, $"NormalizeImage: {pixels.Type} {pixels}.");
         return Add(new NormalizeImageOperation(pixels, mean, std), pixels.Rows, 3);
     }
 
     /// <summary>A map [height * width, C] to [patches, C * patch * patch]; what does not fill a patch at the right and bottom is not read.</summary>
     public Value Patchify(Value x, int height, int width, int patch)
     {
-        Check(x.Rows == height * width && x.IsContiguous, $"Patchify: {x} is no map of {height} x {width}.");
+        Check(patch >= 1 && height >= patch && width >= patch && x.Rows == (long)height * width && x.IsContiguous,
+            $"Patchify: {x} is no map of {height} x {width} with patches of {patch}.");
         return Add(new PatchifyOperation(x, height, width, patch), height / patch * (width / patch), x.Columns * patch * patch);
+    }
+
+    /// <summary>3 x 3 convolution of a map [height * width, in] with one pixel of zeros around it.</summary>
+    /// <param name="x">The map.</param>
+    /// <param name="height">Its rows.</param>
+    /// <param name="width">Its columns.</param>
+    /// <param name="stride">1 or 2; the result has ceil(height / stride) rows.</param>
+    /// <param name="weight">[3, 3, in, out] floats.</param>
+    /// <param name="bias">[out] floats.</param>
+    public Value Conv(Value x, int height, int width, int stride, Parameter weight, Parameter bias)
+    {
+        Check(IsMap(x, height, width) && (stride is 1 or 2) && weight.Shape.Count == 4 && weight.Shape[2] == x.Columns, $"Conv {weight.Name}: {x} as a map of {height} x {width}.");
+        CheckVector(bias, weight.Shape[3]);
+        return Add(new ConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name }, OutputPixels(height, width, stride), weight.Shape[3]);
+    }
+
+    /// <summary>Depthwise 3 x 3 convolution of a map [height * width, channels] with one pixel of zeros around it; weight [3, 3, channels] floats.</summary>
+    public Value DepthwiseConv(Value x, int height, int width, int stride, Parameter weight, Parameter bias)
+    {
+        Check(IsMap(x, height, width) && (stride is 1 or 2) && weight.Shape.Count == 3 && weight.Shape[2] == x.Columns, $"DepthwiseConv {weight.Name}: {x} as a map of {height} x {width}.");
+        CheckVector(bias, x.Columns);
+        return Add(new DepthwiseConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name }, OutputPixels(height, width, stride), x.Columns);
+    }
+
+    /// <summary>Multi-head attention inside the square windows of a map, with position biases.</summary>
+    /// <param name="qkv">
+    /// [height * width, heads * 3 * d], each head's q, k and v together; where the map is no whole number of windows, with one more row in front: the padding's.
+    /// </param>
+    /// <param name="heads">Heads.</param>
+    /// <param name="height">Rows of the map.</param>
+    /// <param name="width">Columns of the map.</param>
+    /// <param name="window">Side of a window.</param>
+    /// <param name="bias">[heads, (2 window - 1)²] floats, entry (dy + window - 1, dx + window - 1).</param>
+    /// <returns>[height * width, heads * d].</returns>
+    public Value WindowAttention(Value qkv, int heads, int height, int width, int window, Parameter bias)
+    {
+        Check(heads >= 1 && window >= 1 && height >= 1 && width >= 1, $"WindowAttention: {heads} heads, map {height} x {width}, windows of {window}.");
+        bool padded = height % window != 0 || width % window != 0;
+        Check(qkv.Rows == (long)height * width + (padded ? 1 : 0) && qkv.Columns % (3 * heads) == 0, $"WindowAttention: {qkv}, {heads} heads, map {height} x {width}, windows of {window}.");
+        Check(bias.Count == (long)heads * (2 * window - 1) * (2 * window - 1) && bias.Type == FloatType.F32, $"WindowAttention: {bias.Name} has {bias.Count} values.");
+        return Add(new WindowAttentionOperation(qkv, heads, height, width, window, bias), height * width, qkv.Columns / 3);
+    }
+
+    /// <summary>The mean over all rows, [1, columns].</summary>
+    public Value MeanRows(Value x) => Add(new MeanRowsOperation(x), 1, x.Columns);
+
+    /// <summary>The mean of the k largest elements, [1, 1].</summary>
+    public Value TopKMean(Value x, int k)
+    {
+        Check(x.IsContiguous && k >= 1 && k <= (long)x.Rows * x.Columns, $"TopKMean: {k} of {x}.");
+        return Add(new TopKMeanOperation(x, k), 1, 1);
     }
 
     /// <summary>a b, or a bᵀ, of two values; a linear layer whose weights are computed.</summary>
@@ -222,9 +283,9 @@ public sealed class ComputeGraph
 
     private Value Window(Value x, int firstRow, int rows, int firstColumn, int columns)
     {
-        Check(firstRow >= 0 && firstRow + rows <= x.Rows && firstColumn >= 0 && firstColumn + columns <= x.Columns,
+        Check(firstRow >= 0 && rows >= 1 && rows <= x.Rows - firstRow && firstColumn >= 0 && columns >= 1 && columns <= x.Columns - firstColumn,
             $"A window of rows {firstRow}+{rows}, columns {firstColumn}+{columns} is not inside {x}.");
-        return new Value(values++, x, firstRow, rows, firstColumn, columns);
+        return Made(new Value(values.Count, x, firstRow, rows, firstColumn, columns));
     }
 
     private Value Sum(Value a, Value b, bool subtract)
@@ -235,11 +296,36 @@ public sealed class ComputeGraph
 
     private Value Add(Operation operation, int rows, int columns)
     {
+        string name = operation.GetType().Name.Replace(nameof(Operation), "");
+        foreach (Value input in operation.Inputs)
+        {
+            // Those that read integers or bytes have looked at the types themselves.
+            if (operation is EmbeddingOperation or GatherRowsOperation or NormalizeImageOperation) CheckOwn(name, input);
+            else CheckFloats(name, input);
+        }
         if (operation.Label.Length == 0) operation.Label = Scope;
-        operation.Output = new Value(values++, rows, columns, ValueKind.Float);
+        operation.Output = Made(new Value(values.Count, rows, columns, ValueKind.Float));
         operations.Add(operation);
         return operation.Output;
     }
+
+    private static bool IsMap(Value x, int height, int width) => height >= 1 && width >= 1 && x.Rows == (long)height * width && x.IsContiguous;
+
+    private static int OutputPixels(int height, int width, int stride) => Kernels.DepthwiseConv.OutputSize(height, stride) * Kernels.DepthwiseConv.OutputSize(width, stride);
+
+    private Value Made(Value value)
+    {
+        values.Add(value);
+        return value;
+    }
+
+    private void CheckFloats(string reader, Value value)
+    {
+        CheckOwn(reader, value);
+        Check(value.Type == ValueKind.Float, $"{reader} takes floats, and is given {value.Type} {value}.");
+    }
+
+    private void CheckOwn(string reader, Value value) => Check(values.Contains(value), $"{reader} is given {value}, which belongs to another graph.");
 
     private static void CheckVector(Parameter? vector, int length) =>
         Check(vector is null || (vector.Count == length && vector.Type == FloatType.F32), $"{vector?.Name} has {vector?.Count} {vector?.Type} values where {length} floats are needed.");

@@ -33,6 +33,14 @@ internal static class Fusion
                     fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, a.Activation, l.Scale, l.Residual, activateLast: l.Residual is not null);
                     swallowed = [l];
                     break;
+                case ActivationOperation a when Swallow<ConvOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
+                    fused = new ConvOperation(c.X, c.Height, c.Width, c.Stride, c.Weight, c.Bias, a.Activation);
+                    swallowed = [c];
+                    break;
+                case ActivationOperation a when Swallow<DepthwiseConvOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
+                    fused = new DepthwiseConvOperation(c.X, c.Height, c.Width, c.Stride, c.Weight, c.Bias, a.Activation);
+                    swallowed = [c];
+                    break;
                 case ScaleOperation s when Swallow<LinearOperation>(s.X) is { Scale: null, Residual: null } l:
                     fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, s.Scale);
                     swallowed = [l];
@@ -46,7 +54,10 @@ internal static class Fusion
                     swallowed = [l];
                     break;
                 case AttentionOperation a:
-                    RotaryOperation? q = Swallow<RotaryOperation>(a.Q), k = Swallow<RotaryOperation>(a.K);
+                    // The kernel rotates each sequence by the same table, in its own heads, after one prefix for queries and keys.
+                    RotaryOperation? Rotation(Value value) => Swallow<RotaryOperation>(value) is { } r && r.Heads == a.Heads && a.Batch == 1 ? r : null;
+                    RotaryOperation? q = Rotation(a.Q), k = Rotation(a.K);
+                    if (q is not null && k is not null && q.Table.Prefix != k.Table.Prefix) k = null;
                     if (q is null && k is null) break;
                     fused = new AttentionOperation(q?.X ?? a.Q, k?.X ?? a.K, a.V, a.Heads, a.Batch, q?.Table, k?.Table);
                     swallowed = [q, k];
@@ -57,7 +68,7 @@ internal static class Fusion
             if (fused != operation)
             {
                 fused.Output = operation.Output;
-                fused.Label = fused is LinearOperation l ? l.Weight.Name : operation.Label;
+                fused.Label = swallowed.OfType<Operation>().FirstOrDefault(o => o is not RotaryOperation)?.Label ?? operation.Label;
             }
             position[operation.Output] = order.Count;
             order.Add(fused);

@@ -217,6 +217,63 @@ internal sealed class PatchifyOperation(Value x, int height, int width, int patc
     public int Patch => patch;
 }
 
+/// <summary>y = f(3 x 3 convolution), one pixel of zeros around the map; weight [3, 3, in, out] floats.</summary>
+internal sealed class ConvOperation(Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default) : Operation(x)
+{
+    public Value X => x;
+    public int Height => height;
+    public int Width => width;
+    public int Stride => stride;
+    public Parameter Weight => weight;
+    public Parameter Bias => bias;
+    public ActivationFunction Activation => activation;
+    public override long Flops => 18L * Output.Rows * Output.Columns * x.Columns;
+    public override long WeightBytes => weight.Bytes;
+}
+
+/// <summary>y = f(depthwise 3 x 3 convolution), one pixel of zeros around the map; weight [3, 3, channels] floats.</summary>
+internal sealed class DepthwiseConvOperation(Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default) : Operation(x)
+{
+    public Value X => x;
+    public int Height => height;
+    public int Width => width;
+    public int Stride => stride;
+    public Parameter Weight => weight;
+    public Parameter Bias => bias;
+    public ActivationFunction Activation => activation;
+    public override long Flops => 18L * Output.Rows * Output.Columns;
+    public override long WeightBytes => weight.Bytes;
+}
+
+/// <summary>
+/// Attention inside square windows of a map, with position biases. Columns of qkv are grouped by head, q k v each; its rows are the map's, behind one that stands for
+/// the padding where the map is no whole number of windows.
+/// </summary>
+internal sealed class WindowAttentionOperation(Value qkv, int heads, int height, int width, int window, Parameter bias) : Operation(qkv)
+{
+    public Value Qkv => qkv;
+    public int Heads => heads;
+    public int Height => height;
+    public int Width => width;
+    public int Window => window;
+    public Parameter Bias => bias;
+    public int Windows => (height + window - 1) / window * ((width + window - 1) / window);
+    public override long Flops => 4L * Windows * window * window * window * window * (qkv.Columns / 3);
+}
+
+/// <summary>y = the mean over all rows, [1, columns].</summary>
+internal sealed class MeanRowsOperation(Value x) : Operation(x)
+{
+    public Value X => x;
+}
+
+/// <summary>y = the mean of the k largest elements, [1, 1].</summary>
+internal sealed class TopKMeanOperation(Value x, int k) : Operation(x)
+{
+    public Value X => x;
+    public int K => k;
+}
+
 /// <summary>y = a b, or a bᵀ, of two values.</summary>
 internal sealed class MatMulOperation(Value a, Value b, WeightLayout layout) : Operation(a, b)
 {

@@ -4,7 +4,7 @@ namespace TinyZsad.Kernels;
 
 /// <summary>
 /// The operands of multi-head attention, y = softmax(q kᵀ · scale) v a head, over a batch of sequences that do not see each other.
-/// Head h is columns h * <see cref="HeadDim"/> and on of q, k, v and y; sequence b is rows b * <see cref="Queries"/> and on of q and y, and rows
+/// Head h is columns h * <see cref="HeadStride"/> and on of q, k and v, and h * <see cref="HeadDim"/> and on of y; sequence b is rows b * <see cref="Queries"/> and on of q and y, and rows
 /// b * <see cref="Keys"/> and on of k and v.
 /// </summary>
 public unsafe struct AttentionArgs
@@ -33,6 +33,9 @@ public unsafe struct AttentionArgs
     /// <summary>Columns of one head.</summary>
     public int HeadDim;
 
+    /// <summary>Columns from one head to the next in q, k and v: <see cref="HeadDim"/>, or more where a projection keeps each head's q, k and v together.</summary>
+    public int HeadStride;
+
     /// <summary>Query rows of a sequence.</summary>
     public int Queries;
 
@@ -50,6 +53,24 @@ public unsafe struct AttentionArgs
 
     /// <summary>The first rows of each sequence, which are not rotated.</summary>
     public int RotaryPrefix;
+
+    /// <summary>
+    /// The row of q, k and v that each token of each sequence is, [Batch * Keys], where sequences are windows of a map; null for rows in order. Then there are
+    /// as many queries as keys, and no rotation.
+    /// </summary>
+    public int* InputRows;
+
+    /// <summary>The row of y that each token is, negative for one whose result nobody wants; null for rows in order.</summary>
+    public int* OutputRows;
+
+    /// <summary>
+    /// Position biases of square windows, added to the scores: [Heads, (2 w - 1)²], entry (dy + w - 1, dx + w - 1) for a key dy below and dx right of the
+    /// query; null for none. A sequence is then a window of w x w tokens, row by row.
+    /// </summary>
+    public float* Bias;
+
+    /// <summary>w: side of the windows that <see cref="Bias"/> is for.</summary>
+    public int Window;
 
     /// <summary>Where <see cref="Attention.Pack"/> leaves keys and values: <see cref="Attention.PackedFloats"/> floats, 64-byte aligned.</summary>
     public float* Packed;
@@ -123,25 +144,34 @@ public static unsafe class Attention
             for (int h = 0; h < a.Heads; h++)
                 for (int i = 0; i < a.Queries; i++)
                 {
-                    RotateScalar(a.Q + ((nint)b * a.Queries + i) * a.LdQ + h * a.HeadDim, i - a.RotaryPrefix, a.QueryCos, a.QuerySin, q);
+                    int output = a.OutputRows == null ? b * a.Queries + i : a.OutputRows[b * a.Queries + i];
+                    if (output < 0) continue;
+                    RotateScalar(a.Q + (nint)InputRow(a, b, i, a.Queries) * a.LdQ + h * a.HeadStride, i - a.RotaryPrefix, a.QueryCos, a.QuerySin, q);
                     double max = double.NegativeInfinity, sum = 0;
                     for (int j = 0; j < a.Keys; j++)
                     {
-                        RotateScalar(a.K + ((nint)b * a.Keys + j) * a.LdK + h * a.HeadDim, j - a.RotaryPrefix, a.KeyCos, a.KeySin, k);
+                        RotateScalar(a.K + (nint)InputRow(a, b, j, a.Keys) * a.LdK + h * a.HeadStride, j - a.RotaryPrefix, a.KeyCos, a.KeySin, k);
                         p[j] = 0;
                         for (int c = 0; c < a.HeadDim; c++) p[j] += q[c] * k[c];
                         p[j] *= a.Scale;
+                        if (a.Bias != null)
+                        {
+                            int w = a.Window, side = 2 * w - 1;
+                            p[j] += a.Bias[h * side * side + (j / w - i / w + w - 1) * side + j % w - i % w + w - 1];
+                        }
                         max = Math.Max(max, p[j]);
                     }
                     for (int j = 0; j < a.Keys; j++) sum += p[j] = Math.Exp(p[j] - max);
                     for (int c = 0; c < a.HeadDim; c++)
                     {
                         double y = 0;
-                        for (int j = 0; j < a.Keys; j++) y += p[j] / sum * a.V[((nint)b * a.Keys + j) * a.LdV + h * a.HeadDim + c];
-                        a.Y[((nint)b * a.Queries + i) * a.LdY + h * a.HeadDim + c] = (float)y;
+                        for (int j = 0; j < a.Keys; j++) y += p[j] / sum * a.V[(nint)InputRow(a, b, j, a.Keys) * a.LdV + h * a.HeadStride + c];
+                        a.Y[(nint)output * a.LdY + h * a.HeadDim + c] = (float)y;
                     }
                 }
     }
+
+    private static int InputRow(in AttentionArgs a, int batch, int token, int tokens) => a.InputRows == null ? batch * tokens + token : a.InputRows[batch * tokens + token];
 
     private static void RotateScalar(float* x, int position, float* cos, float* sin, double[] y)
     {
@@ -157,8 +187,13 @@ public static unsafe class Attention
     private static void Pack<TVec>(in AttentionArgs a, int item, float* scratch) where TVec : unmanaged, IVector<TVec>
     {
         int batch = item / a.Heads, head = item % a.Heads, d = a.HeadDim;
-        float* k = a.K + (nint)batch * a.Keys * a.LdK + head * d;
-        float* v = a.V + (nint)batch * a.Keys * a.LdV + head * d;
+        float* k = a.K + head * a.HeadStride, v = a.V + head * a.HeadStride;
+        int* map = a.InputRows == null ? null : a.InputRows + batch * a.Keys;
+        if (map == null)
+        {
+            k += (nint)batch * a.Keys * a.LdK;
+            v += (nint)batch * a.Keys * a.LdV;
+        }
         float* packed = a.Packed + item * HeadFloats(a);
 
         for (int first = 0; first < a.Keys; first += Tile.Columns, packed += (nint)Tile.Columns * d)
@@ -166,16 +201,22 @@ public static unsafe class Attention
             int keys = Math.Min(a.Keys - first, Tile.Columns);
             float* rows = k + first * a.LdK;
             nint stride = a.LdK;
-            if (a.KeyCos != null)
+            if (map != null || a.KeyCos != null)
             {
-                Rows<TVec>(rows, stride, keys, d, first - a.RotaryPrefix, a.KeyCos, a.KeySin, 1, scratch);
+                if (map != null) Gathered<TVec>(k, stride, map + first, keys, d, 1, scratch);
+                else Rows<TVec>(rows, stride, keys, d, first - a.RotaryPrefix, a.KeyCos, a.KeySin, 1, scratch);
                 rows = scratch;
                 stride = d;
             }
             Panel.Turn<F32Format, TVec>(rows, 0, stride, keys, d, packed);
         }
         for (int c = 0; c < d; c += Tile.Columns, packed += (nint)Tile.Columns * a.Keys)
-            Panel.Copy<F32Format, TVec>(v, c, a.LdV, Math.Min(d - c, Tile.Columns), a.Keys, packed);
+        {
+            int width = Math.Min(d - c, Tile.Columns);
+            if (map == null) Panel.Copy<F32Format, TVec>(v, c, a.LdV, width, a.Keys, packed);
+            else
+                for (int j = 0; j < a.Keys; j++) Panel.Copy<F32Format, TVec>(v, map[j] * a.LdV + c, a.LdV, width, 1, packed + (nint)j * Tile.Columns);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -198,7 +239,10 @@ public static unsafe class Attention
         for (; row < end; row += Tile.Rows)
         {
             int rows = Math.Min(end - row, Tile.Rows);
-            Rows<TVec>(a.Q + ((nint)batch * a.Queries + row) * a.LdQ + head * d, a.LdQ, rows, d, row - a.RotaryPrefix, a.QueryCos, a.QuerySin, a.Scale, q);
+            int token = batch * a.Queries + row;
+            float* from = a.Q + head * a.HeadStride;
+            if (a.InputRows != null) Gathered<TVec>(from, a.LdQ, a.InputRows + token, rows, d, a.Scale, q);
+            else Rows<TVec>(from + token * a.LdQ, a.LdQ, rows, d, row - a.RotaryPrefix, a.QueryCos, a.QuerySin, a.Scale, q);
             if (rows < Tile.Rows) new Span<float>(q + rows * d, (Tile.Rows - rows) * d).Clear();
 
             for (int p = 0; p < keyPanels; p++)
@@ -206,14 +250,18 @@ public static unsafe class Attention
             for (int r = 0; r < rows; r++)
             {
                 float* s = scores + r * ldScores;
+                if (a.Bias != null) AddBias<TVec>(a.Bias, a.Window, head, row + r, s);
                 for (int j = a.Keys; j < scored; j++) s[j] = float.NegativeInfinity;
                 sums[r] = Weights<TVec>(s, scored);
             }
             for (int c = 0; c < d; c += Tile.Columns)
             {
                 Tile.Execute(scores, ldScores, values + (nint)c * a.Keys, a.Keys, tile, Tile.Columns);
-                float* y = a.Y + ((nint)batch * a.Queries + row) * a.LdY + head * d + c;
-                for (int r = 0; r < rows; r++) Divide<TVec>(tile + r * Tile.Columns, y + r * a.LdY, Math.Min(d - c, Tile.Columns), sums[r]);
+                for (int r = 0; r < rows; r++)
+                {
+                    int output = a.OutputRows == null ? token + r : a.OutputRows[token + r];
+                    if (output >= 0) Divide<TVec>(tile + r * Tile.Columns, a.Y + output * a.LdY + head * d + c, Math.Min(d - c, Tile.Columns), sums[r]);
+                }
             }
         }
     }
@@ -224,14 +272,38 @@ public static unsafe class Attention
         where TVec : unmanaged, IVector<TVec>
     {
         int plain = cos == null ? rows : Math.Clamp(-position, 0, rows);
-        for (int r = 0; r < plain; r++, x += ldx, y += d)
-        {
-            int c = 0;
-            for (; c <= d - TVec.Count; c += TVec.Count) (TVec.Load(x + c) * TVec.Broadcast(scale)).Store(y + c);
-            for (; c < d; c++) y[c] = x[c] * scale;
-        }
+        for (int r = 0; r < plain; r++, x += ldx, y += d) Scaled<TVec>(x, d, scale, y);
         nint table = (nint)(position + plain) * d;
         if (plain < rows) Rotary.Execute(x, ldx, cos + table, sin + table, scale, y, d, rows - plain, 1, d);
+    }
+
+    /// <summary>Copies the rows of one head that a map names, scaled.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Gathered<TVec>(float* x, nint ldx, int* map, int rows, int d, float scale, float* y) where TVec : unmanaged, IVector<TVec>
+    {
+        for (int r = 0; r < rows; r++, y += d) Scaled<TVec>(x + map[r] * ldx, d, scale, y);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Scaled<TVec>(float* x, int d, float scale, float* y) where TVec : unmanaged, IVector<TVec>
+    {
+        int c = 0;
+        for (; c <= d - TVec.Count; c += TVec.Count) (TVec.Load(x + c) * TVec.Broadcast(scale)).Store(y + c);
+        for (; c < d; c++) y[c] = x[c] * scale;
+    }
+
+    /// <summary>Adds one query's biases to its scores: for each row of keys they are a slice of the table, which is mirrored for that.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddBias<TVec>(float* table, int window, int head, int query, float* s) where TVec : unmanaged, IVector<TVec>
+    {
+        int side = 2 * window - 1;
+        float* slice = table + (nint)head * side * side + (window - 1 - query / window) * side + window - 1 - query % window;
+        for (int y = 0; y < window; y++, slice += side, s += window)
+        {
+            int x = 0;
+            for (; x <= window - TVec.Count; x += TVec.Count) (TVec.Load(s + x) + TVec.Load(slice + x)).Store(s + x);
+            for (; x < window; x++) s[x] += slice[x];
+        }
     }
 
     /// <summary>s ← exp(s - max s), n a multiple of the vector; returns the sum. Not divided yet: that is cheaper on the d outputs than on the n weights.</summary>

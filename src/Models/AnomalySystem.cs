@@ -1,4 +1,5 @@
 using TinyZsad.Graph;
+using TinyZsad.Kernels;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
@@ -6,7 +7,7 @@ namespace TinyZsad.Models;
 /// <summary>How a map becomes one number for the whole picture.</summary>
 public enum ImageScore
 {
-    /// <summary>The system's own choice: for LiZAD and VisualAD <see cref="TopPercentMean"/>.</summary>
+    /// <summary>The system's own choice: <see cref="TopPercentMean"/> for LiZAD and VisualAD, <see cref="GlobalLogit"/> for EdgeZSAD.</summary>
     Default,
 
     /// <summary>The largest value of the map.</summary>
@@ -15,7 +16,9 @@ public enum ImageScore
     /// <summary>The mean of the largest 1 % of the map's values.</summary>
     TopPercentMean,
 
-    /// <summary>LiZAD's image-level logits, trained on image labels: softmax of the two, the anomalous one.</summary>
+    /// <summary>
+    /// The image-level logit that was trained on image labels: for LiZAD softmax of its two, the anomalous one; for EdgeZSAD sigmoid of its fused one, its default.
+    /// </summary>
     GlobalLogit,
 }
 
@@ -23,7 +26,11 @@ public enum ImageScore
 /// <param name="Score">Higher is more anomalous; in (0, 1) where the system gives probabilities.</param>
 /// <param name="RawScore">The score before it is squashed into (0, 1), where it is; else the score itself.</param>
 /// <param name="Map">The anomaly map, [<see cref="AnomalySystem.ImageSize"/>, <see cref="AnomalySystem.ImageSize"/>], row-major.</param>
-public sealed record Detection(float Score, float RawScore, float[] Map);
+public sealed record Detection(float Score, float RawScore, float[] Map)
+{
+    /// <summary>The patch logits that the map was made from, where it can be made anew at any size.</summary>
+    internal float[]? Logits { get; init; }
+}
 
 /// <summary>
 /// One of the published systems, loaded: its weights and the graph they make. A system holds no state that a detection changes, but for caches;
@@ -34,10 +41,10 @@ public abstract class AnomalySystem : IDisposable
     /// <summary>Name of the pixel input of <see cref="DetectionGraph"/>: [ImageSize * ImageSize, 3] bytes.</summary>
     public const string Pixels = "pixels";
 
-    private protected AnomalySystem(SafetensorsFile file)
+    private protected AnomalySystem(WeightStore weights)
     {
-        Weights = new WeightStore(file);
-        Metadata = new ModelMetadata(file);
+        Weights = weights;
+        Metadata = new ModelMetadata(weights.File);
     }
 
     internal WeightStore Weights { get; }
@@ -47,7 +54,7 @@ public abstract class AnomalySystem : IDisposable
     /// <summary>The file it came from.</summary>
     public SafetensorsFile File => Weights.File;
 
-    /// <summary>As the field writes it: LiZAD, VisualAD.</summary>
+    /// <summary>As the field writes it: LiZAD, EdgeZSAD, VisualAD.</summary>
     public abstract string Name { get; }
 
     /// <summary>Pictures are resized to this many pixels each way.</summary>
@@ -68,14 +75,15 @@ public abstract class AnomalySystem : IDisposable
     /// <exception cref="ArgumentException">The system cannot work at the image size asked for.</exception>
     public static AnomalySystem Load(SafetensorsFile file, int? imageSize = null)
     {
-        AnomalySystem? system = null;
+        WeightStore weights = new(file);
         try
         {
-            system = new ModelMetadata(file).RequireModel() switch
+            AnomalySystem system = new ModelMetadata(file).RequireModel() switch
             {
-                "lizad" => new LiZad(file),
-                "visualad" => new VisualAd(file, imageSize),
-                string other => throw new ModelFormatException($"{file.Name}: it holds the model '{other}'; this version knows lizad and visualad."),
+                "lizad" => new LiZad(weights),
+                "edgezsad" => new EdgeZsad(weights),
+                "visualad" => new VisualAd(weights, imageSize),
+                string other => throw new ModelFormatException($"{file.Name}: it holds the model '{other}'; this version knows lizad, edgezsad and visualad."),
             };
             if (imageSize is { } asked && asked != system.ImageSize)
                 throw new ArgumentException($"{system.Name} works at {system.ImageSize} pixels, the size {file.Name} states, and at no other; {asked} was asked for.", nameof(imageSize));
@@ -83,8 +91,7 @@ public abstract class AnomalySystem : IDisposable
         }
         catch
         {
-            system?.Dispose();
-            file.Dispose();
+            weights.Dispose();
             throw;
         }
     }
@@ -104,11 +111,24 @@ public abstract class AnomalySystem : IDisposable
     /// <summary>Reads the result of an executed run.</summary>
     public abstract Detection Read(CpuRun run, ImageScore score);
 
+    /// <summary>A detection's map at another size, such as the picture's.</summary>
+    public virtual float[] Enlarge(Detection detection, int width, int height) => MapResizer.Resize(detection.Map, ImageSize, ImageSize, width, height);
+
+    /// <summary>The image score that is read off a map.</summary>
+    /// <param name="map">The map.</param>
+    /// <param name="score">How.</param>
+    /// <param name="top">How many values the largest 1 % are; null rounds down.</param>
+    private protected static unsafe float ScoreOfMap(float[] map, ImageScore score, int? top = null)
+    {
+        fixed (float* p = map)
+            return score == ImageScore.Maximum ? TopK.Max(p, map.Length) : TopK.Mean(p, map.Length, Math.Max(1, top ?? map.Length / 100));
+    }
+
     /// <summary>Taps that are tables rather than values of a graph.</summary>
     internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> ConstantTaps() => [];
 
     /// <summary>Taps that are put together from others.</summary>
-    internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps) => [];
+    internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight) => [];
 
     /// <summary>Unmaps the weights. No run may be under way.</summary>
     public virtual void Dispose()

@@ -26,16 +26,42 @@ internal sealed class ClassCache
         Entry entry;
         lock (gate)
         {
-            if (entries.TryGetValue(name, out LinkedListNode<Entry>? node)) order.Remove(node);
-            else entries[name] = node = new LinkedListNode<Entry>(new Entry(name));
-            order.AddFirst(node);
-            if (order.Count > Capacity)
-            {
-                entries.Remove(order.Last!.Value.Name);
-                order.RemoveLast();
-            }
-            entry = node.Value;
+            entry = entries.TryGetValue(name, out LinkedListNode<Entry>? node) ? node.Value : new Entry(name);
+            Use(entry);
         }
-        lock (entry.Computing) return entry.Embedding ??= compute(name);
+        lock (entry.Computing)
+        {
+            if (entry.Embedding is { } known) return known;
+            try
+            {
+                entry.Embedding = compute(name);
+            }
+            catch
+            {
+                lock (gate)
+                    if (IsHere(entry)) Remove(entry);
+                throw;
+            }
+            // Whoever failed before this one has taken the entry away.
+            lock (gate) Use(entry);
+            return entry.Embedding;
+        }
     }
+
+    /// <summary>Makes an entry the one used last; the one used longest ago may have to go. A younger one of its name stays instead.</summary>
+    private void Use(Entry entry)
+    {
+        if (IsHere(entry)) order.Remove(entries[entry.Name]);
+        else if (entries.ContainsKey(entry.Name)) return;
+        entries[entry.Name] = order.AddFirst(entry);
+        if (order.Count > Capacity) Remove(order.Last!.Value);
+    }
+
+    private void Remove(Entry entry)
+    {
+        order.Remove(entries[entry.Name]);
+        entries.Remove(entry.Name);
+    }
+
+    private bool IsHere(Entry entry) => entries.TryGetValue(entry.Name, out LinkedListNode<Entry>? node) && node.Value == entry;
 }

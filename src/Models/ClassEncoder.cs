@@ -19,8 +19,13 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata)
     /// <summary>Values of an embedding.</summary>
     public int Width => text.EmbeddingWidth;
 
-    /// <summary>Whether a file holds a text tower.</summary>
-    public static bool IsIn(WeightCursor root) => root.At("text").At("token_embedding").Has("weight");
+    /// <summary>Whether a file holds a text tower, or some part of one.</summary>
+    public static bool IsIn(WeightCursor root)
+    {
+        WeightCursor text = root.At("text");
+        return text.At("token_embedding").Exists || text.At("transformer").Exists || text.At("ln_final").Exists
+            || text.Has("positional_embedding") || text.Has("text_projection");
+    }
 
     /// <summary>Embeds all prompts of a class: 2.5 TFLOP.</summary>
     public ClassEmbedding Embed(string className, ThreadTeam team, CancellationToken cancellation)

@@ -21,7 +21,7 @@ internal static class ClipVit
         PositionGrid positions = PositionGrid.Read(w.Store,
             w.Tensor("positional_embedding", w.Shape("positional_embedding", 2)[0], width), PositionFilter.Bilinear);
         WeightCursor transformer = w.At("transformer");
-        int depth = Math.Max(1, transformer.CountOf("resblocks", "ln_1.weight"));
+        int depth = Math.Max(1, transformer.CountOf("resblocks"));
         return new VisionTransformer
         {
             PatchSize = patchSize,

@@ -24,7 +24,7 @@ internal static class DinoV2
         Parameter table = w.Tensor("pos_embed", 1, rows, width);
         PositionGrid positions = PositionGrid.Read(w.Store, new Parameter(table.Name, table.Address, table.Type, rows, width),
             registers is null ? PositionFilter.BicubicWithOffset : PositionFilter.BicubicAntialias);
-        int depth = Math.Max(1, w.CountOf("blocks", "norm1.weight"));
+        int depth = Math.Max(1, w.CountOf("blocks"));
         return new VisionTransformer
         {
             PatchSize = patchSize,

@@ -27,8 +27,9 @@ public sealed class LiZad : AnomalySystem
     private readonly ActivationFunction leaky;
     private readonly int embeddingWidth;
 
-    internal LiZad(SafetensorsFile file) : base(file)
+    internal LiZad(WeightStore weights) : base(weights)
     {
+        SafetensorsFile file = weights.File;
         WeightCursor root = Weights.Root, head = root.At("head");
         ImageSize = Metadata.Int("image_size", 16, 4096);
         layers = Metadata.Ints("vision_layers", null, 1, 256);
@@ -38,16 +39,23 @@ public sealed class LiZad : AnomalySystem
 
         vision = new DinoV3(root.At("vision"), Metadata, layers.Max());
         if (ImageSize < vision.PatchSize) throw new ModelFormatException($"{file.Name}: image_size {ImageSize} is smaller than a patch of {vision.PatchSize}.");
+        if (ImageSize / vision.PatchSize > MaxGrid)
+            throw new ModelFormatException($"{file.Name}: image_size {ImageSize} holds {ImageSize / vision.PatchSize} patches of {vision.PatchSize} a side; at most {MaxGrid} are allowed.");
         int[] adapter = head.At("positive_text_adapter").At("adapter.0").Shape("weight", 2);
         embeddingWidth = adapter[1];
         positiveText = Adapter(head.At("positive_text_adapter"), adapter[0], embeddingWidth);
         negativeText = Adapter(head.At("negative_text_adapter"), adapter[0], embeddingWidth);
         patchAdapters = [.. layers.Select((_, i) => Adapter(head.At("patch_adapter", i), adapter[0], vision.Width))];
-        if (head.At("cls_adapter", 0).Has("adapter.0.weight"))
+        if (head.At("cls_adapter").Exists)
             classAdapters = [.. layers.Select((_, i) => Adapter(head.At("cls_adapter", i), adapter[0], vision.Width))];
         if (ClassEncoder.IsIn(root)) encoder = new ClassEncoder(root, Metadata);
         if (encoder is not null && encoder.Width != embeddingWidth)
             throw new ModelFormatException($"{file.Name}: the text tower gives {encoder.Width} values, and the head takes {embeddingWidth}.");
+        foreach (string name in file.Tensors.Select(t => t.Name))
+        {
+            if (Stem(name, NormalPrefix) is { } n) CheckStored(n);
+            if (Stem(name, AbnormalPrefix) is { } a) CheckStored(a);
+        }
     }
 
     /// <inheritdoc/>
@@ -67,9 +75,21 @@ public sealed class LiZad : AnomalySystem
 
     /// <summary>The classes whose embeddings the file holds.</summary>
     public IReadOnlyList<string> StoredClasses =>
-        [.. File.Tensors.Select(t => t.Name).Where(n => n.StartsWith(NormalPrefix, StringComparison.Ordinal) && File.TryGet(AbnormalPrefix + n[NormalPrefix.Length..], out _)).Select(n => n[NormalPrefix.Length..])];
+        [.. File.Tensors.Select(t => Stem(t.Name, NormalPrefix)).OfType<string>()];
 
     private const string NormalPrefix = "text.normal.", AbnormalPrefix = "text.abnormal.";
+
+    /// <summary>Patches a side; their square is what a run's memory grows with. The published model has 32.</summary>
+    private const int MaxGrid = 256;
+
+    private static string? Stem(string name, string prefix) => name.StartsWith(prefix, StringComparison.Ordinal) ? name[prefix.Length..] : null;
+
+    /// <summary>A stored class is two vectors.</summary>
+    private void CheckStored(string className)
+    {
+        Weights.Root.Tensor(NormalPrefix + className, embeddingWidth);
+        Weights.Root.Tensor(AbnormalPrefix + className, embeddingWidth);
+    }
 
     private static LinearWeights Adapter(WeightCursor w, int outputs, int inputs) => w.At("adapter").Linear("0", outputs, inputs);
 
@@ -159,7 +179,7 @@ public sealed class LiZad : AnomalySystem
     }
 
     /// <inheritdoc/>
-    public override unsafe Detection Read(CpuRun run, ImageScore score)
+    public override Detection Read(CpuRun run, ImageScore score)
     {
         float[] map = run.Output("map").ToArray();
         if (score == ImageScore.GlobalLogit)
@@ -168,11 +188,8 @@ public sealed class LiZad : AnomalySystem
             float raw = logits[1] - logits[0];
             return new Detection(1 / (1 + MathF.Exp(-raw)), raw, map);
         }
-        fixed (float* p = map)
-        {
-            float value = score == ImageScore.Maximum ? TopK.Max(p, map.Length) : TopK.Mean(p, map.Length, Math.Max(1, map.Length / 100));
-            return new Detection(value, value, map);
-        }
+        float value = ScoreOfMap(map, score);
+        return new Detection(value, value, map);
     }
 
     /// <summary>Writes a copy of the model file that holds the embeddings of some classes.</summary>
@@ -210,7 +227,7 @@ public sealed class LiZad : AnomalySystem
         static unsafe float[] Values(Parameter p) => new ReadOnlySpan<float>((void*)p.Address, (int)p.Count).ToArray();
     }
 
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps)
+    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
     {
         if (layers.All(k => taps.ContainsKey($"vision.hidden{k}")))
             yield return ("vision.cls", [1, layers.Length, vision.Width], [.. layers.SelectMany(k => taps[$"vision.hidden{k}"].Take(vision.Width))]);

@@ -40,7 +40,7 @@ internal sealed class TextTransformer
         projection = w.Tensor("text_projection", Width, EmbeddingWidth);
         finalNorm = w.Norm("ln_final", Width);
         WeightCursor transformer = w.At("transformer");
-        blocks = [.. Enumerable.Range(0, Math.Max(1, transformer.CountOf("resblocks", "ln_1.weight"))).Select(i => ClipBlock.Read(transformer.At("resblocks", i), Width, heads, eps, ActivationKind.Gelu))];
+        blocks = [.. Enumerable.Range(0, Math.Max(1, transformer.CountOf("resblocks"))).Select(i => ClipBlock.Read(transformer.At("resblocks", i), Width, heads, eps, ActivationKind.Gelu))];
     }
 
     /// <summary>Tokens of a prompt.</summary>

@@ -18,6 +18,9 @@ public sealed class VisualAd : AnomalySystem
     /// <summary>The two that look and the class token, which only taps show.</summary>
     private const int LearnedTokens = 2, NamedTokens = 3;
 
+    /// <summary>Patches and pixels a side; their squares are what a run's memory grows with. The published model has 37 and 518.</summary>
+    private const int MaxGrid = 256, MaxPixels = 8192;
+
     private readonly VisionTransformer vision;
     private readonly Parameter positions;
     private readonly Layer[] layers;
@@ -30,14 +33,15 @@ public sealed class VisualAd : AnomalySystem
     /// <summary>The head of one depth: its block (from 1), and what it does to tokens and to patches, if anything.</summary>
     private sealed record Layer(int Block, SpatialCrossAttention? Attention, LinearWeights? Up, LinearWeights? Down);
 
-    internal VisualAd(SafetensorsFile file, int? imageSize = null) : base(file)
+    internal VisualAd(WeightStore weights, int? imageSize = null) : base(weights)
     {
+        SafetensorsFile file = weights.File;
         WeightCursor root = Weights.Root, head = root.At("head");
         mean = Metadata.Floats("mean", 3);
         std = Metadata.Floats("std", 3, 1e-6f);
         sigma = Metadata.Float("sigma", 0, 64);
         topRatio = Metadata.FloatOr("topk_ratio", 0, 1, 0.01f);
-        int stated = Metadata.Int("image_size", 1, 4096);
+        int stated = Metadata.Int("image_size", 1, 1 << 20);
         int? heads = file.Metadata.ContainsKey("heads") ? Metadata.Int("heads", 1, 64) : null;
         string backbone = Metadata.Text("backbone");
         Parameter[] Tokens(int width) => [head.Vector("anomaly_token", width), head.Vector("normal_token", width)];
@@ -53,12 +57,13 @@ public sealed class VisualAd : AnomalySystem
             throw new ModelFormatException($"{file.Name}: metadata 'features_list' is '{Metadata.Text("features_list")}'; it names a block twice.");
 
         ImageSize = imageSize ?? stated;
-        if (ImageSize < vision.PatchSize || ImageSize > 4096 || ImageSize % vision.PatchSize != 0)
-            throw Refused($"it must be a multiple of the patch, {vision.PatchSize}, up to 4096");
+        int most = Math.Min(MaxGrid * vision.PatchSize, MaxPixels);
+        if (ImageSize < vision.PatchSize || ImageSize > most || ImageSize % vision.PatchSize != 0)
+            throw Refused($"it must be a multiple of the patch, {vision.PatchSize}, up to {most}");
         grid = ImageSize / vision.PatchSize;
         positions = vision.Positions.Resize(Weights, grid);
 
-        bool attends = file.Tensors.Any(t => t.Name.StartsWith("head.cross_attn.", StringComparison.Ordinal));
+        bool attends = head.At("cross_attn").Exists;
         using ThreadTeam team = new(Math.Clamp(Environment.ProcessorCount, 1, 256));
         layers = [.. blocks.Select(l => new Layer(l, attends ? Attention(l) : null, Transform(l, 0), Transform(l, 3)))];
 
@@ -156,14 +161,11 @@ public sealed class VisualAd : AnomalySystem
         return new Detection(value, value, map);
     }
 
-    private unsafe float Score(float[] map, ImageScore score)
-    {
-        // The ratio as a person writes it: 0.01 of 4900 values is 49, and not one more.
-        int top = Math.Clamp((int)Math.Ceiling((double)(decimal)topRatio * map.Length), 1, map.Length);
-        fixed (float* p = map) return score == ImageScore.Maximum ? TopK.Max(p, map.Length) : TopK.Mean(p, map.Length, top);
-    }
+    /// <summary>The file's part of the values, rounded up; the ratio as a person writes it, so that 0.01 of 4900 is 49 and not one more.</summary>
+    private float Score(float[] map, ImageScore score) =>
+        ScoreOfMap(map, score, Math.Clamp((int)Math.Ceiling((double)(decimal)topRatio * map.Length), 1, map.Length));
 
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps)
+    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
     {
         if (taps.TryGetValue("map.final", out float[]? map)) yield return ("score", [1], [Score(map, DefaultScore)]);
     }

@@ -79,16 +79,21 @@ internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
 /// A place in the checkpoint's tree of names: <c>w.At("layer", i).At("attention").Linear("q_proj", 384, 384)</c>. Every tensor it hands out has been
 /// checked for presence, type and shape.
 /// </summary>
-internal readonly struct WeightCursor(WeightStore store, string prefix)
+internal readonly struct WeightCursor(WeightStore store, string prefix, Func<string, string>? rename = null)
 {
     /// <summary>Where the floats that a model computes at load are kept.</summary>
     public WeightStore Store => store;
 
-    public WeightCursor At(string name) => new(store, $"{prefix}{name}.");
+    public WeightCursor At(string name) => new(store, $"{prefix}{name}.", rename);
 
-    public WeightCursor At(string name, int index) => new(store, $"{prefix}{name}.{index}.");
+    public WeightCursor At(string name, int index) => new(store, $"{prefix}{name}.{index}.", rename);
 
-    public bool Has(string name) => store.File.TryGet(prefix + name, out _);
+    /// <summary>The same place in a checkpoint whose tensors have other names: <paramref name="rename"/> gives them for ours.</summary>
+    public WeightCursor Renamed(Func<string, string> rename) => new(store, prefix, rename);
+
+    public bool Has(string name) => store.File.TryGet(FullName(name), out _);
+
+    private string FullName(string name) => rename is null ? prefix + name : rename(prefix + name);
 
     /// <summary>The dimensions of a tensor that must be there, with so many of them, none of them zero.</summary>
     public int[] Shape(string name, int rank)
@@ -99,11 +104,22 @@ internal readonly struct WeightCursor(WeightStore store, string prefix)
         return [.. entry.Shape.Select(d => (int)d)];
     }
 
-    /// <summary>How many consecutive indexes from 0 on there are under a name: <c>layer.0</c>, <c>layer.1</c> and so on, up to a limit.</summary>
-    public int CountOf(string name, string leaf, int limit = 256)
+    /// <summary>Whether the file holds any tensor under this place, whole or not.</summary>
+    public bool Exists
     {
-        int n = 0;
-        while (n < limit && At(name, n).Has(leaf)) n++;
+        get
+        {
+            string here = prefix;
+            return store.File.Tensors.Any(t => t.Name.StartsWith(here, StringComparison.Ordinal));
+        }
+    }
+
+    /// <summary>How many indexes there are under a name: one more than the highest of <c>layer.0</c>, <c>layer.1</c> and so on, up to a limit.</summary>
+    /// <remarks>By what exists rather than by one tensor of each: where that one is missing, reading the layer says so.</remarks>
+    public int CountOf(string name, int limit = 256)
+    {
+        int n = limit;
+        while (n > 0 && !At(name, n - 1).Exists) n--;
         return n;
     }
 
@@ -120,7 +136,7 @@ internal readonly struct WeightCursor(WeightStore store, string prefix)
             ElementType.F32 => FloatType.F32,
             _ => throw Error(name, $"holds {entry.Type}, where F16, BF16 or F32 is needed"),
         };
-        return new Parameter(prefix + name, entry.Address, type, shape);
+        return new Parameter(FullName(name), entry.Address, type, shape);
     }
 
     /// <summary>A vector, as floats. Several dimensions, such as [1, 1, 384], count as one.</summary>
@@ -138,11 +154,11 @@ internal readonly struct WeightCursor(WeightStore store, string prefix)
     public NormWeights Norm(string name, int width) => new(At(name).Vector("weight", width), At(name).Vector("bias", width));
 
     private TensorEntry Entry(string name, string needed) =>
-        store.File.TryGet(prefix + name, out TensorEntry? entry)
+        store.File.TryGet(FullName(name), out TensorEntry? entry)
             ? entry
-            : throw new ModelFormatException($"{store.File.Name}: tensor '{prefix}{name}' is missing; the model needs it {needed}.");
+            : throw new ModelFormatException($"{store.File.Name}: tensor '{FullName(name)}' is missing; the model needs it {needed}.");
 
-    private ModelFormatException Error(string name, string what) => new($"{store.File.Name}: tensor '{prefix}{name}' {what}.");
+    private ModelFormatException Error(string name, string what) => new($"{store.File.Name}: tensor '{FullName(name)}' {what}.");
 
     private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 }

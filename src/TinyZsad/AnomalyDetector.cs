@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
@@ -77,7 +78,7 @@ public sealed class AnomalyDetector : IDisposable
         AnomalySystem? system = null;
         try
         {
-            _ = options.ThreadCount;
+            options.Check();
             system = AnomalySystem.Load(file, options.ImageSize);
             return new AnomalyDetector(system, options);
         }
@@ -155,13 +156,38 @@ public sealed class AnomalyDetector : IDisposable
     {
         ArgumentNullException.ThrowIfNull(images);
         Task<AnomalyResult>? pending = null;
-        await foreach (Image image in images.WithCancellation(cancellation).ConfigureAwait(false))
+        try
         {
-            Task<AnomalyResult>? before = pending;
-            if (before is not null) yield return await before.ConfigureAwait(false);
-            pending = DetectAsync(image, className, cancellation);
+            await using ConfiguredCancelableAsyncEnumerable<Image>.Enumerator source = images.WithCancellation(cancellation).ConfigureAwait(false).GetAsyncEnumerator();
+            while (true)
+            {
+                ExceptionDispatchInfo? failure = null;
+                bool more = false;
+                try
+                {
+                    more = await source.MoveNextAsync();
+                }
+                catch (Exception e)
+                {
+                    failure = ExceptionDispatchInfo.Capture(e);
+                }
+                // The picture before comes first, even where the source has failed.
+                if (pending is not null)
+                {
+                    AnomalyResult result = await pending.ConfigureAwait(false);
+                    pending = null;
+                    yield return result;
+                }
+                failure?.Throw();
+                if (!more) yield break;
+                pending = DetectAsync(source.Current, className, cancellation);
+            }
         }
-        if (pending is not null) yield return await pending.ConfigureAwait(false);
+        finally
+        {
+            // Nothing runs on behind a caller who has stopped listening.
+            if (pending is not null) await ((Task)pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <summary>Does once, on a gray picture, what the first detection would otherwise be slow for: compiling, mapping, embedding the class.</summary>
@@ -248,7 +274,7 @@ public sealed class AnomalyDetector : IDisposable
         run.Execute(team, profile: profile, cancellation: cancellation);
         Detection detection = system.Read(run, score);
         long done = Stopwatch.GetTimestamp();
-        return new AnomalyResult(detection.Score, detection.RawScore, new AnomalyMap(system.ImageSize, system.ImageSize, detection.Map), image.Width, image.Height, className,
+        return new AnomalyResult(system, detection, image.Width, image.Height, className,
             new DetectionTimings(Stopwatch.GetElapsedTime(embedded, resized), Stopwatch.GetElapsedTime(start, embedded), Stopwatch.GetElapsedTime(resized, done)));
     }
 }

@@ -1,4 +1,4 @@
-using TinyZsad.Kernels;
+using TinyZsad.Models;
 
 namespace TinyZsad;
 
@@ -29,26 +29,22 @@ public sealed class AnomalyMap
     /// <summary>Pixels.</summary>
     public int Height { get; }
 
-    /// <summary>Row by row; higher is more anomalous. LiZAD's are probabilities in (0, 1).</summary>
+    /// <summary>Row by row; higher is more anomalous. LiZAD's and EdgeZSAD's are in (0, 1).</summary>
     public ReadOnlySpan<float> Values => values;
 
     /// <summary>The value at a pixel.</summary>
-    public float this[int x, int y] => values[checked(y * Width) + (x >= 0 && x < Width ? x : throw new ArgumentOutOfRangeException(nameof(x)))];
+    /// <exception cref="ArgumentOutOfRangeException">The pixel lies outside the map.</exception>
+    public float this[int x, int y]
+    {
+        get
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)x, (uint)Width, nameof(x));
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)y, (uint)Height, nameof(y));
+            return values[y * Width + x];
+        }
+    }
 
     /// <summary>The same map at another size: bilinear, pixel centres at halves, edges clamped.</summary>
-    public unsafe AnomalyMap Resize(int width, int height)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
-        if (width == Width && height == Height) return this;
-        float[] resized = new float[checked(width * height)], scratch = new float[Bilinear.ScratchLength(width)], weight = new float[width];
-        int[] column = new int[width];
-        fixed (float* x = values, y = resized, s = scratch, w = weight)
-        fixed (int* c = column)
-        {
-            Bilinear.FillColumns(Width, width, BilinearMode.HalfPixel, c, w);
-            Bilinear.Execute(x, Width, Height, Width, c, w, y, width, height, width, BilinearMode.HalfPixel, 0, height, s);
-        }
-        return new AnomalyMap(width, height, resized);
-    }
+    public AnomalyMap Resize(int width, int height) =>
+        width == Width && height == Height ? this : new AnomalyMap(width, height, MapResizer.Resize(values, Width, Height, width, height));
 }

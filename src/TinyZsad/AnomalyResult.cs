@@ -1,3 +1,5 @@
+using TinyZsad.Models;
+
 namespace TinyZsad;
 
 /// <summary>Where the time of a detection went.</summary>
@@ -15,22 +17,22 @@ public sealed class AnomalyResult
 {
     private readonly Lazy<AnomalyMap> pictureMap;
 
-    internal AnomalyResult(float score, float rawScore, AnomalyMap map, int pictureWidth, int pictureHeight, string? className, DetectionTimings timings)
+    internal AnomalyResult(AnomalySystem system, Detection detection, int pictureWidth, int pictureHeight, string? className, DetectionTimings timings)
     {
-        Score = score;
-        RawScore = rawScore;
-        Map = map;
+        Score = detection.Score;
+        RawScore = detection.RawScore;
+        Map = new AnomalyMap(system.ImageSize, system.ImageSize, detection.Map);
         PictureWidth = pictureWidth;
         PictureHeight = pictureHeight;
         ClassName = className;
         Timings = timings;
-        pictureMap = new Lazy<AnomalyMap>(() => map.Resize(pictureWidth, pictureHeight));
+        pictureMap = new Lazy<AnomalyMap>(() => new AnomalyMap(pictureWidth, pictureHeight, system.Enlarge(detection, pictureWidth, pictureHeight)));
     }
 
-    /// <summary>How anomalous the picture is; higher is more. In (0, 1) for LiZAD. What is normal depends on the class: choose thresholds on pictures of it.</summary>
+    /// <summary>How anomalous the picture is; higher is more. In (0, 1) for LiZAD and EdgeZSAD. What is normal depends on the class: choose thresholds on pictures of it.</summary>
     public float Score { get; }
 
-    /// <summary>The score before it was squashed into (0, 1), where it was (the global logit); else <see cref="Score"/> itself. It ranks without saturating.</summary>
+    /// <summary>The score before it was squashed into (0, 1), where it was (a global logit); else <see cref="Score"/> itself. It ranks without saturating.</summary>
     public float RawScore { get; }
 
     /// <summary>The map at the model's size.</summary>

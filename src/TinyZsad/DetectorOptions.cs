@@ -23,4 +23,11 @@ public sealed record DetectorOptions
         >= 1 and <= 256 => Threads,
         _ => throw new ArgumentOutOfRangeException(nameof(Threads), Threads, "Threads is 1 to 256, or 0 for one a processor."),
     };
+
+    /// <summary>Throws where an option is out of its range.</summary>
+    internal void Check()
+    {
+        _ = ThreadCount;
+        if (!Enum.IsDefined(Score)) throw new ArgumentOutOfRangeException(nameof(Score), Score, "No such image score.");
+    }
 }

@@ -24,7 +24,7 @@ public sealed class ModelInfo
         sha256 = new Lazy<string>(file.ComputeSha256);
     }
 
-    /// <summary>The published system: LiZAD, VisualAD.</summary>
+    /// <summary>The published system: LiZAD, EdgeZSAD, VisualAD.</summary>
     public string System { get; }
 
     /// <summary>The file it was loaded from.</summary>

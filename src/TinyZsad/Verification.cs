@@ -9,7 +9,7 @@ namespace TinyZsad;
 /// <summary>How one intermediate value compares with what was expected.</summary>
 /// <param name="Name">The tap.</param>
 /// <param name="Shape">Its shape.</param>
-/// <param name="MaxError">Largest absolute error over largest absolute expected value; of a metric the absolute error.</param>
+/// <param name="MaxError">Largest absolute error over largest absolute expected value; of a single number, the absolute error.</param>
 /// <param name="RelativeL2">L2 norm of the error over that of the expected values.</param>
 /// <param name="NormError">Relative error of the norm of the whole tap, where it is known.</param>
 /// <param name="WorstIndex">Row-major index of the element with the largest error.</param>
@@ -22,7 +22,7 @@ public sealed record TapComparison(
     long WorstIndex, float WorstExpected, float WorstActual, double Tolerance, string? Problem)
 {
     /// <summary>Whether it was there and near enough.</summary>
-    public bool Passed => Problem is null && MaxError <= Tolerance && !(NormError > Tolerance);
+    public bool Passed => Problem is null && MaxError <= Tolerance && (NormError is null || NormError <= Tolerance);
 }
 
 /// <summary>
@@ -34,6 +34,17 @@ public static class Verification
 {
     /// <summary>The limit where none is given: ten times what PyTorch's own float32 typically differs from float64.</summary>
     public const double DefaultTolerance = 2e-5;
+
+    /// <summary>Verifies whatever a folder holds: a reference case, or a list of single operations.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="tolerance">A limit for all rows; null takes each one's own.</param>
+    /// <param name="threads">Threads; 0 for one a processor.</param>
+    public static IReadOnlyList<TapComparison> Run(string folder, double? tolerance = null, int threads = 0)
+    {
+        if (!OperationCases.IsIn(folder)) return Run(ReferenceCase.Open(folder), null, tolerance, threads);
+        using ThreadTeam team = new(new DetectorOptions { Threads = threads }.ThreadCount);
+        return OperationCases.Run(folder, tolerance, team);
+    }
 
     /// <summary>Verifies a reference case: a row a tap, or a row an array and a number of the other kinds of cases.</summary>
     /// <param name="reference">The case.</param>
@@ -74,12 +85,13 @@ public static class Verification
         }
         if (system is not null)
         {
-            byte[] pixels = Resize(Image.Load(reference.Image!), system.ImageSize);
+            Image picture = Image.Load(reference.Image!);
+            byte[] pixels = Resize(picture, system.ImageSize);
             computed["resized"] = Array.ConvertAll(pixels, b => (float)b);
-            if (reference.Resized is not null) rows.Add(CompareBytes("resized", pixels, Image.Load(reference.Resized), system.ImageSize));
+            if (reference.Resized is not null && !expected.Any(t => t.Name == "resized")) rows.Add(CompareBytes("resized", pixels, Image.Load(reference.Resized), system.ImageSize));
             ClassEmbedding? prepared = computed.TryGetValue("text.normal", out float[]? normal) ? new ClassEmbedding(normal, computed["text.abnormal"])
                 : system.TakesClassName ? system.Prepare(reference.ClassName, team, default) : null;
-            Trace(system, pixels, prepared, team, computed);
+            Trace(system, picture, pixels, prepared, team, computed);
         }
         rows.AddRange(expected.Select(tap => Compare(tolerance is { } t ? tap with { Tolerance = t } : tap, computed.GetValueOrDefault(tap.Name))));
         return rows;
@@ -100,17 +112,17 @@ public static class Verification
         using AnomalySystem system = AnomalySystem.Load(file);
         using SafetensorsFile expected = SafetensorsFile.Open(expectedPath);
         Dictionary<string, float[]> computed = [];
-        Trace(system, Resize(image, system.ImageSize), system.TakesClassName ? system.Prepare(className ?? AnomalyDetector.DefaultClassName, team, default) : null, team, computed);
+        Trace(system, image, Resize(image, system.ImageSize), system.TakesClassName ? system.Prepare(className ?? AnomalyDetector.DefaultClassName, team, default) : null, team, computed);
         return [.. expected.Tensors.Select(t => Compare(
             new ExpectedTap(t.Name, [.. t.Shape.Select(d => checked((int)d))], 1, null, t.AsSpan<float>().ToArray(), tolerance ?? DefaultTolerance), computed.GetValueOrDefault(t.Name)))];
     }
 
-    private static void Trace(AnomalySystem system, byte[] pixels, ClassEmbedding? prepared, ThreadTeam team, Dictionary<string, float[]> computed)
+    private static void Trace(AnomalySystem system, Image picture, byte[] pixels, ClassEmbedding? prepared, ThreadTeam team, Dictionary<string, float[]> computed)
     {
         ComputeGraph graph = system.DetectionGraph(system.DefaultScore);
         Run(CpuPlan.Compile(graph, surviving: true));
         Run(CpuPlan.Compile(graph, tap => !computed.ContainsKey(tap.Name)));
-        foreach ((string name, _, float[] values) in system.ConstantTaps().Concat(system.DerivedTaps(computed))) computed[name] = values;
+        foreach ((string name, _, float[] values) in system.ConstantTaps().Concat(system.DerivedTaps(computed, picture.Width, picture.Height))) computed[name] = values;
 
         void Run(CpuPlan plan)
         {
@@ -128,7 +140,7 @@ public static class Verification
         return pixels;
     }
 
-    internal static TapComparison Compare(ExpectedTap tap, float[]? computed)
+    internal static TapComparison Compare(ExpectedTap tap, float[]? computed, bool relative = false)
     {
         TapComparison Failed(string problem) => new(tap.Name, tap.Shape, double.NaN, double.NaN, null, 0, 0, 0, tap.Tolerance, problem);
         if (computed is null) return Failed("the engine has no tap of this name for this model");
@@ -142,16 +154,17 @@ public static class Verification
         for (int i = 0; i < tap.Expected.Length; i++)
         {
             double e = tap.Expected[i], error = Math.Abs(computed[(long)i * tap.Stride] - e);
-            // Not "error > maxError": NaN must win.
-            if (!(error <= maxError)) (maxError, worst) = (error, (long)i * tap.Stride);
+            // A NaN is the worst that can be, and stays it.
+            if (error > maxError || (double.IsNaN(error) && !double.IsNaN(maxError))) (maxError, worst) = (error, (long)i * tap.Stride);
             maxValue = Math.Max(maxValue, Math.Abs(e));
             errorSquares += error * error;
             squares += e * e;
         }
         foreach (float x in computed) norm += (double)x * x;
-        double scale = maxValue > 0 ? maxValue : 1;
+        // A single number has no others to be measured against, and may well come out near zero: its error is absolute.
+        double scale = maxValue > 0 && (count > 1 || relative) ? maxValue : 1;
         return new TapComparison(tap.Name, tap.Shape, maxError / scale, Math.Sqrt(errorSquares / (squares > 0 ? squares : 1)),
-            tap.Norm is > 0 ? Math.Abs(Math.Sqrt(norm) - tap.Norm.Value) / tap.Norm.Value : null,
+            tap.Norm is > 0 && count > 1 ? Math.Abs(Math.Sqrt(norm) - tap.Norm.Value) / tap.Norm.Value : null,
             worst, tap.Expected.Length > 0 ? tap.Expected[worst / tap.Stride] : 0, tap.Expected.Length > 0 ? computed[worst] : 0, tap.Tolerance, null);
     }
 

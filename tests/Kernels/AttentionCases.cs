@@ -12,6 +12,7 @@ internal static unsafe class AttentionCases
         .. from keys in KernelCases.Lengths where keys > 0 select Heads(1, 2, 13, keys, 18),
         .. from d in KernelCases.Lengths where d > 0 select Heads(2, 3, 7, 15, d),
         .. from prefix in (int[])[0, 1, 5, 12, 13, 40] from d in (int[])[2, 20, 32, 64] select Heads(1, 2, 40, 40, d, prefix),
+        .. from window in (int[])[1, 2, 3, 4, 5, 7, 8, 12, 14, 16, 17] from d in (int[])[16, 20, 32] select Windows(3, 2, window, d), Windows(1, 12, 32, 32),
         Heads(35, 8, 77, 77, 64), Heads(35, 8, 1, 77, 64), Heads(1, 2, 24, 1024, 64), Heads(1, 6, 1029, 1029, 64, 5),
     ];
 
@@ -21,7 +22,7 @@ internal static unsafe class AttentionCases
             int width = heads * d, ldq = width + 3, ldk = width + 1, ldv = width + 2, ldy = width + 1;
             AttentionArgs a = new()
             {
-                Batch = batch, Heads = heads, HeadDim = d, Queries = queries, Keys = keys, Scale = 1 / MathF.Sqrt(d),
+                Batch = batch, Heads = heads, HeadDim = d, HeadStride = d, Queries = queries, Keys = keys, Scale = 1 / MathF.Sqrt(d),
                 LdQ = ldq, LdK = ldk, LdV = ldv, LdY = ldy,
                 Q = workspace.Normal(Extent(batch * queries, width, ldq), 1.5),
                 K = workspace.Normal(Extent(batch * keys, width, ldk), 1.5),
@@ -54,5 +55,48 @@ internal static unsafe class AttentionCases
             Flops = 4.0 * batch * heads * queries * keys * d,
             Bytes = 4.0 * batch * heads * d * (2 * queries + 2 * keys),
             Typical = keys > 1000 && queries > 1000,
+        };
+
+    /// <summary>Windows of a map in scattered rows, q, k and v of a head together, with position biases; some rows used twice, some results unwanted.</summary>
+    private static KernelCase Windows(int windows, int heads, int window, int d) =>
+        new("Attention windows", $"{windows} x {heads} heads of {d}, windows of {window}", workspace =>
+        {
+            int tokens = window * window, rows = windows * tokens + 1, width = 3 * heads * d, ld = width + 1, ldy = heads * d + 1, side = 2 * window - 1;
+            float* qkv = workspace.Normal(Extent(rows, width, ld), 1.5);
+            int* input = workspace.Block<int>(windows * tokens), output = workspace.Block<int>(windows * tokens);
+            int[] shuffled = [.. Enumerable.Range(1, windows * tokens)];
+            workspace.Random.Shuffle(shuffled);
+            for (int i = 0; i < windows * tokens; i++)
+            {
+                bool padding = i % 7 == 6;
+                input[i] = padding ? 0 : shuffled[i];
+                output[i] = padding ? -1 : shuffled[i] - 1;
+            }
+            AttentionArgs a = new()
+            {
+                Batch = windows, Heads = heads, HeadDim = d, HeadStride = 3 * d, Queries = tokens, Keys = tokens, Scale = 1 / MathF.Sqrt(d),
+                LdQ = ld, LdK = ld, LdV = ld, LdY = ldy, Q = qkv, K = qkv + d, V = qkv + 2 * d, InputRows = input, OutputRows = output,
+                Bias = workspace.Normal(heads * side * side), Window = window,
+            };
+            AttentionArgs mine = a, definition = a;
+            mine.Y = workspace.Output(Extent(rows - 1, heads * d, ldy));
+            definition.Y = workspace.Output(Extent(rows - 1, heads * d, ldy));
+            mine.Packed = workspace.Block<float>(Attention.PackedFloats(a));
+            float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
+            return new(
+                () =>
+                {
+                    for (int item = 0; item < Attention.PackItems(mine); item++) Attention.Pack(mine, item, scratch);
+                    for (int item = 0; item < Attention.AttendItems(mine); item++) Attention.Attend(mine, item, scratch);
+                },
+                () => Attention.ExecuteScalar(definition),
+                () => Difference.Max(mine.Y, definition.Y, rows - 1, heads * d, ldy, (_, _, _) => 4));
+        })
+        {
+            Tolerance = (2.25 * Math.Sqrt(d) * (d + 8) + window * window + Chain(window * window, 2) + 16) * E,
+            Because = "the scores' error, then a sum of weights and one of weighted values, in units of the largest value (4)",
+            Flops = 4.0 * windows * heads * window * window * window * window * d,
+            Bytes = 16.0 * windows * window * window * heads * d,
+            Typical = window == 32,
         };
 }

@@ -15,5 +15,6 @@ internal static class KernelCases
         .. TableCases.All,
         .. MatMulCases.All,
         .. AttentionCases.All,
+        .. MapCases.All,
     ];
 }

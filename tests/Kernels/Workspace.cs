@@ -52,6 +52,9 @@ internal sealed unsafe class Workspace : IDisposable
         return (T*)p;
     }
 
+    /// <summary>A block for pointers to other blocks.</summary>
+    public float** Pointers(nint n) => (float**)Block<nint>(n);
+
     /// <summary>A block of floats, each from its index.</summary>
     public float* Floats(nint n, Func<nint, double> value)
     {

@@ -156,7 +156,7 @@ public sealed class SafetensorsFileTests
         File.Delete(path);
     }
 
-    [TestCaseSource(typeof(TestFiles), nameof(TestFiles.Reference))]
+    [TestCaseSource(typeof(TestData), nameof(TestData.Safetensors))]
     public void TheHashIsOfTheWholeFile(string path)
     {
         byte[] bytes = File.ReadAllBytes(path); // more than one read takes

@@ -47,7 +47,7 @@ public sealed class SafetensorsWriterTests
         Assert.That(written, Is.EqualTo(expected));
     }
 
-    [TestCaseSource(typeof(TestFiles), nameof(TestFiles.Reference))]
+    [TestCaseSource(typeof(TestData), nameof(TestData.Safetensors))]
     public void RewritingAPythonFileGivesItsBytes(string path)
     {
         using SafetensorsFile file = SafetensorsFile.Open(path);

@@ -4,7 +4,7 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Weights;
 
-/// <summary>Safetensors files for the tests: by hand, by the writer, and those of the reference cases.</summary>
+/// <summary>Safetensors files for the tests: by hand and by the writer.</summary>
 internal static class TestFiles
 {
     /// <summary>A file of a header as it is given, with its true length before it, and some data.</summary>
@@ -34,17 +34,4 @@ internal static class TestFiles
 
     /// <summary>A path in the temporary folder that no file has.</summary>
     public static string NewPath() => Path.Combine(Path.GetTempPath(), $"tinyzsad-{Path.GetRandomFileName()}.safetensors");
-
-    /// <summary>The safetensors files of the reference cases, written by refgen.py.</summary>
-    public static IEnumerable<string> Reference()
-    {
-        string folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "TinyZsad.sln")))
-        {
-            folder = Path.GetDirectoryName(folder)
-                ?? throw new DirectoryNotFoundException("The tests run outside the repository.");
-        }
-        return Directory.EnumerateFiles(
-            Path.Combine(folder, "tests", "reference"), "*.safetensors", SearchOption.AllDirectories).Order();
-    }
 }

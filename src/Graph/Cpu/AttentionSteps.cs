@@ -15,6 +15,7 @@ internal abstract unsafe class AttentionPhase(AttentionOperation attention, Valu
         Batch = a.Batch,
         Heads = a.Heads,
         HeadDim = a.Q.Columns / a.Heads,
+        HeadStride = a.Q.Columns / a.Heads,
         Queries = a.Q.Rows / a.Batch,
         Keys = a.K.Rows / a.Batch,
         Scale = 1 / MathF.Sqrt(a.Q.Columns / a.Heads),

@@ -10,12 +10,12 @@ internal static unsafe class CpuLowering
     /// <param name="values">How many values there are; grows by those that a step needs between phases.</param>
     public static IEnumerable<Step> Lower(Operation operation, ref int values) => operation switch
     {
-        LinearOperation o => [Linear(o)],
+        LinearOperation o => [With(o.Activation, new LinearMaker(o))],
         AttentionOperation o => AttentionSteps(o, ref values),
         LayerNormOperation o => [new RowsStep(o, (f, row, rows, _) =>
             LayerNorm.Execute(f.Floats(o.X, row), o.X.RowStride, o.Weight.Floats, o.Bias.Floats, o.Eps, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns))],
         RotaryOperation o => [Rotation(o)],
-        ActivationOperation o => [Activate(o)],
+        ActivationOperation o => [With(o.Activation, new ActivationMaker(o))],
         ScaleOperation o => [new RowsStep(o, (f, row, rows, _) =>
             Scale.Execute(f.Floats(o.X, row), o.X.RowStride, o.Scale.Floats, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), inPlace: o.X)],
         AddOperation o => [Sum(o)],
@@ -45,6 +45,11 @@ internal static unsafe class CpuLowering
         PatchifyOperation o => [new RowsStep(o, (f, row, rows, _) =>
             Patchify.Execute(f.Floats(o.X), o.Width, o.Patch, f.Floats(o.Output), o.Output.RowStride, row, row + rows),
             rows: o.Height / o.Patch, columns: o.Width / o.Patch * o.Output.Columns)],
+        ConvOperation o => [With(o.Activation, new ConvMaker(o))],
+        DepthwiseConvOperation o => [With(o.Activation, new DepthwiseConvMaker(o))],
+        WindowAttentionOperation o => WindowAttentionSteps(o, ref values),
+        MeanRowsOperation o => [new RowsStep(o, (f, _, _, _) => MeanRows.Execute(f.Floats(o.X), o.X.RowStride, f.Floats(o.Output), o.X.Rows, o.X.Columns))],
+        TopKMeanOperation o => [new RowsStep(o, (f, _, _, _) => *f.Floats(o.Output) = TopK.Mean(f.Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K))],
         MatMulOperation o => [new MatMulStep(o)],
         SoftmaxOperation o => [new RowsStep(o, (f, row, rows, _) =>
             Softmax.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), inPlace: o.X)],
@@ -54,25 +59,41 @@ internal static unsafe class CpuLowering
         _ => throw new NotSupportedException($"The processor has no translation of {operation.GetType().Name}."),
     };
 
-    private static Step Linear(LinearOperation o) => o.Activation.Kind switch
+    /// <summary>Makes the step of an operation with its activation as a type, so that the kernel is compiled with it inside.</summary>
+    private interface IWithActivation
     {
-        ActivationKind.None => new LinearStep<Identity>(o, default),
-        ActivationKind.Gelu => new LinearStep<Gelu>(o, default),
-        ActivationKind.QuickGelu => new LinearStep<QuickGelu>(o, default),
-        ActivationKind.LeakyRelu => new LinearStep<LeakyRelu>(o, new LeakyRelu(o.Activation.Slope)),
-        ActivationKind.Sigmoid => new LinearStep<Sigmoid>(o, default),
-        _ => throw new NotSupportedException($"Activation {o.Activation.Kind}."),
+        Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation;
+    }
+
+    private static Step With<TMaker>(ActivationFunction f, TMaker maker) where TMaker : struct, IWithActivation => f.Kind switch
+    {
+        ActivationKind.None => maker.Make(default(Identity)),
+        ActivationKind.Gelu => maker.Make(default(Gelu)),
+        ActivationKind.QuickGelu => maker.Make(default(QuickGelu)),
+        ActivationKind.LeakyRelu => maker.Make(new LeakyRelu(f.Slope)),
+        ActivationKind.Sigmoid => maker.Make(default(Sigmoid)),
+        _ => throw new NotSupportedException($"Activation {f.Kind}."),
     };
 
-    private static RowsStep Activate(ActivationOperation o) => o.Activation.Kind switch
+    private readonly struct LinearMaker(LinearOperation o) : IWithActivation
     {
-        ActivationKind.None => Activate(o, default(Identity)),
-        ActivationKind.Gelu => Activate(o, default(Gelu)),
-        ActivationKind.QuickGelu => Activate(o, default(QuickGelu)),
-        ActivationKind.LeakyRelu => Activate(o, new LeakyRelu(o.Activation.Slope)),
-        ActivationKind.Sigmoid => Activate(o, default(Sigmoid)),
-        _ => throw new NotSupportedException($"Activation {o.Activation.Kind}."),
-    };
+        public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation => new LinearStep<TActivation>(o, activation);
+    }
+
+    private readonly struct ActivationMaker(ActivationOperation o) : IWithActivation
+    {
+        public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation => Activate(o, activation);
+    }
+
+    private readonly struct ConvMaker(ConvOperation o) : IWithActivation
+    {
+        public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation => Convolve(o, activation);
+    }
+
+    private readonly struct DepthwiseConvMaker(DepthwiseConvOperation o) : IWithActivation
+    {
+        public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation => Convolve(o, activation);
+    }
 
     private static RowsStep Activate<TActivation>(ActivationOperation o, TActivation activation) where TActivation : struct, IActivation =>
         new(o, (f, row, rows, _) =>
@@ -81,6 +102,27 @@ internal static unsafe class CpuLowering
             else
                 for (int r = row; r < row + rows; r++) Elementwise.Activate(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns, activation);
         }, inPlace: o.X);
+
+    private static RowsStep Convolve<TActivation>(ConvOperation o, TActivation activation) where TActivation : struct, IActivation
+    {
+        int rows = DepthwiseConv.OutputSize(o.Height, o.Stride), columns = DepthwiseConv.OutputSize(o.Width, o.Stride);
+        // A row counts as an eighth of its elements: each item lays out the weights anew, so it had better be several rows.
+        return new RowsStep(o, (f, row, count, scratch) =>
+            Conv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Output.Columns, o.Stride, f.Floats(o.Output), row, row + count, activation, scratch),
+            rows: rows, columns: columns * o.Output.Columns / 8, scratch: Conv.ScratchFloats(o.X.Columns, o.Output.Columns));
+    }
+
+    private static RowsStep Convolve<TActivation>(DepthwiseConvOperation o, TActivation activation) where TActivation : struct, IActivation =>
+        new(o, (f, row, count, _) =>
+            DepthwiseConv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Stride, f.Floats(o.Output), row, row + count, activation),
+            rows: DepthwiseConv.OutputSize(o.Height, o.Stride), columns: DepthwiseConv.OutputSize(o.Width, o.Stride) * o.Output.Columns);
+
+    private static Step[] WindowAttentionSteps(WindowAttentionOperation o, ref int values)
+    {
+        WindowAttentionShape shape = new(o);
+        Value packed = new(values++, 1, checked((int)Attention.PackedFloats(shape.Args)), ValueKind.Float);
+        return [new WindowPackStep(o, shape, packed), new WindowAttendStep(o, shape, packed)];
+    }
 
     private static Step[] AttentionSteps(AttentionOperation o, ref int values)
     {

@@ -70,7 +70,16 @@ public sealed class CpuPlan
 
     /// <summary>Takes a run that is not in use, or makes one. Disposing it gives it back.</summary>
     /// <param name="threads">The largest team it will be executed with.</param>
-    public CpuRun Rent(int threads) => idle.TryTake(out CpuRun? run) && run.Threads >= threads ? run : new CpuRun(this, threads);
+    public CpuRun Rent(int threads)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        if (idle.TryTake(out CpuRun? run))
+        {
+            if (run.Threads >= threads) return run.Rented();
+            run.Free();
+        }
+        return new CpuRun(this, threads).Rented();
+    }
 
     internal void Return(CpuRun run) => idle.Add(run);
 

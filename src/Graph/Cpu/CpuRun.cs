@@ -31,6 +31,7 @@ public sealed unsafe class CpuRun : IDisposable
     private CancellationToken cancellation;
     private Exception? failure;
     private int stopAfter;
+    private int rented;
 
     internal CpuRun(CpuPlan plan, int threads)
     {
@@ -58,7 +59,11 @@ public sealed unsafe class CpuRun : IDisposable
     public Span<float> Floats(string input) => new(frame.Floats(Input(input, ValueKind.Float)), Count(plan.Graph.Inputs[input]));
 
     /// <summary>An output, row-major, valid after <see cref="Execute"/> until the run is executed again or given back.</summary>
-    public ReadOnlySpan<float> Output(string name) => new(frame.Floats(plan.Graph.Outputs[name]), Count(plan.Graph.Outputs[name]));
+    public ReadOnlySpan<float> Output(string name)
+    {
+        ThrowIfGivenBack();
+        return new(frame.Floats(plan.Graph.Outputs[name]), Count(plan.Graph.Outputs[name]));
+    }
 
     /// <summary>Runs the plan. Results do not depend on the number of threads.</summary>
     /// <param name="team">Who computes.</param>
@@ -69,7 +74,7 @@ public sealed unsafe class CpuRun : IDisposable
     public void Execute(ThreadTeam team, TapReceiver? receiver = null, PlanProfile? profile = null, CancellationToken cancellation = default)
     {
         cancellation.ThrowIfCancellationRequested();
-        ObjectDisposedException.ThrowIf(memory == null, this);
+        ThrowIfGivenBack();
         if (team.Size > Threads) throw new ArgumentException($"The run was rented for {Threads} threads, and is given a team of {team.Size}.", nameof(team));
         this.receiver = receiver;
         this.profile = profile;
@@ -85,8 +90,18 @@ public sealed unsafe class CpuRun : IDisposable
         if (stopAfter != Never) cancellation.ThrowIfCancellationRequested();
     }
 
-    /// <summary>Gives the run back to its plan.</summary>
-    public void Dispose() => plan.Return(this);
+    /// <summary>Gives the run back to its plan; once is enough, and further calls do nothing.</summary>
+    public void Dispose()
+    {
+        // Given back twice, it would be rented to two callers at once.
+        if (Interlocked.Exchange(ref rented, 0) != 0) plan.Return(this);
+    }
+
+    internal CpuRun Rented()
+    {
+        Volatile.Write(ref rented, 1);
+        return this;
+    }
 
     /// <summary>Frees its memory for good.</summary>
     internal void Free()
@@ -141,8 +156,11 @@ public sealed unsafe class CpuRun : IDisposable
         lock (receiving) to(tap.Tap, tap.Read(frame));
     }
 
+    private void ThrowIfGivenBack() => ObjectDisposedException.ThrowIf(Volatile.Read(ref rented) == 0, this);
+
     private Value Input(string name, ValueKind type)
     {
+        ThrowIfGivenBack();
         Value value = plan.Graph.Inputs[name];
         return value.Type == type ? value : throw new ArgumentException($"Input '{name}' holds {value.Type} elements, not {type}.");
     }

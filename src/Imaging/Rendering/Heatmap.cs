@@ -21,6 +21,31 @@ public static class Heatmap
         return t > 0 ? (int)(Math.Min(t, 1) * 255 + 0.5f) : 0;
     }
 
+    /// <summary>Paints a map in these colours, a pixel a value.</summary>
+    /// <param name="map">The values, width * height of them, rows from the top.</param>
+    /// <param name="width">Values a row, at least 1.</param>
+    /// <param name="height">Rows, at least 1.</param>
+    /// <param name="low">What is painted darkest, and anything below; NaN too.</param>
+    /// <param name="high">What is painted lightest, and anything above; greater than <paramref name="low"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A side is below 1, or high is not greater than low.</exception>
+    /// <exception cref="ArgumentException">The number of values is wrong.</exception>
+    public static Image Render(ReadOnlySpan<float> map, int width, int height, float low, float high)
+    {
+        MapArguments.Check(map, width, height);
+        if (!(high > low))
+        {
+            throw new ArgumentOutOfRangeException(nameof(high), high, $"It must be greater than low, {low}.");
+        }
+
+        byte[] pixels = Image.AllocatePixels(width, height);
+        for (int i = 0; i < map.Length; i++)
+        {
+            Colours.Slice(3 * Level(map[i], low, high), 3).CopyTo(pixels.AsSpan(3 * i));
+        }
+
+        return new Image(width, height, pixels);
+    }
+
     private static byte[] MakeTable()
     {
         var table = new byte[3 * 256];

@@ -156,7 +156,8 @@ public static unsafe class MatMul
         };
     }
 
-    private static void Finish<TActivation>(in MatMulArgs a, TActivation activation, float* tile, int row, int rows, int column, int width)
+    /// <summary>Bias, activation, scale and residual for the valid part of a tile, and the store.</summary>
+    internal static void Finish<TActivation>(in MatMulArgs a, TActivation activation, float* tile, int row, int rows, int column, int width)
         where TActivation : struct, IActivation
     {
         if (Simd.Lanes == 16) Finish<Lanes16, TActivation>(a, activation, tile, row, rows, column, width);

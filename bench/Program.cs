@@ -1,0 +1,32 @@
+using BenchmarkDotNet.Columns;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Reports;
+using BenchmarkDotNet.Running;
+using TinyZsad.Benchmarks;
+using TinyZsad.Tests.Kernels;
+
+// dotnet run -c Release --project bench -- --filter '*Kernel*'
+BenchmarkSwitcher.FromAssembly(typeof(KernelBenchmarks).Assembly).Run(args, DefaultConfig.Instance.AddColumn(new RateColumn("GFLOP/s", c => c.Flops), new RateColumn("GB/s", c => c.Bytes)));
+
+/// <summary>A case's work by its time.</summary>
+internal sealed class RateColumn(string name, Func<KernelCase, double> work) : IColumn
+{
+    public string Id => name;
+    public string ColumnName => name;
+    public bool AlwaysShow => false;
+    public ColumnCategory Category => ColumnCategory.Custom;
+    public int PriorityInCategory => 0;
+    public bool IsNumeric => true;
+    public UnitType UnitType => UnitType.Dimensionless;
+    public string Legend => $"{name} of the median";
+    public bool IsAvailable(Summary summary) => summary.BenchmarksCases.Any(b => b.Descriptor.Type == typeof(KernelBenchmarks));
+    public bool IsDefault(Summary summary, BenchmarkCase benchmarkCase) => false;
+    public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style) => GetValue(summary, benchmarkCase);
+
+    public string GetValue(Summary summary, BenchmarkCase benchmarkCase)
+    {
+        string? shown = benchmarkCase.Parameters["Case"] as string;
+        KernelCase? kernel = KernelCases.All.FirstOrDefault(c => c.Name == shown);
+        return kernel is null || summary[benchmarkCase]?.ResultStatistics is not { } s || work(kernel) == 0 ? "-" : (work(kernel) / s.Median).ToString("F1", System.Globalization.CultureInfo.InvariantCulture);
+    }
+}

@@ -1,0 +1,110 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+
+namespace TinyZsad.Cli;
+
+/// <summary>The kinds of options that commands share. Each refuses a wrong value by saying what would be right.</summary>
+internal static class Arguments
+{
+    public static Option<int> Threads() =>
+        Whole("--threads", "Threads that work on one picture; 0 takes one a processor.", 0, 0, 256);
+
+    public static Option<string?> ClassName(string description) => new("--class")
+    {
+        Description = description,
+        HelpName = "NAME",
+        CustomParser = result => NotBlank(result, "--class"),
+    };
+
+    public static Option<string> OutputFile() => new("--out", "-o")
+    {
+        Description = "The file to write; replaced if it is there.",
+        HelpName = "FILE",
+        Required = true,
+        CustomParser = result =>
+        {
+            string path = NotBlank(result, "--out")!;
+            string folder = Path.GetDirectoryName(Path.GetFullPath(path)) ?? path;
+            if (!Directory.Exists(folder)) result.AddError($"--out {path}: there is no folder {folder}.");
+            else if (Directory.Exists(path)) result.AddError($"--out {path}: this is a folder; name a file.");
+            return path;
+        },
+    };
+
+    public static Option<bool> Flag(string name, string description) => new(name) { Description = description };
+
+    public static Option<int> Whole(string name, string description, int fallback, int min, int max) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        DefaultValueFactory = _ => fallback,
+        CustomParser = result =>
+        {
+            string text = result.Tokens[0].Value;
+            if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) || n < min || n > max)
+                result.AddError($"{name} is a whole number from {min} to {max}, not '{text}'.");
+            return n;
+        },
+    };
+
+    public static Option<double?> Number(string name, string description, double min = double.MinValue) => new(name)
+    {
+        Description = description,
+        HelpName = "X",
+        CustomParser = result =>
+        {
+            string text = result.Tokens[0].Value;
+            if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) || !double.IsFinite(x)
+                || x < min)
+                result.AddError($"{name} is a number{(min > double.MinValue ? $" of at least {min}" : "")}, not '{text}'.");
+            return x;
+        },
+    };
+
+    /// <summary>One of a few words; without it the first, which must be the type's default.</summary>
+    public static Option<T> Choice<T>(string name, string description, params (string Word, T Value)[] choices)
+        where T : struct, Enum
+    {
+        Option<T> option = new(name)
+        {
+            Description = $"{description} (default: {choices[0].Word}).",
+            HelpName = string.Join('|', choices.Select(c => c.Word)),
+            CustomParser = result => Choose(result, name, result.Tokens[0].Value, choices),
+        };
+        option.CompletionSources.Add([.. choices.Select(c => c.Word)]);
+        return option;
+    }
+
+    /// <summary>Some of a few words, with commas between them.</summary>
+    public static Option<T[]> Choices<T>(string name, string description, params (string Word, T Value)[] choices)
+    {
+        Option<T[]> option = new(name)
+        {
+            Description = description,
+            HelpName = string.Join(',', choices.Select(c => c.Word)),
+            CustomParser = result =>
+            [
+                .. result.Tokens.SelectMany(t => t.Value.Split(','))
+                    .Select(word => Choose(result, name, word.Trim(), choices)).Distinct(),
+            ],
+        };
+        option.CompletionSources.Add([.. choices.Select(c => c.Word)]);
+        return option;
+    }
+
+    private static T Choose<T>(ArgumentResult result, string name, string word, (string Word, T Value)[] choices)
+    {
+        foreach ((string known, T value) in choices)
+            if (known == word) return value;
+        result.AddError($"{name}: '{word}' is none of {string.Join(", ", choices.Select(c => c.Word))}.");
+        return choices[0].Value;
+    }
+
+    private static string? NotBlank(ArgumentResult result, string name)
+    {
+        string text = result.Tokens[0].Value;
+        if (string.IsNullOrWhiteSpace(text)) result.AddError($"{name} is empty.");
+        return text;
+    }
+}

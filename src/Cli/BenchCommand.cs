@@ -1,0 +1,207 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Spectre.Console;
+using TinyZsad.Graph;
+using TinyZsad.Imaging;
+using TinyZsad.Kernels;
+
+namespace TinyZsad.Cli;
+
+/// <summary><c>bench</c>: how fast detection is here.</summary>
+internal sealed class BenchCommand
+{
+    private readonly Terminal terminal;
+    private readonly ModelSource source;
+    private readonly Option<string?> image = new("--image")
+    {
+        Description = "The picture (default: a generated one of 640 x 480).",
+        HelpName = "PICTURE",
+    };
+
+    private readonly Option<string?> className = Arguments.ClassName("The class (default: one that the model knows).");
+    private readonly Option<int> runs = Arguments.Whole("--runs", "Detections that count.", 20, 1, 1_000_000);
+    private readonly Option<int> warmup = Arguments.Whole("--warmup", "Detections before them, the first included, that do not.",
+        3, 1, 1_000_000);
+    private readonly Option<int> threads = Arguments.Threads();
+    private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
+
+    private readonly Option<string?> profile = new("--profile")
+    {
+        Description = "Also say where the time goes: by kind of operation, or with 'all' every operation.",
+        HelpName = "all",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private BenchCommand(Terminal terminal, Command command)
+    {
+        this.terminal = terminal;
+        source = new ModelSource(command);
+        profile.AcceptOnlyFromAmong("all");
+        foreach (Option option in new Option[] { image, className, runs, warmup, threads, json, profile }) command.Add(option);
+        command.SetAction(terminal, Run);
+    }
+
+    public static Documented Create(Terminal terminal)
+    {
+        Command command = new("bench", "Measures how fast detection is on this machine.");
+        _ = new BenchCommand(terminal, command);
+        return new Documented(command,
+        [
+            "bench -m lizad.safetensors",
+            "bench -m lizad.safetensors --image nut.png --class \"metal nut\" --runs 100 --threads 4",
+            "bench --case tests/reference/lizad/vision-full --profile",
+            "bench --case tests/reference/lizad/vision-full --json",
+        ]);
+    }
+
+    private int Run(ParseResult parsed, CancellationToken cancellation)
+    {
+        Image picture = parsed.GetValue(image) is { } path ? Image.Load(path) : Generated(640, 480);
+        long start = Stopwatch.GetTimestamp();
+        using AnomalyDetector detector = source.Load(parsed, terminal,
+            new DetectorOptions { Threads = parsed.GetValue(threads) });
+        TimeSpan load = Stopwatch.GetElapsedTime(start);
+        string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className) ?? Known(detector.Model));
+
+        start = Stopwatch.GetTimestamp();
+        AnomalyResult firstResult = detector.Detect(picture, asked, cancellation);
+        TimeSpan first = Stopwatch.GetElapsedTime(start);
+        for (int i = 1; i < parsed.GetValue(warmup); i++) detector.Detect(picture, asked, cancellation);
+
+        TimeSpan[] times = new TimeSpan[parsed.GetValue(runs)];
+        terminal.Track("Detecting", times.Length, resultsAsTheyCome: false, step =>
+        {
+            for (int i = 0; i < times.Length; i++)
+            {
+                start = Stopwatch.GetTimestamp();
+                detector.Detect(picture, asked, cancellation);
+                times[i] = Stopwatch.GetElapsedTime(start);
+                step();
+            }
+        });
+        Array.Sort(times);
+
+        IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null
+            : Profile(detector, parsed.GetValue(profile) == "all");
+        Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads, load, first,
+            firstResult.Timings.ClassEmbedding, times, PeakMemory(), entries);
+        if (parsed.GetValue(json)) WriteJson(measured);
+        else WriteTables(measured);
+        return ExitCode.Done;
+    }
+
+    private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads,
+        TimeSpan Load, TimeSpan First, TimeSpan Embedding, TimeSpan[] Sorted, long PeakMemory,
+        IReadOnlyList<ProfileEntry>? Profile)
+    {
+        public TimeSpan Median => (Sorted[(Sorted.Length - 1) / 2] + Sorted[Sorted.Length / 2]) / 2;
+
+        public TimeSpan Minimum => Sorted[0];
+
+        /// <summary>95 of 100 detections take no longer (nearest rank).</summary>
+        public TimeSpan P95 => Sorted[(int)Math.Ceiling(0.95 * Sorted.Length) - 1];
+
+        public double PicturesPerSecond => 1 / Median.TotalSeconds;
+    }
+
+    /// <summary>A class costs nothing once it is embedded, so any that the model knows will do.</summary>
+    private static string? Known(ModelInfo model) => model.StoredClasses.Count > 0 ? model.StoredClasses[0] : null;
+
+    /// <summary>One entry an operation, or one a kind of operation, the slowest first.</summary>
+    private IReadOnlyList<ProfileEntry> Profile(AnomalyDetector detector, bool every)
+    {
+        IReadOnlyList<ProfileEntry> entries = terminal.Wait("Profiling", () => detector.Profile());
+        return every ? entries : [.. entries.GroupBy(e => e.Kind)
+            .Select(g => new ProfileEntry($"{g.Count()}", g.Key, TimeSpan.FromTicks(g.Sum(e => e.Time.Ticks)),
+                g.Sum(e => e.Flops), g.Sum(e => e.Bytes)))
+            .OrderByDescending(e => e.Time)];
+    }
+
+    private void WriteTables(Measurements m)
+    {
+        terminal.Show(Tables.OfPairs(
+        [
+            ("model", $"{m.Model.System}, {m.Source}"),
+            ("picture", $"{m.Picture.Width} x {m.Picture.Height}, brought to {m.Model.ImageSize} x {m.Model.ImageSize}"),
+            .. m.ClassName is null ? Array.Empty<(string, string)>() : [("class", m.ClassName)],
+            ("threads", $"{m.Threads}"), ("SIMD", $"{Simd.Lanes} lanes of float32"),
+            ("load", Units.Milliseconds(m.Load)),
+            ("first detection", Units.Milliseconds(m.First)
+                + (m.Embedding > TimeSpan.Zero ? $", {Units.Milliseconds(m.Embedding)} of it for the class" : "")),
+            ("median", $"{Units.Milliseconds(m.Median)} of {m.Sorted.Length}"),
+            ("minimum", Units.Milliseconds(m.Minimum)), ("95th percentile", Units.Milliseconds(m.P95)),
+            ("pictures a second", $"{m.PicturesPerSecond:0.00}"), ("peak memory", Units.Bytes(m.PeakMemory)),
+        ]));
+        if (m.Profile is null) return;
+
+        double total = m.Profile.Sum(e => e.Time.TotalSeconds);
+        Table table = Tables.Of("operation", "in", ">time", ">share", ">GFLOP/s", ">bytes", ">GB/s");
+        foreach (ProfileEntry e in m.Profile)
+        {
+            double seconds = e.Time.TotalSeconds;
+            table.Add(e.Kind, e.Label, Units.Milliseconds(e.Time), $"{100 * seconds / total:0.0} %", Rate(e.Flops / seconds),
+                Units.Bytes(e.Bytes), Rate(e.Bytes / seconds));
+        }
+        terminal.Space();
+        terminal.Show(table);
+    }
+
+    private static string Rate(double perSecond) => double.IsFinite(perSecond) && perSecond > 0 ? $"{perSecond / 1e9:0.0}" : "-";
+
+    private void WriteJson(Measurements m) => Json.WriteObject(terminal.Output, indented: true, json =>
+    {
+        json.WriteString("model", m.Source);
+        json.WriteString("system", m.Model.System);
+        json.WriteNumber("width", m.Picture.Width);
+        json.WriteNumber("height", m.Picture.Height);
+        json.WriteString("class", m.ClassName);
+        json.WriteNumber("threads", m.Threads);
+        json.WriteNumber("simd_lanes", Simd.Lanes);
+        json.Milliseconds("load_ms", m.Load);
+        json.Milliseconds("first_ms", m.First);
+        json.Milliseconds("class_embedding_ms", m.Embedding);
+        json.WriteNumber("runs", m.Sorted.Length);
+        json.Milliseconds("median_ms", m.Median);
+        json.Milliseconds("minimum_ms", m.Minimum);
+        json.Milliseconds("p95_ms", m.P95);
+        json.Number("pictures_per_second", m.PicturesPerSecond);
+        json.WriteNumber("peak_memory_bytes", m.PeakMemory);
+        if (m.Profile is not null)
+            json.Array("profile", m.Profile, e =>
+            {
+                json.WriteStartObject();
+                json.WriteString("operation", e.Kind);
+                json.WriteString("in", e.Label);
+                json.Milliseconds("ms", e.Time);
+                json.WriteNumber("flops", e.Flops);
+                json.WriteNumber("bytes", e.Bytes);
+                json.WriteEndObject();
+            });
+    });
+
+    /// <summary>The most memory that the process had resident, mapped weights included.</summary>
+    private static long PeakMemory()
+    {
+        const string Key = "VmHWM:";
+        if (OperatingSystem.IsLinux())
+        {
+            string? line = File.ReadLines("/proc/self/status").FirstOrDefault(l => l.StartsWith(Key, StringComparison.Ordinal));
+            ReadOnlySpan<char> digits = line.AsSpan(line is null ? 0 : Key.Length).Trim().TrimEnd(" kB");
+            if (long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long kibibytes))
+                return kibibytes * 1024;
+        }
+        using Process process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64;
+    }
+
+    /// <summary>A gradient with some grain; what is in a picture does not change how long it takes.</summary>
+    private static Image Generated(int width, int height)
+    {
+        byte[] pixels = new byte[3 * width * height];
+        for (int i = 0; i < pixels.Length; i++)
+            pixels[i] = (byte)(96 + 64 * (i / 3 % width) / width + 64 * (i / 3 / width) / height
+                + (byte)((uint)i * 2654435761u >> 27));
+        return Image.Create(width, height, pixels);
+    }
+}

@@ -1,0 +1,185 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Diagnostics;
+using TinyZsad.Imaging;
+using TinyZsad.Models;
+
+namespace TinyZsad.Cli;
+
+/// <summary><c>detect</c>: how anomalous pictures are, and where.</summary>
+internal sealed class DetectCommand
+{
+    private readonly Terminal terminal;
+    private readonly ModelSource source;
+
+    private readonly Argument<string[]> pictures = new("PICTURE|DIR|GLOB")
+    {
+        Description = "Pictures, folders that are searched for pictures, or patterns "
+            + "(* and ? within a name, ** for any folders).",
+        Arity = ArgumentArity.OneOrMore,
+    };
+
+    private readonly Option<string?> className = Arguments.ClassName(
+        $"What the pictures show, like \"metal nut\", for models that take a class (default: {AnomalyDetector.DefaultClassName}).");
+
+    private readonly Option<string?> folder = new("--out", "-o")
+    {
+        Description = "The folder to save in; made if it is not there. Without --save, overlays are saved.",
+        HelpName = "DIR",
+    };
+
+    private readonly Option<Artefact[]> save = Arguments.Choices("--save",
+        "What to save of each picture: the map laid over the picture, the map as colours, the map cut at the threshold, "
+            + "the map as float32 .npy.",
+        ("overlay", Artefact.Overlay), ("map", Artefact.Map), ("mask", Artefact.Mask), ("raw", Artefact.Raw));
+
+    private readonly Option<double?> threshold = Arguments.Number("--threshold",
+        "Scores of at least this much are anomalous, and pixels of at least this much belong to the mask.");
+
+    private readonly Option<ImageScore> score = Arguments.Choice("--score", "How the map becomes one score for the picture",
+        ("default", ImageScore.Default), ("maximum", ImageScore.Maximum),
+        ("top-percent-mean", ImageScore.TopPercentMean), ("global-logit", ImageScore.GlobalLogit));
+
+    private readonly Option<DetectionFormat> format = Arguments.Choice("--format", "A table, JSON with an object a line, or CSV",
+        ("table", DetectionFormat.Table), ("json", DetectionFormat.Json), ("csv", DetectionFormat.Csv));
+
+    private readonly Option<int> threads = Arguments.Threads();
+
+    private DetectCommand(Terminal terminal, Command command)
+    {
+        this.terminal = terminal;
+        command.Add(pictures);
+        source = new ModelSource(command);
+        foreach (Option option in new Option[] { className, folder, save, threshold, score, format, threads })
+            command.Add(option);
+        command.Validators.Add(Check);
+        command.SetAction(terminal, Run);
+    }
+
+    public static Documented Create(Terminal terminal)
+    {
+        Command command = new("detect", "Says how anomalous pictures are, and where.");
+        _ = new DetectCommand(terminal, command);
+        return new Documented(command,
+        [
+            "detect -m lizad.safetensors --class \"metal nut\" nut.png",
+            "detect -m lizad.safetensors --class brick --out results --save overlay,raw samples",
+            "detect -m lizad.safetensors --class screw --threshold 0.4 --out results --save overlay,mask \"parts/**/*.png\"",
+            "detect -m lizad.safetensors --class screw --format csv parts > scores.csv",
+            "detect --case tests/reference/lizad/vision-full --class \"metal nut\" samples",
+        ]);
+    }
+
+    private void Check(CommandResult result)
+    {
+        // The words as they stand: values must not be asked for here, as they may be wrong.
+        if (result.GetResult(save) is not { Tokens: var words }) return;
+        if (result.GetResult(folder) is null) result.AddError("--save needs a folder to save in: add --out DIR.");
+        else if (words.Any(w => w.Value.Split(',').Contains("mask")) && result.GetResult(threshold) is null)
+            result.AddError("--save mask needs a value to cut the map at: add --threshold X.");
+    }
+
+    private int Run(ParseResult parsed, CancellationToken cancellation)
+    {
+        string? output = parsed.GetValue(folder);
+        Artefact[] kinds = parsed.GetValue(save) is { Length: > 0 } given ? given : output is not null ? [Artefact.Overlay] : [];
+        (IReadOnlyList<Picture> found, IReadOnlyList<string> problems) =
+            PictureSearch.Find(parsed.GetValue(pictures)!, path => output is not null && OutputNames.IsOutput(output, path));
+        foreach (string problem in problems) terminal.Complain(problem);
+        if (found.Count == 0) return ExitCode.BadInput;
+
+        DetectorOptions options = new() { Threads = parsed.GetValue(threads), Score = parsed.GetValue(score) };
+        using AnomalyDetector detector = source.Load(parsed, terminal, options);
+        string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className));
+        if (asked is not null && parsed.GetResult(className) is null)
+            terminal.Note($"no --class given: {detector.Model.System} is asked about \"{asked}\".");
+        else if (asked is null && parsed.GetResult(className) is not null)
+            terminal.Note($"{detector.Model.System} takes no class; --class is ignored.");
+
+        OutputNames? names = output is null ? null : new OutputNames(output, found);
+        bool verdict = parsed.GetValue(threshold) is not null;
+        DetectionWriter writer = parsed.GetValue(format) switch
+        {
+            DetectionFormat.Json => new JsonWriter(terminal.Output),
+            DetectionFormat.Csv => new CsvWriter(terminal.Output, verdict, kinds),
+            _ => new TableWriter(terminal, verdict, kinds.Length > 0),
+        };
+        bool failed = problems.Count > 0;
+        try
+        {
+            terminal.Track("Examining pictures", found.Count, writer is not TableWriter, step =>
+            {
+                foreach (Picture picture in found)
+                {
+                    try
+                    {
+                        writer.Write(Examine(detector, picture, asked, (float?)parsed.GetValue(threshold), kinds,
+                            names?.Next(picture), cancellation));
+                    }
+                    catch (Exception e) when (e is ImageFormatException or IOException or UnauthorizedAccessException)
+                    {
+                        terminal.Complain(Tool.Explain(e));
+                        failed = true;
+                    }
+                    step();
+                }
+            });
+        }
+        finally
+        {
+            writer.End();
+        }
+        return failed ? ExitCode.BadInput : ExitCode.Done;
+    }
+
+    private static DetectionRow Examine(
+        AnomalyDetector detector, Picture picture, string? asked, float? limit, Artefact[] kinds, Func<Artefact, string>? name,
+        CancellationToken cancellation)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Image image = Image.Load(picture.Path);
+        AnomalyResult result = detector.Detect(image, asked, cancellation);
+        // The class is embedded once for all pictures.
+        TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
+        (Artefact, string)[] saved = name is null ? [] : [.. kinds.Select(kind => (kind, name(kind)))];
+        foreach ((Artefact kind, string path) in saved)
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            Save(kind, path, image, result, limit);
+        }
+        return new DetectionRow(picture.Path, result, time, limit is { } t ? result.Score >= t : null, saved);
+    }
+
+    private static void Save(Artefact kind, string path, Image image, AnomalyResult result, float? limit)
+    {
+        (float low, float high) = Range(result.Map.Values);
+        AnomalyMap map = kind == Artefact.Overlay ? result.Map : result.PictureMap;
+        switch (kind)
+        {
+            case Artefact.Overlay:
+                Overlay.Render(image.View, map.Values, map.Width, map.Height, low, high, result.Score).SavePng(path);
+                break;
+            case Artefact.Map:
+                Heatmap.Render(map.Values, map.Width, map.Height, low, high).SavePng(path);
+                break;
+            case Artefact.Mask:
+                Mask.SavePng(path, map.Values, map.Width, map.Height, limit!.Value);
+                break;
+            default:
+                NpyWriter.Save(path, map.Values, map.Width, map.Height);
+                break;
+        }
+    }
+
+    /// <summary>What the colours span: 0 to 1 for probabilities, so that pictures compare; else what the map holds.</summary>
+    private static (float Low, float High) Range(ReadOnlySpan<float> map)
+    {
+        float low = 0, high = 1;
+        foreach (float x in map)
+        {
+            if (x < low) low = x;
+            if (x > high) high = x;
+        }
+        return (low, high);
+    }
+}

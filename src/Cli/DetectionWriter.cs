@@ -1,0 +1,109 @@
+using Spectre.Console;
+
+namespace TinyZsad.Cli;
+
+/// <summary>How detections are printed.</summary>
+internal enum DetectionFormat
+{
+    Table,
+    Json,
+    Csv,
+}
+
+/// <summary>What there is to print of one picture.</summary>
+/// <param name="Path">The picture.</param>
+/// <param name="Result">What the detector says.</param>
+/// <param name="Time">From opening the file to the result.</param>
+/// <param name="Anomalous">Whether the score reaches the threshold; null where there is none.</param>
+/// <param name="Saved">The files that were written.</param>
+internal sealed record DetectionRow(
+    string Path, AnomalyResult Result, TimeSpan Time, bool? Anomalous, IReadOnlyList<(Artefact Kind, string Path)> Saved);
+
+/// <summary>Prints detections in one of the formats.</summary>
+internal abstract class DetectionWriter
+{
+    /// <summary>Takes a row; it may be printed now or at the end.</summary>
+    public abstract void Write(DetectionRow row);
+
+    /// <summary>Prints what is left.</summary>
+    public virtual void End() { }
+
+    private protected static string Verdict(bool anomalous) => anomalous ? "anomalous" : "normal";
+
+    /// <summary>A column, where there is one.</summary>
+    private protected static string[] Where(bool there, string column) => there ? [column] : [];
+
+    private protected static string Word(Artefact kind) => kind.ToString().ToLowerInvariant();
+}
+
+/// <summary>A table, once all pictures are examined, since its columns are as wide as their widest cell.</summary>
+internal sealed class TableWriter(Terminal terminal, bool verdict, bool saved) : DetectionWriter
+{
+    private readonly Table table = Tables.Of(
+        ["picture", ">score", .. Where(verdict, "verdict"), ">size", ">time", .. Where(saved, "saved")]);
+
+    public override void Write(DetectionRow row)
+    {
+        List<Text> cells = [Tables.Cell(row.Path), Tables.Cell($"{row.Result.Score:0.0000}")];
+        if (row.Anomalous is { } anomalous)
+            cells.Add(Tables.Cell(Verdict(anomalous), new Style(anomalous ? Color.Red : Color.Green)));
+        cells.Add(Tables.Cell($"{row.Result.PictureWidth} x {row.Result.PictureHeight}"));
+        cells.Add(Tables.Cell(Units.Milliseconds(row.Time)));
+        if (saved) cells.Add(Tables.Cell(row.Saved is [(_, string only)] ? only : OutputNames.Stem(row.Saved[0].Path) + ".*"));
+        table.AddRow(cells);
+    }
+
+    public override void End()
+    {
+        if (table.Rows.Count > 0) terminal.Show(table);
+    }
+}
+
+/// <summary>JSON, one object a line.</summary>
+internal sealed class JsonWriter(TextWriter output) : DetectionWriter
+{
+    public override void Write(DetectionRow row) => Json.WriteObject(output, indented: false, json =>
+    {
+        json.WriteString("path", row.Path);
+        json.Number("score", row.Result.Score);
+        json.Number("raw_score", row.Result.RawScore);
+        json.WriteString("class", row.Result.ClassName);
+        json.WriteNumber("width", row.Result.PictureWidth);
+        json.WriteNumber("height", row.Result.PictureHeight);
+        json.Milliseconds("milliseconds", row.Time);
+        if (row.Anomalous is { } anomalous) json.WriteString("verdict", Verdict(anomalous));
+        foreach ((Artefact kind, string path) in row.Saved) json.WriteString(Word(kind), path);
+    });
+}
+
+/// <summary>CSV as RFC 4180 has it, with a heading.</summary>
+internal sealed class CsvWriter : DetectionWriter
+{
+    private readonly TextWriter output;
+
+    public CsvWriter(TextWriter output, bool verdict, IEnumerable<Artefact> saved)
+    {
+        this.output = output;
+        WriteLine(
+        [
+            "path", "score", "raw_score", "class", "width", "height", "milliseconds",
+            .. Where(verdict, "verdict"), .. saved.Select(Word),
+        ]);
+    }
+
+    public override void Write(DetectionRow row) => WriteLine(
+    [
+        row.Path, $"{row.Result.Score}", $"{row.Result.RawScore}", row.Result.ClassName ?? "",
+        $"{row.Result.PictureWidth}", $"{row.Result.PictureHeight}", $"{row.Time.TotalMilliseconds:0.0000}",
+        .. Where(row.Anomalous is not null, Verdict(row.Anomalous is true)), .. row.Saved.Select(s => s.Path),
+    ]);
+
+    private void WriteLine(IEnumerable<string> fields)
+    {
+        output.WriteLine(string.Join(',', fields.Select(Quote)));
+        output.Flush();
+    }
+
+    private static string Quote(string field) =>
+        field.AsSpan().IndexOfAny(",\"\r\n") < 0 && field == field.Trim() ? field : $"\"{field.Replace("\"", "\"\"")}\"";
+}

@@ -1,0 +1,54 @@
+using System.CommandLine;
+
+namespace TinyZsad.Cli;
+
+/// <summary><c>embed</c>: a model file that holds the embeddings of some classes.</summary>
+internal static class EmbedCommand
+{
+    public static Documented Create(Terminal terminal)
+    {
+        Option<string?> model = ModelSource.FileOption("The model, with a text tower.", required: true);
+        Option<string[]> classes = new("--class")
+        {
+            Description = "The classes, as they will be named at detection.",
+            HelpName = "NAME",
+            Required = true,
+            AllowMultipleArgumentsPerToken = true,
+        };
+        Option<string> output = Arguments.OutputFile();
+        Option<bool> dropText =
+            Arguments.Flag("--drop-text", "Leave the text tower out: a much smaller file, which knows only stored classes.");
+        Command command = new("embed", "Stores the embeddings of classes in a copy of a model, ready for detection.")
+        {
+            model, classes, output, dropText,
+        };
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(classes) is { Tokens: var names } && names.Any(t => string.IsNullOrWhiteSpace(t.Value)))
+                result.AddError("--class is empty.");
+        });
+        command.SetAction(terminal, (parsed, cancellation) =>
+        {
+            string path = parsed.GetValue(output)!;
+            string[] names = [.. parsed.GetValue(classes)!.Distinct()];
+            using AnomalyDetector detector = AnomalyDetector.Load(parsed.GetValue(model)!);
+            terminal.Wait($"Embedding {(names.Length == 1 ? "1 class" : $"{names.Length} classes")}", () =>
+            {
+                detector.SaveWithClasses(path, names, !parsed.GetValue(dropText), cancellation);
+                return 0;
+            });
+            terminal.Show(Tables.OfPairs(
+            [
+                ("wrote", path),
+                ("size", $"{Units.Bytes(new FileInfo(path).Length)}; the model has {Units.Bytes(detector.Model.FileBytes)}"),
+                ("classes", string.Join(", ", detector.Model.StoredClasses.Union(names))),
+            ]));
+            return ExitCode.Done;
+        });
+        return new Documented(command,
+        [
+            "embed -m lizad.safetensors --class \"metal nut\" screw -o parts.safetensors",
+            "embed -m lizad.safetensors --class brick -o brick.safetensors --drop-text",
+        ]);
+    }
+}

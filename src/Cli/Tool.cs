@@ -1,0 +1,106 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
+namespace TinyZsad.Cli;
+
+/// <summary>A command, and what is tried first with it.</summary>
+internal sealed record Documented(Command Command, IReadOnlyList<string> Examples);
+
+/// <summary>The tool, whole: arguments in, text and an exit code out.</summary>
+internal static class Tool
+{
+    public const string Name = "tinyzsad";
+
+    /// <summary>How long an interrupted command may take to tidy up.</summary>
+    private static readonly TimeSpan TidyTime = TimeSpan.FromSeconds(5);
+
+    /// <summary>Runs a command line.</summary>
+    /// <param name="args">The arguments, without the program's name.</param>
+    /// <param name="terminal">Where to write.</param>
+    /// <param name="cancellation">Stops the command, as Ctrl+C does.</param>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellation = default)
+    {
+        RootCommand root = Commands(terminal);
+        // Without a replacer of response files, so that a path may begin with '@'.
+        ParserConfiguration plain = new() { ResponseFileTokenReplacer = null };
+        ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args, plain);
+        if (parsed.Errors.Count > 0)
+        {
+            Command at = parsed.CommandResult.Command;
+            terminal.Complain($"{parsed.Errors[0].Message} (see {Name} {(at == root ? "" : at.Name + " ")}--help)");
+            return ExitCode.BadInput;
+        }
+        return await parsed.InvokeAsync(new InvocationConfiguration
+        {
+            EnableDefaultExceptionHandler = false,
+            ProcessTerminationTimeout = TidyTime,
+            Output = terminal.Output,
+            Error = terminal.Error,
+        }, cancellation);
+    }
+
+    /// <summary>Lets a command do something. What goes wrong there becomes one line and an exit code.</summary>
+    public static void SetAction(this Command command, Terminal terminal, Func<ParseResult, CancellationToken, int> run) =>
+        command.SetAction((parsed, cancellation) => Task.Run(() =>
+        {
+            try
+            {
+                return run(parsed, cancellation);
+            }
+            catch (OperationCanceledException)
+            {
+                return ExitCode.Cancelled;
+            }
+            catch (Exception e)
+            {
+                terminal.Complain(Explain(e));
+                return ExitCode.BadInput;
+            }
+        }, CancellationToken.None));
+
+    /// <summary>An exception in one sentence.</summary>
+    public static string Explain(Exception e) => e switch
+    {
+        ArgumentException { ParamName: { } name } => e.Message.Replace($" (Parameter '{name}')", "").Split('\n')[0],
+        TinyZsadException or UsageException or ArgumentException => e.Message,
+        IOException or UnauthorizedAccessException or NotSupportedException => e.Message,
+        _ => $"unexpected {e.GetType().Name}: {e.Message}",
+    };
+
+    private static RootCommand Commands(Terminal terminal)
+    {
+        RootCommand root = new("Finds what is anomalous in pictures, with models that have never seen their kind.")
+        {
+            HelpName = Name,
+        };
+        Documented[] commands =
+        [
+            DetectCommand.Create(terminal), InspectCommand.Create(terminal), VerifyCommand.Create(terminal),
+            BenchCommand.Create(terminal), EmbedCommand.Create(terminal), SeedCommand.Create(terminal),
+        ];
+        foreach (Documented documented in commands) root.Add(documented.Command);
+
+        Dictionary<Command, IReadOnlyList<string>> examples = commands.ToDictionary(c => c.Command, c => c.Examples);
+        examples[root] = [.. commands.Select(c => c.Examples[0])];
+        HelpOption help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new HelpWithExamples((HelpAction)help.Action!, examples);
+        return root;
+    }
+
+    private sealed class HelpWithExamples(HelpAction help, Dictionary<Command, IReadOnlyList<string>> examples)
+        : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            int code = help.Invoke(parseResult);
+            TextWriter output = parseResult.InvocationConfiguration.Output;
+            output.WriteLine("Examples:");
+            foreach (string example in examples[parseResult.CommandResult.Command]) output.WriteLine($"  {Name} {example}");
+            return code;
+        }
+    }
+}

@@ -1,0 +1,93 @@
+using TinyZsad.Kernels;
+
+namespace TinyZsad.Graph;
+
+/// <summary>Which rows of the map each window's tokens are, computed once a plan.</summary>
+internal sealed unsafe class WindowAttentionShape
+{
+    // Pinned, so that steps may keep their addresses.
+    private readonly int[] input;
+    private readonly int[] output;
+
+    public WindowAttentionShape(WindowAttentionOperation o)
+    {
+        int window = o.Window, tokens = window * window, across = (o.Width + window - 1) / window, at = 0;
+        int padding = o.Qkv.Rows - o.Height * o.Width;
+        input = GC.AllocateUninitializedArray<int>(o.Windows * tokens, pinned: true);
+        output = GC.AllocateUninitializedArray<int>(o.Windows * tokens, pinned: true);
+        for (int w = 0; w < o.Windows; w++)
+            for (int t = 0; t < tokens; t++, at++)
+            {
+                int y = w / across * window + t / window, x = w % across * window + t % window;
+                bool inside = y < o.Height && x < o.Width;
+                output[at] = inside ? y * o.Width + x : -1;
+                input[at] = inside ? output[at] + padding : 0;
+            }
+        int d = o.Output.Columns / o.Heads;
+        fixed (int* i = input, y = output)
+            Args = new AttentionArgs
+            {
+                Batch = o.Windows,
+                Heads = o.Heads,
+                HeadDim = d,
+                HeadStride = 3 * d,
+                Queries = tokens,
+                Keys = tokens,
+                Scale = 1 / MathF.Sqrt(d),
+                LdQ = o.Qkv.RowStride,
+                LdK = o.Qkv.RowStride,
+                LdV = o.Qkv.RowStride,
+                LdY = o.Output.RowStride,
+                InputRows = i,
+                OutputRows = y,
+                Bias = o.Bias.Floats,
+                Window = window,
+            };
+    }
+
+    /// <summary>Everything but where the values lie.</summary>
+    public AttentionArgs Args { get; }
+
+    public AttentionArgs At(in Frame frame, WindowAttentionOperation o, Value packed)
+    {
+        AttentionArgs args = Args;
+        args.Q = frame.Floats(o.Qkv);
+        args.K = args.Q + args.HeadDim;
+        args.V = args.K + args.HeadDim;
+        args.Y = frame.Floats(o.Output);
+        args.Packed = frame.Floats(packed);
+        return args;
+    }
+}
+
+/// <summary>Lays out the keys and values of all windows.</summary>
+internal sealed unsafe class WindowPackStep(WindowAttentionOperation attention, WindowAttentionShape shape, Value packed) : OperationStep(attention)
+{
+    private readonly WindowAttentionOperation attention = attention;
+
+    public override string Kind => "WindowAttentionPack";
+
+    public override IReadOnlyList<Value> Writes { get; } = [packed];
+
+    public override long Flops => 0;
+
+    public override int Items { get; } = Attention.PackItems(shape.Args);
+
+    public override nint ScratchFloats => Attention.ScratchFloats(shape.Args);
+
+    public override void Run(in Frame frame, int item, float* scratch) => Attention.Pack(shape.At(frame, attention, packed), item, scratch);
+}
+
+/// <summary>Scores, weights and sums of all windows.</summary>
+internal sealed unsafe class WindowAttendStep(WindowAttentionOperation attention, WindowAttentionShape shape, Value packed) : OperationStep(attention)
+{
+    private readonly WindowAttentionOperation attention = attention;
+
+    public override IReadOnlyList<Value> Reads { get; } = [attention.Qkv, packed];
+
+    public override int Items { get; } = Attention.AttendItems(shape.Args);
+
+    public override nint ScratchFloats => Attention.ScratchFloats(shape.Args);
+
+    public override void Run(in Frame frame, int item, float* scratch) => Attention.Attend(shape.At(frame, attention, packed), item, scratch);
+}

@@ -1,0 +1,53 @@
+using System.Runtime.CompilerServices;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>y[c] = the mean over all rows of x[r, c]: global average pooling.</summary>
+/// <remarks>
+/// x is [rows, cols] with a stride in floats, rows at least 1; y does not overlap it. Each sixteen rows are summed by themselves first, so that
+/// |error| ≤ (16 + rows / 16 + 2) 2^-24 mean |x|.
+/// </remarks>
+public static unsafe class MeanRows
+{
+    private const int Group = 16;
+
+    /// <summary>Averages the columns.</summary>
+    public static void Execute(float* x, nint xStride, float* y, nint rows, nint cols)
+    {
+        if (Simd.Lanes == 16) Execute<Lanes16>(x, xStride, y, rows, cols);
+        else if (Simd.Lanes == 8) Execute<Lanes8>(x, xStride, y, rows, cols);
+        else if (Simd.Lanes == 4) Execute<Lanes4>(x, xStride, y, rows, cols);
+        else Execute<Lanes1>(x, xStride, y, rows, cols);
+    }
+
+    private static void Execute<TVec>(float* x, nint xStride, float* y, nint rows, nint cols) where TVec : unmanaged, IVector<TVec>
+    {
+        nint c = 0;
+        for (; c <= cols - TVec.Count; c += TVec.Count) Column<TVec>(x + c, xStride, rows).Store(y + c);
+        for (; c < cols; c++) Column<Lanes1>(x + c, xStride, rows).Store(y + c);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static TVec Column<TVec>(float* x, nint xStride, nint rows) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec total = TVec.Zero;
+        for (nint first = 0; first < rows; first += Group)
+        {
+            TVec sum = TVec.Zero;
+            for (nint r = first; r < Math.Min(first + Group, rows); r++, x += xStride) sum += TVec.Load(x);
+            total += sum;
+        }
+        return total * TVec.Broadcast(1f / rows);
+    }
+
+    /// <summary>The definition.</summary>
+    public static void Scalar(float* x, nint xStride, float* y, nint rows, nint cols)
+    {
+        for (nint c = 0; c < cols; c++)
+        {
+            double sum = 0;
+            for (nint r = 0; r < rows; r++) sum += x[r * xStride + c];
+            y[c] = (float)(sum / rows);
+        }
+    }
+}

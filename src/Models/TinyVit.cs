@@ -1,0 +1,250 @@
+using TinyZsad.Graph;
+using TinyZsad.Weights;
+
+namespace TinyZsad.Models;
+
+/// <summary>The sizes of a TinyViT: four stages, the first of MBConv blocks, the others of windowed transformer blocks.</summary>
+/// <param name="ImageSize">Pixels each way.</param>
+/// <param name="Dims">Channels of each stage.</param>
+/// <param name="Depths">Blocks of each stage.</param>
+/// <param name="Heads">Heads of each stage; the first is not used.</param>
+/// <param name="Windows">Side of each stage's windows; the first is not used.</param>
+internal sealed record TinyVitSizes(int ImageSize, int[] Dims, int[] Depths, int[] Heads, int[] Windows)
+{
+    /// <summary>The published variants (microsoft/Cream, timm).</summary>
+    public static readonly IReadOnlyDictionary<string, TinyVitSizes> Published = new Dictionary<string, TinyVitSizes>
+    {
+        ["tiny_vit_5m_224"] = new(224, [64, 128, 160, 320], [2, 2, 6, 2], [2, 4, 5, 10], [7, 7, 14, 7]),
+        ["tiny_vit_11m_224"] = new(224, [64, 128, 256, 448], [2, 2, 6, 2], [2, 4, 8, 14], [7, 7, 14, 7]),
+        ["tiny_vit_21m_224"] = new(224, [96, 192, 384, 576], [2, 2, 6, 2], [3, 6, 12, 18], [7, 7, 14, 7]),
+        ["tiny_vit_21m_384"] = new(384, [96, 192, 384, 576], [2, 2, 6, 2], [3, 6, 12, 18], [12, 12, 24, 12]),
+        ["tiny_vit_21m_512"] = new(512, [96, 192, 384, 576], [2, 2, 6, 2], [3, 6, 12, 18], [16, 16, 32, 16]),
+    };
+
+    /// <summary>What two sizes differ in, or null. The first stage's heads and windows do not count.</summary>
+    public string? DifferenceFrom(TinyVitSizes other) =>
+        ImageSize != other.ImageSize ? "image_size"
+        : !Dims.SequenceEqual(other.Dims) ? "dims"
+        : !Depths.SequenceEqual(other.Depths) ? "depths"
+        : !Heads.Skip(1).SequenceEqual(other.Heads.Skip(1)) ? "heads"
+        : !Windows.Skip(1).SequenceEqual(other.Windows.Skip(1)) ? "windows"
+        : null;
+}
+
+/// <summary>
+/// TinyViT (Wu et al., ECCV 2022; microsoft/Cream, timm <c>tiny_vit</c>): a convolutional stem and first stage, then windowed attention with learned position
+/// biases. Everything is a token matrix [H * W, C], so pointwise convolutions are linear layers. BatchNorm is folded into the convolutions in double precision.
+/// </summary>
+internal sealed class TinyVit
+{
+    private readonly WeightCursor weights;
+    private readonly TinyVitSizes sizes;
+    private readonly int mlpRatio;
+    private readonly int expandRatio;
+    private readonly float layerNormEps;
+    private readonly double batchNormEps;
+    private readonly float[] mean;
+    private readonly float[] std;
+    private readonly Stem stem;
+    private readonly Bottleneck[] firstStage;
+    private readonly Stage[] stages;
+
+    private sealed record Convolution(Parameter Weight, Parameter Bias);
+
+    private sealed record Stem(Convolution First, Convolution Second);
+
+    /// <summary>Pointwise, depthwise, pointwise: MBConv, and PatchMerging too.</summary>
+    private sealed record Bottleneck(Convolution Expand, Convolution Depthwise, Convolution Project);
+
+    private sealed record Block(
+        NormWeights AttentionNorm, LinearWeights Qkv, Parameter Biases, LinearWeights Projection, Convolution LocalConv,
+        NormWeights MlpNorm, LinearWeights Up, LinearWeights Down);
+
+    private sealed record Stage(Bottleneck Downsample, Block[] Blocks);
+
+    /// <summary>Reads the network under the cursor.</summary>
+    /// <param name="w">At the checkpoint's <c>vision</c>; timm's names or Microsoft's.</param>
+    /// <param name="metadata">Ratios, eps, mean and std.</param>
+    /// <param name="sizes">The sizes that the metadata states.</param>
+    public TinyVit(WeightCursor w, ModelMetadata metadata, TinyVitSizes sizes)
+    {
+        weights = w.Has("patch_embed.seq.0.c.weight") ? w.Renamed(MicrosoftName) : w;
+        this.sizes = sizes;
+        mlpRatio = metadata.Int("mlp_ratio", 1, 16);
+        expandRatio = metadata.Int("expand_ratio", 1, 16);
+        layerNormEps = metadata.Float("layer_norm_eps", 0, 1);
+        batchNormEps = metadata.Float("batch_norm_eps", 0, 1);
+        mean = metadata.Floats("mean", 3);
+        std = metadata.Floats("std", 3, 1e-6f);
+
+        int[] dims = sizes.Dims;
+        stem = new Stem(Dense("patch_embed.conv1", dims[0] / 2, 3), Dense("patch_embed.conv2", dims[0], dims[0] / 2));
+        firstStage = [.. Enumerable.Range(0, sizes.Depths[0]).Select(b => ReadBottleneck($"stages.0.blocks.{b}", dims[0], dims[0] * expandRatio, dims[0]))];
+        stages = [.. Enumerable.Range(1, 3).Select(s => new Stage(
+            ReadBottleneck($"stages.{s}.downsample", dims[s - 1], dims[s], dims[s]),
+            [.. Enumerable.Range(0, sizes.Depths[s]).Select(b => ReadBlock($"stages.{s}.blocks.{b}", s))]))];
+    }
+
+    /// <summary>
+    /// Adds the network to a graph.
+    /// </summary>
+    /// <param name="g">The graph.</param>
+    /// <param name="pixels">[image size², 3] bytes.</param>
+    /// <returns>Each stage's map, and its side.</returns>
+    public (Value Map, int Side)[] Build(ComputeGraph g, Value pixels)
+    {
+        int side = sizes.ImageSize;
+        g.Scope = "vision.patch_embed";
+        Value x = g.NormalizeImage(pixels, mean, std);
+        g.Tap("input", x, [3, side, side], TapLayout.ChannelsFirst);
+        x = g.Activate(g.Conv(x, side, side, 2, stem.First.Weight, stem.First.Bias), ActivationKind.Gelu);
+        side = Halved(side);
+        TapMap("patch_embed.act");
+        x = g.Conv(x, side, side, 2, stem.Second.Weight, stem.Second.Bias);
+        side = Halved(side);
+        TapMap("patch_embed");
+
+        (Value, int)[] maps = new (Value, int)[4];
+        for (int b = 0; b < firstStage.Length; b++)
+        {
+            g.Scope = $"vision.stages.0.blocks.{b}";
+            Bottleneck m = firstStage[b];
+            Value y = g.Activate(g.Linear(x, m.Expand.Weight, m.Expand.Bias), ActivationKind.Gelu);
+            y = g.Activate(g.DepthwiseConv(y, side, side, 1, m.Depthwise.Weight, m.Depthwise.Bias), ActivationKind.Gelu);
+            // MBConv's last activation comes after the residual.
+            x = g.Activate(g.Add(x, g.Linear(y, m.Project.Weight, m.Project.Bias)), ActivationKind.Gelu);
+            TapMap($"stages.0.blocks.{b}");
+        }
+        TapMap("stages.0");
+        maps[0] = (x, side);
+
+        for (int s = 1; s <= 3; s++)
+        {
+            g.Scope = $"vision.stages.{s}.downsample";
+            Bottleneck m = stages[s - 1].Downsample;
+            x = g.Activate(g.Linear(x, m.Expand.Weight, m.Expand.Bias), ActivationKind.Gelu);
+            x = g.Activate(g.DepthwiseConv(x, side, side, 2, m.Depthwise.Weight, m.Depthwise.Bias), ActivationKind.Gelu);
+            x = g.Linear(x, m.Project.Weight, m.Project.Bias);
+            side = Halved(side);
+            TapMap($"stages.{s}.downsample");
+            for (int b = 0; b < stages[s - 1].Blocks.Length; b++)
+            {
+                g.Scope = $"vision.stages.{s}.blocks.{b}";
+                x = BuildBlock(g, x, side, s, stages[s - 1].Blocks[b], $"stages.{s}.blocks.{b}");
+            }
+            TapMap($"stages.{s}");
+            maps[s] = (x, side);
+        }
+        return maps;
+
+        void TapMap(string name) => g.Tap(name, x, [side, side, x.Columns]);
+    }
+
+    private Value BuildBlock(ComputeGraph g, Value x, int side, int stage, Block w, string tap)
+    {
+        int window = sizes.Windows[stage], channels = x.Columns;
+        Value n = g.LayerNorm(x, w.AttentionNorm.Weight, w.AttentionNorm.Bias, layerNormEps);
+        // Windows are filled up with zeros before the norm, which turns each of those tokens into its bias: one row stands for them all.
+        if (side % window != 0) n = g.PrependRows(n, w.AttentionNorm.Bias);
+        Value attention = g.WindowAttention(g.Linear(n, w.Qkv.Weight, w.Qkv.Bias), sizes.Heads[stage], side, side, window, w.Biases);
+        x = g.Add(x, g.Linear(attention, w.Projection.Weight, w.Projection.Bias));
+        g.Tap($"{tap}.after_attn", x, [side, side, channels]);
+        x = g.DepthwiseConv(x, side, side, 1, w.LocalConv.Weight, w.LocalConv.Bias);
+        g.Tap($"{tap}.after_local_conv", x, [side, side, channels]);
+        n = g.LayerNorm(x, w.MlpNorm.Weight, w.MlpNorm.Bias, layerNormEps);
+        x = g.Add(x, g.Linear(g.Activate(g.Linear(n, w.Up.Weight, w.Up.Bias), ActivationKind.Gelu), w.Down.Weight, w.Down.Bias));
+        g.Tap(tap, x, [side, side, channels]);
+        return x;
+    }
+
+    private static int Halved(int side) => (side + 1) / 2;
+
+    private Block ReadBlock(string name, int stage)
+    {
+        WeightCursor w = weights.At(name), attention = w.At("attn"), mlp = w.At("mlp");
+        int c = sizes.Dims[stage], heads = sizes.Heads[stage];
+        if (c % heads != 0) throw new ModelFormatException($"{weights.Store.File.Name}: stage {stage} has {c} channels, which cannot be divided into {heads} heads.");
+        return new Block(
+            attention.Norm("norm", c), attention.Linear("qkv", 3 * c, c), Mirrored(attention, heads, sizes.Windows[stage]), attention.Linear("proj", c, c),
+            Depthwise($"{name}.local_conv", c), mlp.Norm("norm", c), mlp.Linear("fc1", mlpRatio * c, c), mlp.Linear("fc2", c, mlpRatio * c));
+    }
+
+    private Bottleneck ReadBottleneck(string name, int inputs, int middle, int outputs) =>
+        new(Pointwise($"{name}.conv1", middle, inputs), Depthwise($"{name}.conv2", middle), Pointwise($"{name}.conv3", outputs, middle));
+
+    /// <summary>Position biases by distance, [heads, w * w], mirrored to [heads, (2 w - 1)²], so that the biases of a row of keys are a slice.</summary>
+    internal static float[] MirrorBiases(ReadOnlySpan<float> table, int heads, int window)
+    {
+        int side = 2 * window - 1;
+        float[] mirrored = new float[heads * side * side];
+        for (int i = 0; i < mirrored.Length; i++)
+        {
+            int dy = Math.Abs(i / side % side - (window - 1)), dx = Math.Abs(i % side - (window - 1));
+            mirrored[i] = table[i / (side * side) * window * window + dy * window + dx];
+        }
+        return mirrored;
+    }
+
+    /// <summary>A convolution without bias, [outputs, ...], and the BatchNorm behind it as one convolution with bias; computed in double precision.</summary>
+    internal static (float[] Kernel, float[] Bias) FoldBatchNorm(
+        ReadOnlySpan<float> kernel, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, ReadOnlySpan<float> mean, ReadOnlySpan<float> variance, double eps)
+    {
+        float[] folded = new float[kernel.Length], shift = new float[weight.Length];
+        int inputs = kernel.Length / weight.Length;
+        for (int n = 0; n < weight.Length; n++)
+        {
+            double scale = weight[n] / Math.Sqrt(variance[n] + eps);
+            shift[n] = (float)(bias[n] - mean[n] * scale);
+            for (int i = n * inputs; i < (n + 1) * inputs; i++) folded[i] = (float)(kernel[i] * scale);
+        }
+        return (folded, shift);
+    }
+
+    /// <summary>A 3 x 3 kernel [outputs, inputs, 3, 3] turned to [3, 3, inputs, outputs], so that lanes are output channels.</summary>
+    internal static float[] Turn(ReadOnlySpan<float> kernel, int outputs, int inputs)
+    {
+        float[] turned = new float[kernel.Length];
+        for (int i = 0; i < turned.Length; i++)
+            turned[(i % 9 * inputs + i / 9 % inputs) * outputs + i / (9 * inputs)] = kernel[i];
+        return turned;
+    }
+
+    private static Parameter Mirrored(WeightCursor w, int heads, int window)
+    {
+        Parameter table = w.Vector("attention_biases", heads, window * window);
+        return w.Store.Floats(table.Name, MirrorBiases(Values(table), heads, window), heads, (2 * window - 1) * (2 * window - 1));
+    }
+
+    private Convolution Pointwise(string name, int outputs, int inputs) => Folded(name, [outputs, inputs, 1, 1], kernel => (kernel, [outputs, inputs]));
+
+    private Convolution Depthwise(string name, int channels) => Folded(name, [channels, 1, 3, 3], kernel => (Turn(kernel, channels, 1), [3, 3, channels]));
+
+    private Convolution Dense(string name, int outputs, int inputs) => Folded(name, [outputs, inputs, 3, 3], kernel => (Turn(kernel, outputs, inputs), [3, 3, inputs, outputs]));
+
+    private Convolution Folded(string name, int[] shape, Func<float[], (float[] Values, int[] Shape)> layout)
+    {
+        WeightCursor conv = weights.At(name).At("conv"), norm = weights.At(name).At("bn");
+        Parameter kernel = weights.Store.Widened(conv.Tensor("weight", shape));
+        ReadOnlySpan<float> Norm(string leaf) => Values(norm.Vector(leaf, shape[0]));
+        (float[] folded, float[] bias) = FoldBatchNorm(Values(kernel), Norm("weight"), Norm("bias"), Norm("running_mean"), Norm("running_var"), batchNormEps);
+        (float[] values, int[] turned) = layout(folded);
+        return new Convolution(weights.Store.Floats(kernel.Name, values, turned), weights.Store.Floats($"{name}.bias", bias, shape[0]));
+    }
+
+    private static unsafe ReadOnlySpan<float> Values(Parameter p) => new((float*)p.Address, (int)p.Count);
+
+    /// <summary>The name that Microsoft's own checkpoints give to a tensor of timm's.</summary>
+    private static string MicrosoftName(string timm)
+    {
+        string name = timm.Replace(".conv.weight", ".c.weight", StringComparison.Ordinal)
+            .Replace("patch_embed.conv1.", "patch_embed.seq.0.", StringComparison.Ordinal)
+            .Replace("patch_embed.conv2.", "patch_embed.seq.2.", StringComparison.Ordinal);
+        for (int s = 0; s <= 3; s++)
+        {
+            // PatchMerging ends a stage there and begins the next one here.
+            name = name.Replace($"stages.{s}.downsample.", $"layers.{s - 1}.downsample.", StringComparison.Ordinal)
+                .Replace($"stages.{s}.", $"layers.{s}.", StringComparison.Ordinal);
+        }
+        return name;
+    }
+}

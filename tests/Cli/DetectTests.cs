@@ -1,0 +1,236 @@
+using System.Text.Json;
+using System.Runtime.InteropServices;
+using System.Text;
+using NUnit.Framework;
+using TinyZsad.Cli;
+using TinyZsad.Imaging;
+using TinyZsad.Models;
+
+namespace TinyZsad.Tests.Cli;
+
+public sealed class DetectTests : InFolder
+{
+    [Test]
+    public void The_table_has_a_row_a_picture()
+    {
+        ToolRun run = ToolRun.Detect("--class", "metal nut", Picture("a.png"), Picture("b.png"));
+        Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
+        Assert.That(run.Lines, Has.Length.EqualTo(3));
+        Assert.That(run.Lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries),
+            Is.EqualTo(new[] { "picture", "score", "size", "time" }));
+        Assert.That(run.Lines[1], Does.StartWith(In("a.png")).And.Contain("70 x 70"));
+        Assert.That(run.Output, Does.Not.Contain("\u001b"));
+    }
+
+    [Test]
+    public void Scores_are_the_librarys_for_every_way_of_scoring()
+    {
+        string model = Seeded(), picture = Picture("a.png");
+        List<float> scores = [];
+        foreach ((string word, ImageScore score) in new[]
+        {
+            ("default", ImageScore.Default), ("maximum", ImageScore.Maximum),
+            ("top-percent-mean", ImageScore.TopPercentMean), ("global-logit", ImageScore.GlobalLogit),
+        })
+        {
+            ToolRun run = ToolRun.Of("detect", "-m", model, "--class", "nut", "--format", "json", "--score", word, picture);
+            using AnomalyDetector detector = AnomalyDetector.Load(model, new DetectorOptions { Score = score });
+            AnomalyResult expected = detector.Detect(Image.Load(picture), "nut");
+            JsonElement row = JsonDocument.Parse(run.Output).RootElement;
+            Assert.That(row.GetProperty("score").GetSingle(), Is.EqualTo(expected.Score));
+            Assert.That(row.GetProperty("raw_score").GetSingle(), Is.EqualTo(expected.RawScore));
+            scores.Add(expected.Score);
+        }
+        Assert.That(scores.Distinct().Count(), Is.EqualTo(3), "the default is the mean of the top percent");
+    }
+
+    [Test]
+    public void Json_is_an_object_a_line()
+    {
+        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "json", "--threshold", "0.0", Picture("ä \"b\".png"),
+            Picture("c.png"));
+        JsonElement[] rows = [.. run.Lines.Select(l => JsonDocument.Parse(l).RootElement)];
+        Assert.That(rows, Has.Length.EqualTo(2));
+        Assert.That(rows[0].GetProperty("path").GetString(), Is.EqualTo(In("ä \"b\".png")));
+        Assert.That(rows[0].GetProperty("class").GetString(), Is.EqualTo("nut"));
+        Assert.That(rows[0].GetProperty("verdict").GetString(), Is.EqualTo("anomalous"));
+        Assert.That(rows[0].GetProperty("score").GetDouble(), Is.InRange(0, 1));
+        Assert.That(run.Lines[0], Does.Contain("ä"));
+    }
+
+    [Test]
+    public void Csv_is_quoted_where_it_must_be()
+    {
+        ToolRun run = ToolRun.Detect("--class", "nut, \"small\"", "--format", "csv", "--threshold", "1", "--out", In("out"),
+            "--save", "raw,map", Picture("a, b.png"));
+        Assert.That(run.Lines, Has.Length.EqualTo(2));
+        Assert.That(run.Lines[0], Is.EqualTo("path,score,raw_score,class,width,height,milliseconds,verdict,raw,map"));
+        Assert.That(run.Lines[1], Does.StartWith($"\"{In("a, b.png")}\",0."));
+        Assert.That(run.Lines[1], Does.Contain(",\"nut, \"\"small\"\"\",70,70,").And.Contain(",normal,"));
+        Assert.That(run.Lines[1], Does.EndWith($"\"{In("out", "a, b.npy")}\",\"{In("out", "a, b.map.png")}\""));
+    }
+
+    [Test]
+    public void Without_a_class_it_says_which_one_it_takes()
+    {
+        ToolRun run = ToolRun.Detect(Picture("a.png"));
+        Assert.That(run.Code, Is.Zero);
+        Assert.That(run.ErrorLines, Has.Length.EqualTo(1));
+        Assert.That(run.Error, Does.StartWith("note: ").And.Contain("LiZAD").And.Contain("\"object\""));
+    }
+
+    [Test]
+    public void A_class_that_the_model_does_not_know_is_named()
+    {
+        string small = In("small.safetensors");
+        Assert.That(ToolRun.Of("embed", "-m", Seeded(), "--class", "metal nut", "-o", small, "--drop-text").Code, Is.Zero);
+        ToolRun run = ToolRun.Of("detect", "-m", small, "--class", "screw", Picture("a.png"));
+        Assert.That((run.Code, run.Output), Is.EqualTo((ExitCode.BadInput, "")));
+        Assert.That(run.ErrorLines, Has.Length.EqualTo(1));
+        Assert.That(run.Error, Does.Contain("'screw'").And.Contain("'metal nut'").And.Contain(small));
+        Assert.That(ToolRun.Of("detect", "-m", small, "--class", "metal nut", In("a.png")).Code, Is.Zero);
+    }
+
+    [Test]
+    public void A_bad_picture_is_reported_and_the_rest_go_on()
+    {
+        string bad = In("b.png");
+        File.WriteAllText(bad, "no picture");
+        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "json", Picture("a.png"), bad, In("missing.png"),
+            Picture("c.png"));
+        Assert.That(run.Code, Is.EqualTo(ExitCode.BadInput));
+        Assert.That(Paths(run), Is.EqualTo(new[] { In("a.png"), In("c.png") }));
+        Assert.That(run.ErrorLines, Has.Length.EqualTo(2));
+        Assert.That(run.Error, Does.Contain(bad).And.Contain("missing.png"));
+    }
+
+    [Test]
+    public void Folders_are_searched_for_pictures_in_order()
+    {
+        Picture("in", "b.PNG");
+        Picture("in", "sub", "c.png");
+        Picture("in", "a.png");
+        Picture("in", ".hidden.png");
+        File.WriteAllText(In("in", "notes.txt"), "");
+        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "json", In("in"), In("in", "a.png"));
+        Assert.That(Paths(run), Is.EqualTo(new[] { In("in", "a.png"), In("in", "b.PNG"), In("in", "sub", "c.png") }));
+        Directory.CreateDirectory(In("empty"));
+        Assert.That(ToolRun.Detect(In("empty")).Error, Does.Contain("holds no picture"));
+    }
+
+    [TestCase("*.png", "a.png,b.png")]
+    [TestCase("**/*.png", "a.png,b.png,x/a.png,x/y/a.png")]
+    [TestCase("**", "a.png,b.png,c.BMP,x/a.png,x/y/a.png")]
+    [TestCase("*/a.png", "x/a.png")]
+    [TestCase("x/**/a.*", "x/a.png,x/y/a.png")]
+    [TestCase("?.png", "a.png,b.png")]
+    [TestCase("**/y/*", "x/y/a.png")]
+    [TestCase("*", "a.png,b.png,c.BMP")]
+    [TestCase("x/../a.p*", "a.png")]
+    public void Patterns_are_understood_by_the_tool_itself(string pattern, string expected)
+    {
+        foreach (string path in new[] { "a.png", "b.png", "c.BMP", "x/a.png", "x/y/a.png", ".git/a.png" })
+            Picture(path.Split('/'));
+        File.WriteAllText(In("a.txt"), "");
+        (IReadOnlyList<Picture> found, IReadOnlyList<string> problems) = PictureSearch.Find([Path.Join(Folder, pattern)]);
+        Assert.That(problems, Is.Empty);
+        Assert.That(found.Select(p => Path.GetRelativePath(Folder, Path.GetFullPath(p.Path)).Replace('\\', '/')),
+            Is.EqualTo(expected.Split(',')));
+    }
+
+    [Test]
+    public void A_file_whose_name_looks_like_a_pattern_is_a_file()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Ignore("Windows has no such names.");
+        Picture("a*.png");
+        Picture("ab.png");
+        Assert.That(PictureSearch.Find([In("a*.png")]).Pictures.Select(p => p.Path), Is.EqualTo(new[] { In("a*.png") }));
+    }
+
+    [Test]
+    public void Links_to_folders_do_not_lead_in_circles()
+    {
+        Picture("in", "a.png");
+        Directory.CreateSymbolicLink(In("in", "loop"), In("in"));
+        Assert.That(PictureSearch.Find([In("in"), In("in", "**", "*.png")]).Pictures, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public void What_is_saved_is_of_the_pictures_size_and_agrees()
+    {
+        ToolRun run = ToolRun.Detect("--class", "nut", "--threshold", "0.38", "--out", In("out"), "--save",
+            "overlay,map,mask,raw", ToolRun.Coffee);
+        Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
+        string stem = In("out", "lizad-coffee-300x420");
+        Assert.That(run.Output, Does.Contain(stem + ".*"));
+        Image overlay = Image.Load(stem + ".overlay.png"), map = Image.Load(stem + ".map.png"),
+            mask = Image.Load(stem + ".mask.png");
+        Assert.That((overlay.Width > 300, overlay.Height), Is.EqualTo((true, 420)));
+        Assert.That((map.Width, map.Height, mask.Width, mask.Height), Is.EqualTo((300, 420, 300, 420)));
+
+        byte[] npy = File.ReadAllBytes(stem + ".npy");
+        Assert.That(Encoding.ASCII.GetString(npy, 0, 128), Does.Contain("'<f4'").And.Contain("(420, 300)"));
+        ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(npy.AsSpan(npy.Length - 4 * 300 * 420));
+        int anomalous = 0;
+        for (int i = 0; i < values.Length; i++)
+        {
+            Assert.That(mask.Pixels[3 * i], Is.EqualTo(values[i] >= 0.38f ? 255 : 0));
+            int level = Heatmap.Level(values[i], 0, 1);
+            Assert.That(map.Pixels.Slice(3 * i, 3).SequenceEqual(Heatmap.Colours.Slice(3 * level, 3)));
+            anomalous += mask.Pixels[3 * i] & 1;
+        }
+        Assert.That(anomalous, Is.InRange(1, values.Length - 1));
+    }
+
+    [Test]
+    public void Names_of_saved_files_never_collide()
+    {
+        string[] pictures = [Picture("x", "a.png"), Picture("y", "a.png"), Picture("z", "A.png"), Picture("a-2.png")];
+        ToolRun run = ToolRun.Detect(["--class", "nut", "--format", "json", "--out", In("out"), .. pictures]);
+        string[] saved = [.. run.Lines.Select(l => JsonDocument.Parse(l).RootElement.GetProperty("overlay").GetString()!)];
+        Assert.That(saved, Is.Unique.IgnoreCase);
+        Assert.That(saved, Has.All.Exist);
+        Assert.That(saved, Has.Length.EqualTo(4));
+    }
+
+    [Test]
+    public void Folders_are_kept_apart_as_they_were_found()
+    {
+        Picture("in", "good", "a.png");
+        Picture("in", "bad", "a.png");
+        ToolRun.Detect("--class", "nut", "--out", In("out"), In("in"));
+        Assert.That(In("out", "good", "a.overlay.png"), Does.Exist);
+        Assert.That(In("out", "bad", "a.overlay.png"), Does.Exist);
+    }
+
+    [Test]
+    public void A_picture_is_never_overwritten()
+    {
+        string first = Picture("a.png"), second = Picture("a.overlay.png");
+        byte[] before = File.ReadAllBytes(second);
+        ToolRun run = ToolRun.Detect("--class", "nut", "--out", Folder, first, second);
+        Assert.That(run.Code, Is.Zero);
+        Assert.That(File.ReadAllBytes(second), Is.EqualTo(before));
+        Assert.That(In("a-2.overlay.png"), Does.Exist);
+    }
+
+    [Test]
+    public void What_was_saved_is_not_examined_the_next_time()
+    {
+        Picture("a.png");
+        for (int i = 0; i < 2; i++)
+            Assert.That(Paths(ToolRun.Detect("--class", "nut", "--format", "json", "--out", Folder, Folder)),
+                Is.EqualTo(new[] { In("a.png") }));
+    }
+
+    [Test]
+    public void Cancelled_before_the_first_picture_it_says_nothing()
+    {
+        ToolRun run = ToolRun.Of(["detect", "--case", ToolRun.Tiny, "--class", "nut", Picture("a.png")],
+            new CancellationToken(canceled: true));
+        Assert.That((run.Code, run.Output, run.Error), Is.EqualTo((ExitCode.Cancelled, "", "")));
+    }
+
+    private static IEnumerable<string?> Paths(ToolRun run) =>
+        run.Lines.Select(l => JsonDocument.Parse(l).RootElement.GetProperty("path").GetString());
+}

@@ -1,0 +1,59 @@
+using NUnit.Framework;
+using TinyZsad.Cli;
+
+namespace TinyZsad.Tests.Cli;
+
+/// <summary>What a run of the tool left behind.</summary>
+internal sealed record ToolRun(int Code, string Output, string Error)
+{
+    public static readonly string Tiny = TestData.Path("lizad", "tiny");
+
+    public static readonly string Coffee = TestData.Path("images", "lizad-coffee-300x420.png");
+
+    public string[] Lines => Output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    public string[] ErrorLines => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Runs the tool in this process, as it runs when nobody looks on.</summary>
+    public static ToolRun Of(params string[] args) => Of(args, default);
+
+    public static ToolRun Of(string[] args, CancellationToken cancellation)
+    {
+        using StringWriter output = new(), error = new();
+        int code = Tool.RunAsync(args, new Terminal(output, error), cancellation).GetAwaiter().GetResult();
+        return new ToolRun(code, output.ToString(), error.ToString());
+    }
+
+    /// <summary>Detects with the tiny case, whose weights are made in milliseconds.</summary>
+    public static ToolRun Detect(params string[] args) => Of(["detect", "--case", Tiny, "--threads", "1", .. args]);
+}
+
+/// <summary>A folder of its own for each test.</summary>
+public abstract class InFolder
+{
+    protected string Folder { get; private set; } = "";
+
+    [SetUp]
+    public void MakeFolder() => Folder = Directory.CreateTempSubdirectory("tinyzsad-").FullName;
+
+    [TearDown]
+    public void DeleteFolder() => Directory.Delete(Folder, recursive: true);
+
+    protected string In(params string[] parts) => Path.Combine([Folder, .. parts]);
+
+    /// <summary>Copies the test picture to a place in the folder.</summary>
+    protected string Picture(params string[] parts)
+    {
+        string path = In(parts);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.Copy(TestData.Path("images", "lizad-coffee-300x420-70.png"), path);
+        return path;
+    }
+
+    protected string Seeded()
+    {
+        string path = In("tiny.safetensors");
+        ReferenceCase.WriteModel(path, ReferenceCase.Open(ToolRun.Tiny));
+        return path;
+    }
+}

@@ -1,0 +1,100 @@
+using System.CommandLine.Parsing;
+using NUnit.Framework;
+using TinyZsad.Cli;
+
+namespace TinyZsad.Tests.Cli;
+
+public sealed class UsageTests
+{
+    [TestCase("detect")]
+    [TestCase("inspect")]
+    [TestCase("verify")]
+    [TestCase("bench")]
+    [TestCase("embed")]
+    [TestCase("seed")]
+    public void Help_ends_in_examples_of_the_command(string command)
+    {
+        ToolRun run = ToolRun.Of(command, "--help");
+        Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
+        string[] examples = [.. run.Lines.SkipWhile(l => l != "Examples:").Skip(1)];
+        Assert.That(examples, Is.Not.Empty);
+        Assert.That(examples, Has.All.StartsWith($"tinyzsad {command} "));
+        Assert.That(run.Output, Does.Contain($"tinyzsad {command}").And.Not.Contain("TinyZsad.Cli"));
+    }
+
+    [Test]
+    public void Every_example_parses()
+    {
+        string[] examples = [.. new[] { "detect", "inspect", "verify", "bench", "embed", "seed" }
+            .SelectMany(command => ToolRun.Of(command, "--help").Lines.SkipWhile(l => l != "Examples:").Skip(1))];
+        Assert.That(examples, Has.Length.AtLeast(12));
+        foreach (string example in examples)
+        {
+            // Files that are not there may be all that is wrong; those that are would only take time.
+            IEnumerable<string> words = CommandLineParser.SplitCommandLine(example).Skip(1).TakeWhile(w => w != ">")
+                .Select(w => w.StartsWith("tests/", StringComparison.Ordinal) ? "nowhere" : w);
+            string error = ToolRun.Of([.. words]).Error;
+            Assert.That(error, Does.StartWith("error: ").And.Not.Contain("--help").And.Not.Contain("unexpected"), example);
+        }
+    }
+
+    [Test]
+    public void Without_arguments_it_shows_its_help()
+    {
+        ToolRun run = ToolRun.Of();
+        Assert.That(run.Code, Is.Zero);
+        Assert.That(run.Output, Does.Contain("Commands:").And.Contain("Examples:"));
+    }
+
+    [TestCase("nonsense", "--help")]
+    [TestCase("detect a.png", "-m MODEL")]
+    [TestCase("detect -m m --case c a.png", "exclude each other")]
+    [TestCase("detect -m m", "'PICTURE|DIR|GLOB' missing")]
+    [TestCase("detect -m m a.png --class ", "--class is empty")]
+    [TestCase("detect -m m a.png --format xml", "none of table, json, csv")]
+    [TestCase("detect -m m a.png --score best", "none of default, maximum, top-percent-mean, global-logit")]
+    [TestCase("detect -m m a.png --out o --save overlay,sound", "'sound' is none of overlay, map, mask, raw")]
+    [TestCase("detect -m m a.png --save overlay", "add --out DIR")]
+    [TestCase("detect -m m a.png --save mask --out o", "add --threshold X")]
+    [TestCase("detect -m m a.png --threshold many", "--threshold is a number, not 'many'")]
+    [TestCase("detect -m m a.png --threshold NaN", "not 'NaN'")]
+    [TestCase("detect -m m a.png --threads 257", "from 0 to 256")]
+    [TestCase("detect -m m a.png --threads -1", "from 0 to 256")]
+    [TestCase("verify", "Nothing to verify")]
+    [TestCase("verify -m m --image p", "--expected is missing")]
+    [TestCase("verify case --image p", "without a case")]
+    [TestCase("verify case --tolerance -1", "at least 0")]
+    [TestCase("bench", "-m MODEL")]
+    [TestCase("bench -m m --runs 0", "from 1 to")]
+    [TestCase("bench -m m --profile some", "some")]
+    [TestCase("embed -m m -o out", "--class")]
+    [TestCase("embed --class a -o out", "--model")]
+    [TestCase("embed -m m --class a -o nowhere/out", "there is no folder")]
+    [TestCase("seed case", "--out")]
+    [TestCase("inspect", "'FILE' missing")]
+    public void Wrong_usage_is_one_line_and_two(string line, string said)
+    {
+        ToolRun run = ToolRun.Of(line.Split(' '));
+        Assert.That((run.Code, run.Output), Is.EqualTo((ExitCode.BadInput, "")));
+        Assert.That(run.ErrorLines, Has.Length.EqualTo(1));
+        Assert.That(run.Error, Does.StartWith("error: ").And.Contain(said).And.Contain("--help"));
+    }
+
+    [TestCase("inspect nowhere.safetensors", "nowhere.safetensors")]
+    [TestCase("verify nowhere", "nowhere is no reference case")]
+    [TestCase("bench -m nowhere.safetensors", "nowhere.safetensors")]
+    [TestCase("bench --case nowhere", "nowhere is no reference case")]
+    [TestCase("detect -m nowhere.safetensors nowhere.png", "nowhere.png: there is no such file")]
+    [TestCase("detect -m nowhere.safetensors nowhere/**/*.png", "no picture matches")]
+    public void A_missing_file_is_one_line_and_two(string line, string said)
+    {
+        ToolRun run = ToolRun.Of(line.Split(' '));
+        Assert.That((run.Code, run.Output), Is.EqualTo((ExitCode.BadInput, "")));
+        Assert.That(run.ErrorLines, Has.Length.EqualTo(1));
+        Assert.That(run.Error, Does.StartWith("error: ").And.Contain(said));
+    }
+
+    [Test]
+    public void Text_from_files_cannot_steer_the_terminal() =>
+        Assert.That(Terminal.Printable("a\u001b[31mb\nc"), Is.EqualTo("a\uFFFD[31mb c"));
+}

@@ -1,0 +1,216 @@
+using NUnit.Framework;
+using TinyZsad.Graph;
+
+namespace TinyZsad.Tests.Graph;
+
+/// <summary>What becomes one step, and what must not.</summary>
+[TestFixture]
+public sealed class FusionTests
+{
+    private static readonly Parameter Square = Numbers.Weight("square", 1, 16, 16), Bias = Numbers.Weight("bias", 2, 16), Factor = Numbers.Weight("factor", 3, 16);
+
+    private static readonly Dictionary<string, Array> X = new() { ["x"] = Numbers.Random(4, 20 * 16) };
+
+    private static (ComputeGraph Graph, Value X) Graph()
+    {
+        ComputeGraph g = new();
+        return (g, g.Input("x", 20, 16));
+    }
+
+    private static string[] Kinds(CpuPlan plan) => [.. plan.Phases.SelectMany(p => p.Steps).Select(s => s.Kind)];
+
+    /// <summary>The fused and the wholly unfused plan agree; every operation of the graph is tapped in the latter.</summary>
+    private static void AgreesWithUnfused(ComputeGraph g)
+    {
+        float[] fused = PlanRunner.Run(CpuPlan.Compile(g), X)["out.y"];
+        foreach (Operation operation in g.Operations) g.Tap($"value {operation.Output.Id}", operation.Output);
+        CpuPlan plan = CpuPlan.Compile(g, _ => true);
+        Assert.That(Kinds(plan).Count(k => k is not ("Tap" or "AttentionPack")), Is.EqualTo(g.Operations.Count), "nothing is fused where all is tapped");
+        float[] unfused = PlanRunner.Run(plan, X)["out.y"];
+        // The same sums; only products and sums of the epilogue may be rounded together or apart.
+        double largest = unfused.Max(v => Math.Abs(v));
+        for (int i = 0; i < fused.Length; i++) Assert.That(fused[i], Is.EqualTo(unfused[i]).Within(1e-6 * Math.Max(1, largest)));
+    }
+
+    [Test]
+    public void ActivationScaleAndResidualJoinTheLinear()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value n = g.LayerNorm(x, Factor, Bias, 1e-5f);
+        g.Output("y", g.Add(n, g.Scale(g.Activate(g.Linear(n, Square, Bias), ActivationKind.Gelu), Factor)));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "LayerNorm", "Linear" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void TheResidualMayStandOnEitherSide()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", g.Add(g.Linear(x, Square, Bias), x));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void AnActivationAfterTheResidualComesLast()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", g.Activate(g.Add(x, g.Scale(g.Linear(x, Square, Bias), Factor)), ActivationKind.Gelu));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void AnActivationAfterAScaleStaysApart()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", g.Activate(g.Scale(g.Linear(x, Square), Factor), ActivationKind.Gelu));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "Activation" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void ASecondActivationStaysApart()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", g.Activate(g.Activate(g.Linear(x, Square), ActivationKind.Gelu), ActivationKind.Sigmoid));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "Activation" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void AScaleAfterTheResidualStaysApart()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", g.Scale(g.Add(x, g.Linear(x, Square)), Factor));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "Scale" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void OneLinearIsTheResidualOfTheOther()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", g.Add(g.Linear(x, Square), g.Activate(g.Linear(x, Square, Bias), ActivationKind.Sigmoid)));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "Linear" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void ADifferenceIsNoResidual()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", g.Subtract(x, g.Linear(x, Square)));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "Add" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void WhatTwoReadIsNotSwallowed()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value linear = g.Linear(x, Square);
+        g.Output("y", g.Add(g.Activate(linear, ActivationKind.Gelu), g.Activate(linear, ActivationKind.Sigmoid)));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "Activation", "Activation", "Add" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void WhatIsAddedToItselfIsNotSwallowed()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value linear = g.Linear(x, Square);
+        g.Output("y", g.Add(linear, linear));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "Add" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void WhatIsReadThroughAWindowIsNotSwallowed()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value linear = g.Linear(x, Square);
+        g.Output("y", g.Activate(g.Rows(linear, 2, 8), ActivationKind.Gelu));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "Activation" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void AnOutputIsNotSwallowed()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value linear = g.Linear(x, Square);
+        g.Output("linear", linear);
+        g.Output("y", g.Activate(linear, ActivationKind.Gelu));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "Activation" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void ADemandedTapPreventsFusionAndAnUndemandedDoesNot()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value linear = g.Linear(x, Square);
+        g.Tap("linear", linear);
+        g.Tap("x", x);
+        g.Output("y", g.Activate(linear, ActivationKind.Gelu));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear" }));
+        Assert.That(Kinds(CpuPlan.Compile(g, t => t.Name == "linear")), Is.EqualTo(new[] { "Linear", "Tap", "Activation" }));
+        Assert.That(CpuPlan.Compile(g, surviving: true).Taps.Select(t => t.Name), Is.EqualTo(new[] { "x" }), "the linear does not survive");
+    }
+
+    [Test]
+    public void WhatNobodyWantsIsNotComputed()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value unwanted = g.Activate(g.Linear(x, Square), ActivationKind.Gelu);
+        g.Tap("unwanted", g.L2Normalize(unwanted));
+        g.Output("y", g.Scale(x, Factor));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Scale" }));
+        Assert.That(Kinds(CpuPlan.Compile(g, _ => true)), Has.Length.EqualTo(4), "tapped, it is: linear with activation, norm, tap, scale");
+    }
+
+    [Test]
+    public void ADeadReaderDoesNotPreventFusion()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value linear = g.Linear(x, Square);
+        g.L2Normalize(linear);
+        g.Output("y", g.Activate(linear, ActivationKind.Gelu));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear" }));
+    }
+
+    [Test]
+    public void RotaryJoinsTheAttention()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        RotaryTable table = new(Numbers.Weight("cos", 5, 18, 8), Numbers.Weight("sin", 6, 18, 8), 2);
+        g.Output("y", g.Attention(g.Rotary(x, 2, table), g.Rotary(x, 2, table), x, 2));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "AttentionPack", "Attention" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void TheResidualGivesItsMemoryToTheSum()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value stream = g.Scale(x, Factor);
+        Value sum = g.Add(stream, g.Linear(g.LayerNorm(stream, Factor, Bias, 1e-5f), Square));
+        g.Output("y", sum);
+        CpuPlan plan = CpuPlan.Compile(g);
+        Assert.That(plan.Offsets[sum.Id], Is.EqualTo(plan.Offsets[stream.Id]));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void AResidualThatIsReadLaterKeepsItsMemory()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value stream = g.Scale(x, Factor);
+        Value sum = g.Add(stream, g.Linear(stream, Square));
+        g.Output("y", g.Subtract(sum, stream));
+        CpuPlan plan = CpuPlan.Compile(g);
+        Assert.That(plan.Offsets[sum.Id], Is.Not.EqualTo(plan.Offsets[stream.Id]));
+        AgreesWithUnfused(g);
+    }
+}

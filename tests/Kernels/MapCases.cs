@@ -1,0 +1,114 @@
+using TinyZsad.Kernels;
+using static TinyZsad.Tests.Kernels.KernelCase;
+
+namespace TinyZsad.Tests.Kernels;
+
+/// <summary>Convolutions and pooling of channels-last maps.</summary>
+internal static unsafe class MapCases
+{
+    public static IEnumerable<KernelCase> All =>
+    [
+        .. from channels in KernelCases.Lengths where channels > 0 from stride in (int[])[1, 2] select Depthwise<Identity>(5, 4, channels, stride, default),
+        .. from height in Enumerable.Range(1, 5) from width in Enumerable.Range(1, 9) from stride in (int[])[1, 2] select Depthwise<Gelu>(height, width, 17, stride, default),
+        Depthwise<Gelu>(128, 128, 384, 1, default), Depthwise<Gelu>(128, 128, 192, 2, default),
+        .. from outputs in KernelCases.Lengths where outputs > 0 select Dense<Identity>(5, 6, 3, outputs, 2, default),
+        .. from channels in Enumerable.Range(1, 20) from stride in (int[])[1, 2] select Dense<Gelu>(4, 7, channels, 20, stride, default),
+        .. from height in Enumerable.Range(1, 5) from width in Enumerable.Range(1, 9) from stride in (int[])[1, 2] select Dense<Identity>(height, width, 3, 18, stride, default),
+        Dense<Identity>(256, 256, 48, 96, 2, default), Dense<Gelu>(512, 512, 3, 48, 2, default),
+        .. from cols in KernelCases.Lengths select Pool(19, cols), .. from rows in Enumerable.Range(1, 40) select Pool(rows, 18), Pool(256, 576),
+        .. from count in Enumerable.Range(1, 5) from n in KernelCases.Lengths select Average(count, n), Average(4, 518 * 518),
+        .. from cols in KernelCases.Lengths from inPlace in (bool[])[false, true] select Factors(3, cols, inPlace), Factors(1029, 384, false),
+    ];
+
+    private static KernelCase Depthwise<TActivation>(int height, int width, int channels, int stride, TActivation f) where TActivation : struct, IActivation =>
+        new($"DepthwiseConv {typeof(TActivation).Name}", $"{height} x {width} x {channels} stride {stride}", workspace =>
+        {
+            int rows = DepthwiseConv.OutputSize(height, stride), n = rows * DepthwiseConv.OutputSize(width, stride) * channels;
+            float* x = workspace.Normal(height * width * channels), w = workspace.Normal(9 * channels), bias = workspace.Normal(channels);
+            float* mine = workspace.Output(n), definition = workspace.Output(n);
+            return new(
+                () =>
+                {
+                    // In two parts, as two threads would.
+                    DepthwiseConv.Execute(x, height, width, channels, w, bias, stride, mine, 0, rows / 2, f);
+                    DepthwiseConv.Execute(x, height, width, channels, w, bias, stride, mine, rows / 2, rows, f);
+                },
+                () => DepthwiseConv.Scalar(x, height, width, channels, w, bias, stride, definition, f),
+                () => Difference.Max(mine, definition, n, _ => 20));
+        })
+        {
+            Tolerance = 1.2 * 16 * E,
+            Because = "10 roundings and the activation's, in units of the largest sum of nine products (20); an activation's slope is below 1.2",
+            Flops = 18.0 * DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * channels,
+            Bytes = 4.0 * channels * (height * width + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride)),
+            Typical = height > 100,
+        };
+
+    private static KernelCase Dense<TActivation>(int height, int width, int channels, int outputs, int stride, TActivation f) where TActivation : struct, IActivation =>
+        new($"Conv {typeof(TActivation).Name}", $"{height} x {width} x {channels} to {outputs} stride {stride}", workspace =>
+        {
+            int rows = DepthwiseConv.OutputSize(height, stride), n = rows * DepthwiseConv.OutputSize(width, stride) * outputs;
+            float* x = workspace.Normal(height * width * channels), w = workspace.Normal(9 * channels * outputs), bias = workspace.Normal(outputs);
+            float* mine = workspace.Output(n), definition = workspace.Output(n), scratch = workspace.Block<float>(Conv.ScratchFloats(channels, outputs));
+            return new(
+                () =>
+                {
+                    Conv.Execute(x, height, width, channels, w, bias, outputs, stride, mine, 0, rows / 2, f, scratch);
+                    Conv.Execute(x, height, width, channels, w, bias, outputs, stride, mine, rows / 2, rows, f, scratch);
+                },
+                () => Conv.Scalar(x, height, width, channels, w, bias, outputs, stride, definition, f),
+                () => Difference.Max(mine, definition, n, _ => 9.0 * channels * 2 / Math.PI + 8));
+        })
+        {
+            Tolerance = 1.2 * (9 * channels + 8) * E,
+            Because = "9 channels + 8 roundings, in units of the expected sum of magnitudes; an activation's slope is below 1.2",
+            Flops = 18.0 * DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * channels * outputs,
+            Bytes = 4.0 * (height * width * channels + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * outputs),
+            Typical = height > 100,
+        };
+
+    private static KernelCase Pool(int rows, int cols) =>
+        new("MeanRows", $"{rows} x {cols}", workspace =>
+        {
+            int stride = cols + 1;
+            float* x = workspace.Normal(Extent(rows, cols, stride)), mine = workspace.Output(cols), definition = workspace.Output(cols);
+            return new(() => MeanRows.Execute(x, stride, mine, rows, cols), () => MeanRows.Scalar(x, stride, definition, rows, cols), () => Difference.Max(mine, definition, cols, _ => 4));
+        })
+        {
+            Tolerance = (16 + rows / 16 + 3) * E,
+            Because = "16 + rows / 16 + 3 roundings, in units of the largest element (4)",
+            Bytes = 4.0 * rows * cols,
+            Typical = rows > 200,
+        };
+
+    private static KernelCase Average(int count, int n) =>
+        new("Mean", $"{count} of {n}", workspace =>
+        {
+            float** x = workspace.Pointers(count);
+            for (int i = 0; i < count; i++) x[i] = workspace.Normal(n);
+            float* mine = workspace.Output(n), definition = workspace.Output(n);
+            return new(() => Mean.Execute(x, count, mine, n), () => Mean.Scalar(x, count, definition, n), () => Difference.Max(mine, definition, n, _ => 4));
+        })
+        {
+            Tolerance = (count + 2) * E,
+            Because = "count + 2 roundings, in units of the largest element (4)",
+            Bytes = 4.0 * n * (count + 1),
+            Typical = n > 1000,
+        };
+
+    private static KernelCase Factors(int rows, int cols, bool inPlace) =>
+        new("Scale", $"{rows} x {cols}{(inPlace ? " in place" : "")}", workspace =>
+        {
+            int xStride = cols + 2, yStride = inPlace ? xStride : cols + 1, n = Extent(rows, cols, yStride);
+            float* x = workspace.Normal(Extent(rows, cols, xStride)), scale = workspace.Normal(cols);
+            float* mine = workspace.Result(x, n, inPlace), definition = workspace.Result(x, n, inPlace), source = inPlace ? mine : x;
+            return new(() => Scale.Execute(source, xStride, scale, mine, yStride, rows, cols), () => Scale.Scalar(x, xStride, scale, definition, yStride, rows, cols),
+                () => Difference.Exact(mine, definition, n));
+        })
+        {
+            Tolerance = 0,
+            Because = "one product, rounded once",
+            Bytes = 8.0 * rows * cols,
+            Typical = rows > 1000,
+        };
+}

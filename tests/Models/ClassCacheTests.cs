@@ -1,0 +1,111 @@
+using NUnit.Framework;
+using TinyZsad.Models;
+
+namespace TinyZsad.Tests.Models;
+
+[TestFixture]
+public sealed class ClassCacheTests
+{
+    private static ClassEmbedding Make(string name) => new([name.Length], [-name.Length]);
+
+    [Test]
+    public void AClassIsComputedOnce()
+    {
+        ClassCache cache = new();
+        ClassEmbedding first = cache.Get("nut", Make);
+        Assert.That(cache.Get("nut", _ => throw new InvalidOperationException("again")), Is.SameAs(first));
+        Assert.That(cache.Get("Nut", Make), Is.Not.SameAs(first), "names differ by case");
+    }
+
+    [Test]
+    public void ManyWhoAskAtOnceShareOneComputation()
+    {
+        ClassCache cache = new();
+        int computations = 0;
+        using Barrier barrier = new(8);
+        ClassEmbedding[] given = new ClassEmbedding[8];
+        Thread[] threads = [.. Enumerable.Range(0, 8).Select(i => new Thread(() =>
+        {
+            barrier.SignalAndWait();
+            given[i] = cache.Get("nut", name =>
+            {
+                Interlocked.Increment(ref computations);
+                Thread.Sleep(20);
+                return Make(name);
+            });
+        }))];
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.Join();
+        Assert.That(computations, Is.EqualTo(1));
+        Assert.That(given, Is.All.SameAs(given[0]));
+    }
+
+    [Test]
+    public void OtherClassesDoNotWait()
+    {
+        ClassCache cache = new();
+        using ManualResetEventSlim inside = new(), go = new();
+        Thread slow = new(() => cache.Get("slow", name =>
+        {
+            inside.Set();
+            go.Wait();
+            return Make(name);
+        }));
+        slow.Start();
+        inside.Wait();
+        Assert.That(cache.Get("quick", Make), Is.Not.Null);
+        go.Set();
+        slow.Join();
+    }
+
+    [Test]
+    public void TheClassUsedLongestAgoMakesRoom()
+    {
+        ClassCache cache = new();
+        for (int i = 0; i < ClassCache.Capacity; i++) cache.Get($"class {i}", Make);
+        cache.Get("class 0", Make);
+        cache.Get("one more", Make);
+        List<string> computed = [];
+        ClassEmbedding Note(string name)
+        {
+            computed.Add(name);
+            return Make(name);
+        }
+        for (int i = ClassCache.Capacity - 1; i >= 2; i--) cache.Get($"class {i}", Note);
+        cache.Get("class 0", Note);
+        cache.Get("one more", Note);
+        Assert.That(computed, Is.Empty);
+        cache.Get("class 1", Note);
+        Assert.That(computed, Is.EqualTo(new[] { "class 1" }));
+    }
+
+    [Test]
+    public void AFailureLeavesNothing()
+    {
+        ClassCache cache = new();
+        cache.Get("good", Make);
+        for (int i = 0; i < 2 * ClassCache.Capacity; i++)
+            Assert.That(() => cache.Get($"bad {i}", _ => throw new FormatException()), Throws.InstanceOf<FormatException>());
+        Assert.That(cache.Get("good", _ => throw new InvalidOperationException("failures took its place")), Is.Not.Null);
+        Assert.That(cache.Get("bad 7", Make), Is.Not.Null, "asked again, it is tried again");
+        Assert.That(cache.Get("bad 7", _ => throw new InvalidOperationException()), Is.Not.Null);
+    }
+
+    [Test]
+    public void WhoWaitedForAFailureComputesAndKeepsTheResult()
+    {
+        ClassCache cache = new();
+        using ManualResetEventSlim inside = new();
+        Thread failing = new(() => Assert.That(() => cache.Get("nut", _ =>
+        {
+            inside.Set();
+            Thread.Sleep(30);
+            throw new OperationCanceledException();
+        }), Throws.InstanceOf<OperationCanceledException>()));
+        failing.Start();
+        inside.Wait();
+        ClassEmbedding embedding = cache.Get("nut", Make);
+        failing.Join();
+        Assert.That(cache.Get("nut", _ => throw new InvalidOperationException("computed again")), Is.SameAs(embedding));
+    }
+}

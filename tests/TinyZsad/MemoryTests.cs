@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using System.Globalization;
+using NUnit.Framework;
+using TinyZsad.Imaging;
+using TinyZsad.Tests.Models;
+using TinyZsad.Tests.Weights;
+
+namespace TinyZsad.Tests;
+
+/// <summary>What a detection allocates, and what a process that detects all day holds.</summary>
+[TestFixture, NonParallelizable]
+public sealed class MemoryTests
+{
+    /// <summary>A result, its map of 70 x 70 floats, and a handful of small objects around them.</summary>
+    private const long BytesOfADetection = 70 * 70 * sizeof(float) + 2048;
+
+    [Test]
+    public void ADetectionAllocatesItsResultAndLittleElse()
+    {
+        using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.OfStoredClass().Open(), new DetectorOptions { Threads = 1 });
+        for (int i = 0; i < 50; i++) detector.Detect(TinyModel.Picture, TinyModel.ClassName);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 100; i++) detector.Detect(TinyModel.Picture, TinyModel.ClassName);
+        long each = (GC.GetAllocatedBytesForCurrentThread() - before) / 100;
+        TestContext.Out.WriteLine($"{each} bytes a detection, {70 * 70 * sizeof(float)} of them the map");
+        Assert.That(each, Is.LessThanOrEqualTo(BytesOfADetection));
+    }
+
+    [Test]
+    public void TwoHundredPicturesLeaveNothingBehind()
+    {
+        using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.OfStoredClass().Open(), new DetectorOptions { Threads = 2 });
+        long Heap()
+        {
+            for (int i = 0; i < 200; i++) detector.Detect(TinyModel.Picture, TinyModel.ClassName);
+            return GC.GetTotalMemory(forceFullCollection: true);
+        }
+        Heap();
+        // Of three rounds, one without growth is proof: others of the process may keep something meanwhile.
+        long least = long.MaxValue;
+        for (int round = 0; round < 3; round++)
+        {
+            long before = Heap();
+            least = Math.Min(least, Heap() - before);
+        }
+        Assert.That(least, Is.LessThan(BytesOfADetection), "less than one result");
+    }
+
+    /// <summary>The full model in a process of its own, which reports what the system says of it.</summary>
+    [Test, Category("Full"), Platform("Linux")]
+    public void TheFullModelDetectsInAQuarterOfAGigabyte()
+    {
+        string path = TestFiles.NewPath();
+        try
+        {
+            ReferenceCase full = ReferenceCase.Open(TestData.Path("lizad", "vision-full"));
+            ReferenceCase.WriteModel(path, full);
+            ProcessStartInfo start = new("dotnet", [typeof(MemoryTests).Assembly.Location, "memory", path, full.Image!, full.ClassName!]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            using Process child = Process.Start(start)!;
+            Task<string> errors = child.StandardError.ReadToEndAsync();
+            string output = child.StandardOutput.ReadToEnd();
+            child.WaitForExit();
+            Assert.That(child.ExitCode, Is.Zero, errors.Result);
+            TestContext.Out.WriteLine(output);
+            double[] figures = [.. output.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(4).Select(f => double.Parse(f, CultureInfo.InvariantCulture))];
+            Assert.That(figures[0], Is.LessThan(250), "MB at most");
+            Assert.That(figures[2] - figures[1], Is.LessThan(8), "MB of growth from the 5th detection to the 20th; maps of 1 MB each wait for collection");
+            Assert.That(figures[3], Is.LessThan(0.6), "seconds, the fastest");
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    /// <summary>The child: prints the peak, the resident memory after 5 and after 20 detections, in MB, and the fastest detection in seconds.</summary>
+    public static int Run(string model, string picture, string className, TextWriter output)
+    {
+        using AnomalyDetector detector = AnomalyDetector.Load(model);
+        Image image = Image.Load(picture);
+        double fastest = double.MaxValue, early = 0;
+        for (int i = 1; i <= 20; i++)
+        {
+            long begin = Stopwatch.GetTimestamp();
+            detector.Detect(image, className);
+            fastest = Math.Min(fastest, Stopwatch.GetElapsedTime(begin).TotalSeconds);
+            if (i == 5) early = Megabytes("VmRSS:");
+        }
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Megabytes("VmHWM:")} {early} {Megabytes("VmRSS:")} {fastest:F3} (peak MB, MB after 5, MB after 20, fastest s)"));
+        return 0;
+    }
+
+    private static double Megabytes(string key)
+    {
+        GC.Collect();
+        string line = File.ReadLines("/proc/self/status").Single(l => l.StartsWith(key, StringComparison.Ordinal));
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture) / 1000;
+    }
+}

@@ -1,0 +1,1 @@
+"""Training of EdgeZSAD models; see ../train_edgezsad.py."""

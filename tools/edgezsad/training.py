@@ -1,0 +1,266 @@
+"""The training loop: steps that depend on (seed, step) alone, selection on held-out categories, checkpoints that lose nothing."""
+import hashlib
+import json
+import math
+import pathlib
+import pickle
+import sys
+import time
+
+import numpy as np
+import torch
+
+from .data import Loader, Sampler
+from .errors import UserError
+from .losses import count, named_losses
+from .metrics import PixelAuroc, auroc, mean
+from .model import upsample
+from .recipe import TUNE
+from .weights import write_atomically
+
+
+class Progress:
+    """One line on a terminal, rewritten; silent where the output is no terminal."""
+
+    def __init__(self, total, shown=None):
+        self.total, self.began, self.first = total, time.monotonic(), None
+        self.shown = sys.stderr.isatty() if shown is None else shown
+
+    def show(self, done, text):
+        if not self.shown:
+            return
+        self.first = done - 1 if self.first is None else self.first
+        left = (time.monotonic() - self.began) / (done - self.first) * (self.total - done)
+        bar = "#" * (24 * done // self.total)
+        sys.stderr.write(f"\r[{bar:24}] {done}/{self.total}  {text}  {int(left) // 60}:{int(left) % 60:02} left \x1b[K")
+        sys.stderr.flush()
+
+    def end(self):
+        if self.shown:
+            sys.stderr.write("\n")
+
+
+class Log:
+    """JSON lines. Resuming at a step drops what an interrupted run wrote after it."""
+
+    def __init__(self, path, step):
+        self.path, kept = pathlib.Path(path), []
+        if step and self.path.is_file():
+            kept = [line for line in self.path.read_text(encoding="utf-8").splitlines() if self.step_of(line) <= step]
+        write_atomically(self.path, lambda file: file.write("".join(line + "\n" for line in kept).encode()))
+
+    @staticmethod
+    def step_of(line):
+        try:
+            return json.loads(line)["step"]
+        except (ValueError, KeyError):                                        # cut off in the middle
+            return math.inf
+
+    def write(self, **values):
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+
+class FeatureCache:
+    """Features of a frozen backbone, one file a picture, in float16. What is used is always what is stored, so that it does not
+    matter whether features were found or made."""
+
+    def __init__(self, folder, model):
+        digest = hashlib.sha256(json.dumps(model.variant.metadata()).encode())
+        for name, tensor in sorted(model.vision.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+        self.folder = pathlib.Path(folder) / digest.hexdigest()[:16]
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, picture):
+        return self.folder / (hashlib.sha256(picture.key.encode()).hexdigest()[:32] + ".npz")
+
+    def has(self, picture):
+        return self.path(picture).is_file()
+
+    def put(self, picture, local, pool):
+        if not self.has(picture):
+            arrays = {"local": local.half().cpu().numpy(), "pool": pool.half().cpu().numpy()}
+            write_atomically(self.path(picture), lambda file: np.savez(file, **arrays))
+
+    def get(self, picture):
+        try:
+            with np.load(self.path(picture)) as held:
+                return torch.from_numpy(held["local"]).float(), torch.from_numpy(held["pool"]).float()
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"cached features {self.path(picture)} cannot be read: {error}; delete the file") from None
+
+
+def rate_factor(step, steps, warm_up):
+    """Linear warm-up, then half a cosine to 0. step counts from 0."""
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+
+class Trainer:
+    """Trains `model` by `recipe`; all files go to the folder `out`.
+
+    training, heldout: pictures (see `data`). part: pictures worked through at once, all of a batch by default; it changes the
+    memory needed and, but for rounding, nothing else. cache: a folder for features of a frozen backbone, or None.
+    """
+
+    def __init__(self, recipe, model, training, heldout, out, device="cpu", part=None, workers=2, cache=None, progress=None):
+        self.recipe, self.model, self.device, self.out = recipe, model.to(device), device, pathlib.Path(out)
+        self.part, self.progress = part or recipe.batch, progress
+        if recipe.batch_norm == "trained" and self.part < recipe.batch:
+            raise UserError("a batch whose statistics train BatchNorm cannot be worked through in parts")
+        if cache and (recipe.tune != "none" or recipe.augment):
+            raise UserError("features can be cached only for a frozen backbone and pictures that are not augmented")
+        variant = model.variant
+        for name, parameter in model.vision.named_parameters():
+            parameter.requires_grad_(name.startswith(TUNE[recipe.tune]) if TUNE[recipe.tune] else False)
+        self.cache = FeatureCache(cache, model) if cache else None
+        self.loader = Loader(Sampler(training, recipe.batch, recipe.seed), variant.image_size, variant.grid(variant.local_stage),
+                             recipe.augment, self.cache.has if self.cache else lambda picture: False, workers)
+        self.heldout = self.limited(heldout)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": [p for p in group.parameters() if p.requires_grad], "rate": rate}
+             for group, rate in ((model.head, recipe.head_rate), (model.vision, recipe.backbone_rate))
+             if any(p.requires_grad for p in group.parameters())], weight_decay=recipe.weight_decay)
+        self.step, self.best, self.log = 0, None, None                        # the log is opened when it is known where to go on
+
+    def limited(self, pictures):
+        """At most holdout_limit pictures of each category and label, chosen by the seed."""
+        kept = []
+        for place in sorted({(p.category, p.defective) for p in pictures}):
+            group = [p for p in pictures if (p.category, p.defective) == place]
+            order = np.random.default_rng([self.recipe.seed, 2]).permutation(len(group))[:self.recipe.holdout_limit]
+            kept += [group[i] for i in sorted(order)]
+        return kept
+
+    # ------------------------------------------------------------ one step
+    def features(self, items):
+        """Local tokens and pooled vector of items, from the cache where there is one."""
+        if self.cache:
+            unknown = [i for i in items if i.pixels is not None and not self.cache.has(i.picture)]
+            if unknown:
+                with torch.no_grad():
+                    found = self.model.features(torch.stack([i.pixels for i in unknown]).to(self.device))
+                for item, local, pool in zip(unknown, *found):
+                    self.cache.put(item.picture, local, pool)
+            local, pool = zip(*(self.cache.get(i.picture) for i in items))
+            return torch.stack(local).to(self.device), torch.stack(pool).to(self.device)
+        return self.model.features(torch.stack([i.pixels for i in items]).to(self.device))
+
+    def train_step(self):
+        """One step; returns the losses by name."""
+        recipe, grid = self.recipe, self.model.variant.grid(self.model.variant.local_stage)
+        self.model.train(recipe.batch_norm == "trained")                     # BatchNorm alone heeds the mode
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["rate"] * rate_factor(self.step, recipe.steps, recipe.warm_up)
+        items = self.loader.batch(self.step, recipe.steps - 1)
+        labels = torch.tensor([float(i.picture.defective) for i in items])
+        known = torch.tensor([float(i.target is not None) for i in items])
+        targets = torch.stack([torch.zeros(grid, grid) if i.target is None else i.target for i in items])
+        counts, sums = count(labels, known), {name: 0.0 for name, _ in recipe.losses}
+        self.optimizer.zero_grad(set_to_none=True)
+        for at in range(0, len(items), self.part):
+            one = slice(at, at + self.part)
+            outputs = self.model.head.glr(*self.features(items[one]))
+            found = named_losses(outputs, *(t[one].to(self.device) for t in (labels, targets, known)), counts)
+            sum(weight * found[name] for name, weight in recipe.losses).backward()
+            for name, _ in recipe.losses:
+                sums[name] += float(found[name].detach())
+        total = sum(weight * sums[name] for name, weight in recipe.losses)
+        if not math.isfinite(total):
+            raise UserError(f"the loss is {total} at step {self.step + 1}: lower the learning rates")
+        self.optimizer.step()
+        self.step += 1
+        return {"loss": total, **sums}
+
+    # ------------------------------------------------------------ selection
+    @torch.no_grad()
+    def evaluate(self):
+        """Image and pixel AUROC of each held-out category, and their means."""
+        self.model.eval()
+        size, scores, pixels = self.model.variant.image_size, {}, {}
+        for at in range(0, len(self.heldout), self.part):
+            items = self.loader.held_out(self.heldout[at:at + self.part])
+            s, _, a = self.model.head.glr(*self.features(items))
+            for item, score, logits in zip(items, s.tolist(), upsample(a, size, size).cpu().numpy()):
+                scores.setdefault(item.picture.category, []).append((score, item.picture.defective))
+                if item.mask is not None:
+                    pixels.setdefault(item.picture.category, PixelAuroc()).add(logits, item.mask)
+        categories = {name: {"image_auroc": auroc(*zip(*pairs)), "pixel_auroc": pixels[name].value() if name in pixels else None}
+                      for name, pairs in scores.items()}
+        means = {key: mean([c[key] for c in categories.values()]) for key in ("image_auroc", "pixel_auroc")}
+        return {**means, "selection": mean(means.values()), "categories": categories}
+
+    def select(self):
+        """Evaluates, and keeps these weights if they are the best so far."""
+        found = self.evaluate()
+        self.log.write(step=self.step, evaluation=found)
+        if self.best is None or found["selection"] > self.best["evaluation"]["selection"]:
+            self.best = {"step": self.step, "evaluation": found, "state": self.learnt()}
+
+    def learnt(self):
+        """A copy of what training changes: all that is learnt, and the statistics where these are."""
+        names = {n for n, p in self.model.named_parameters() if p.requires_grad}
+        if self.recipe.batch_norm == "trained":
+            names |= {n for n, _ in self.model.named_buffers()}
+        return {n: t.detach().cpu().clone() for n, t in self.model.state_dict().items() if n in names}
+
+    # ------------------------------------------------------------ the run
+    def run(self, until=None):
+        """Trains to the recipe's last step, or to `until`, and puts the selected weights into the model at the end. Once only."""
+        steps = self.recipe.steps
+        self.log = Log(self.out / "log.jsonl", self.step)
+        bar = Progress(steps, self.progress)
+        try:
+            while self.step < min(steps, until or steps):
+                began = time.monotonic()
+                losses = self.train_step()
+                seconds = round(time.monotonic() - began, 4)
+                self.log.write(step=self.step, rate=self.optimizer.param_groups[0]["lr"], **losses, seconds=seconds)
+                if self.heldout and (self.step % self.recipe.evaluate_every == 0 or self.step == steps):
+                    self.select()
+                if self.step % self.recipe.checkpoint_every == 0 or self.step == steps:
+                    self.save()
+                text = f"loss {losses['loss']:.4f}"
+                bar.show(self.step, text + (f"  best {self.best['evaluation']['selection']:.4f}" if self.best else ""))
+        finally:
+            bar.end()
+            self.loader.close()
+        if self.step == steps and self.best:
+            self.model.load_state_dict(self.best["state"], strict=False)
+        self.model.eval()
+
+    @property
+    def checkpoint(self):
+        return self.out / "checkpoint.pt"
+
+    def save(self):
+        """Writes the checkpoint in one step: an interruption leaves the old one or the new one.
+
+        Everything but tensors is one JSON text, since PyTorch 1.13 reads few other things safely. The optimizer's settings follow
+        from the recipe; only its moments are stored.
+        """
+        best = {k: v for k, v in self.best.items() if k != "state"} if self.best else None
+        state = {"about": json.dumps({"recipe": self.recipe.as_data(), "step": self.step, "best": best}),
+                 "model": self.model.state_dict(), "best": self.best["state"] if self.best else {},
+                 "moments": self.optimizer.state_dict()["state"]}
+        write_atomically(self.checkpoint, lambda file: torch.save(state, file))
+
+    def resume(self):
+        """Goes on from the checkpoint in `out`, which the same recipe must have written."""
+        if not self.checkpoint.is_file():
+            raise UserError(f"nothing to resume: {self.checkpoint} does not exist")
+        try:
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+            about = json.loads(state["about"])
+            before, now = about["recipe"], self.recipe.as_data()
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.checkpoint} cannot be read: {str(error).splitlines()[0]}") from None
+        differing = [f"{key} was {before.get(key)} and is {now.get(key)}"
+                     for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+        if differing:
+            raise UserError(f"{self.checkpoint} was written by another recipe: {'; '.join(differing)}")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["moments"]})
+        self.step, self.best = about["step"], about["best"] and {**about["best"], "state": state["best"]}
