@@ -20,7 +20,7 @@ internal sealed class DetectCommand
     };
 
     private readonly Option<string?> className = Arguments.ClassName(
-        $"What the pictures show, like \"metal nut\", for models that take a class (default: {AnomalyDetector.DefaultClassName}).");
+        $"What the pictures show, like \"metal nut\", if a model takes a class (default: {AnomalyDetector.DefaultClassName}).");
 
     private readonly Option<string?> folder = new("--out", "-o")
     {
