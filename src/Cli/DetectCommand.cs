@@ -152,8 +152,8 @@ internal sealed class DetectCommand
 
     private static void Save(Artefact kind, string path, Image image, AnomalyResult result, float? limit)
     {
-        (float low, float high) = Range(result.Map.Values);
-        AnomalyMap map = kind == Artefact.Overlay ? result.Map : result.PictureMap;
+        AnomalyMap map = result.PictureMap;
+        (float low, float high) = Range(map.Values);
         switch (kind)
         {
             case Artefact.Overlay:
