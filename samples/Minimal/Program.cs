@@ -12,6 +12,6 @@ using AnomalyDetector detector = AnomalyDetector.Load(model);
 Image image = Image.Load(picture);
 AnomalyResult result = detector.Detect(image, className);
 Console.WriteLine($"{picture}: {result.Score:0.0000}");
-Overlay.Render(image.View, result.Map.Values, result.Map.Width, result.Map.Height, low: 0, high: 1, result.Score)
-    .SavePng(overlay);
+AnomalyMap map = result.PictureMap;
+Overlay.Render(image.View, map.Values, map.Width, map.Height, low: 0, high: 1, result.Score).SavePng(overlay);
 return 0;

@@ -20,7 +20,7 @@ internal sealed class DetectCommand
     };
 
     private readonly Option<string?> className = Arguments.ClassName(
-        $"What the pictures show, like \"metal nut\", for models that take a class (default: {AnomalyDetector.DefaultClassName}).");
+        $"What the pictures show, like \"metal nut\", if a model takes a class (default: {AnomalyDetector.DefaultClassName}).");
 
     private readonly Option<string?> folder = new("--out", "-o")
     {
@@ -152,8 +152,8 @@ internal sealed class DetectCommand
 
     private static void Save(Artefact kind, string path, Image image, AnomalyResult result, float? limit)
     {
-        (float low, float high) = Range(result.Map.Values);
-        AnomalyMap map = kind == Artefact.Overlay ? result.Map : result.PictureMap;
+        AnomalyMap map = result.PictureMap;
+        (float low, float high) = Range(map.Values);
         switch (kind)
         {
             case Artefact.Overlay:
