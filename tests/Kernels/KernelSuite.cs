@@ -21,7 +21,9 @@ internal static class KernelSuite
                 output.WriteLine(kernel = c.Kernel);    // a read outside ends the process: the last line says in which kernel
                 output.Flush();
             }
-            string? failure = Layout.All.Select(layout => Failure(c, layout, workspace)).FirstOrDefault(f => f != null);
+            // The small cases meet every end of memory and every misalignment; a large one would only take longer.
+            IEnumerable<Layout> layouts = c.Typical ? Layout.All[..1] : Layout.All;
+            string? failure = layouts.Select(layout => Failure(c, layout, workspace)).FirstOrDefault(f => f != null);
             if (failure == null)
                 passed++;
             else
