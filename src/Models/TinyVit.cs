@@ -68,7 +68,7 @@ internal sealed class TinyVit
     /// <param name="sizes">The sizes that the metadata states.</param>
     public TinyVit(WeightCursor w, ModelMetadata metadata, TinyVitSizes sizes)
     {
-        weights = w.Has("patch_embed.seq.0.c.weight") ? w.Renamed(MicrosoftName) : w;
+        weights = w.At("patch_embed").At("seq").Exists ? w.Renamed(MicrosoftName) : w;
         this.sizes = sizes;
         mlpRatio = metadata.Int("mlp_ratio", 1, 16);
         expandRatio = metadata.Int("expand_ratio", 1, 16);
@@ -77,6 +77,9 @@ internal sealed class TinyVit
         mean = metadata.Floats("mean", 3);
         std = metadata.Floats("std", 3, 1e-6f);
 
+        for (int s = 0; s < 4; s++)
+            if (weights.At("stages", s).At("blocks", sizes.Depths[s]).Exists)
+                throw new ModelFormatException($"{w.Store.File.Name}: metadata 'depths' says that stage {s} has {sizes.Depths[s]} blocks, but the file holds more of them.");
         int[] dims = sizes.Dims;
         stem = new Stem(Dense("patch_embed.conv1", dims[0] / 2, 3), Dense("patch_embed.conv2", dims[0], dims[0] / 2));
         firstStage = [.. Enumerable.Range(0, sizes.Depths[0]).Select(b => ReadBottleneck($"stages.0.blocks.{b}", dims[0], dims[0] * expandRatio, dims[0]))];

@@ -46,7 +46,7 @@ public sealed class EdgeZsadVerificationTests
         {
             foreach (TapComparison row in rows) Assert.That(row.Passed, row.ToString());
         });
-        Assert.That(rows.Where(r => r.Tolerance == 0).Select(r => r.Name), Has.Some.StartsWith("resize-").And.Contains("attention-bias-matrix"));
+        Assert.That(rows.Where(r => r.Tolerance == 0).Select(r => r.Name), Is.SupersetOf((string[])["resize-noise-mixed", "attention-bias-matrix"]), "bytes and copies are exact");
     }
 
     [Test]
@@ -60,7 +60,7 @@ public sealed class EdgeZsadVerificationTests
 
     [TestCase("batch_norm_eps", "1e-3", "patch_embed.act", "input")]
     [TestCase("batch_norm_eps", "0", "patch_embed", "input")]
-    [TestCase("layer_norm_eps", "1e-4", "stages.1.blocks.0.after_attn", "stages.1.downsample")]
+    [TestCase("layer_norm_eps", "1e-3", "stages.1.blocks.0.after_attn", "stages.1.downsample")]
     [TestCase("topk", "2", "local.topk", "local.logits")]
     [TestCase("topk", "4", "score.logit", "local.logits")]
     [TestCase("mean", "0.485,0.456,0.4061", "input", "resized")]
