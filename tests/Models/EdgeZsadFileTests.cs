@@ -168,6 +168,18 @@ public sealed class EdgeZsadFileTests
         IsRefused(model, naming);
     }
 
+    /// <summary>A megabyte must not ask for gigabytes: neither by the size of the picture nor by windows that are larger than the map.</summary>
+    [TestCase("2048", "256,64,96,128", "4,4,4,2", "stage 0")]
+    [TestCase("64", "32,2048,96,128", "4,256,4,2", "stage 1")]
+    public void MapsLargerThanMemoryIsMadeForAreRefused(string imageSize, string dims, string windows, string naming)
+    {
+        EdgeModel model = EdgeModel.Whole();
+        (model.Metadata["image_size"], model.Metadata["dims"], model.Metadata["windows"]) = (imageSize, dims, windows);
+        (model.Metadata["expand_ratio"], model.Metadata["mlp_ratio"]) = ("16", "16");
+        IsRefused(model, naming);
+        IsRefused(model, $"image_size {imageSize}");
+    }
+
     [Test]
     public void AllOfTheGridMayCount()
     {
