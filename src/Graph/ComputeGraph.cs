@@ -206,7 +206,7 @@ public sealed class ComputeGraph
     /// <param name="bias">[out] floats.</param>
     public Value Conv(Value x, int height, int width, int stride, Parameter weight, Parameter bias)
     {
-        Check(IsMap(x, height, width) && (stride is 1 or 2) && weight.Shape.Count == 4 && weight.Shape[2] == x.Columns, $"Conv {weight.Name}: {x} as a map of {height} x {width}.");
+        CheckConvolution("Conv", x, height, width, stride, weight, rank: 4);
         CheckVector(bias, weight.Shape[3]);
         return Add(new ConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name }, OutputPixels(height, width, stride), weight.Shape[3]);
     }
@@ -214,7 +214,7 @@ public sealed class ComputeGraph
     /// <summary>Depthwise 3 x 3 convolution of a map [height * width, channels] with one pixel of zeros around it; weight [3, 3, channels] floats.</summary>
     public Value DepthwiseConv(Value x, int height, int width, int stride, Parameter weight, Parameter bias)
     {
-        Check(IsMap(x, height, width) && (stride is 1 or 2) && weight.Shape.Count == 3 && weight.Shape[2] == x.Columns, $"DepthwiseConv {weight.Name}: {x} as a map of {height} x {width}.");
+        CheckConvolution("DepthwiseConv", x, height, width, stride, weight, rank: 3);
         CheckVector(bias, x.Columns);
         return Add(new DepthwiseConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name }, OutputPixels(height, width, stride), x.Columns);
     }
@@ -309,7 +309,13 @@ public sealed class ComputeGraph
         return operation.Output;
     }
 
-    private static bool IsMap(Value x, int height, int width) => height >= 1 && width >= 1 && x.Rows == (long)height * width && x.IsContiguous;
+    private static void CheckConvolution(string name, Value x, int height, int width, int stride, Parameter weight, int rank)
+    {
+        Check(height >= 1 && width >= 1 && x.Rows == (long)height * width && x.IsContiguous && (stride is 1 or 2),
+            $"{name} {weight.Name}: {x} is no map of {height} x {width}, or {stride} no stride.");
+        Check(weight.Shape.Count == rank && weight.Shape[0] == 3 && weight.Shape[1] == 3 && weight.Shape[2] == x.Columns && weight.Type == FloatType.F32,
+            $"{name} {weight.Name}: {weight.Type} [{string.Join(", ", weight.Shape)}] is no kernel of floats, 3 x 3, for {x.Columns} columns.");
+    }
 
     private static int OutputPixels(int height, int width, int stride) => Kernels.DepthwiseConv.OutputSize(height, stride) * Kernels.DepthwiseConv.OutputSize(width, stride);
 

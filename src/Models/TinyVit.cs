@@ -37,6 +37,9 @@ internal sealed record TinyVitSizes(int ImageSize, int[] Dims, int[] Depths, int
 /// </summary>
 internal sealed class TinyVit
 {
+    /// <summary>Numbers in the largest map, 512 MB; TinyViT-21M at 2048 would have 100 million.</summary>
+    private const long MaxMap = 1 << 27;
+
     private readonly WeightCursor weights;
     private readonly TinyVitSizes sizes;
     private readonly int mlpRatio;
@@ -68,7 +71,7 @@ internal sealed class TinyVit
     /// <param name="sizes">The sizes that the metadata states.</param>
     public TinyVit(WeightCursor w, ModelMetadata metadata, TinyVitSizes sizes)
     {
-        weights = w.Has("patch_embed.seq.0.c.weight") ? w.Renamed(MicrosoftName) : w;
+        weights = w.At("patch_embed").At("seq").Exists ? w.Renamed(MicrosoftName) : w;
         this.sizes = sizes;
         mlpRatio = metadata.Int("mlp_ratio", 1, 16);
         expandRatio = metadata.Int("expand_ratio", 1, 16);
@@ -77,6 +80,10 @@ internal sealed class TinyVit
         mean = metadata.Floats("mean", 3);
         std = metadata.Floats("std", 3, 1e-6f);
 
+        CheckMaps(w.Store.File.Name);
+        for (int s = 0; s < 4; s++)
+            if (weights.At("stages", s).At("blocks", sizes.Depths[s]).Exists)
+                throw new ModelFormatException($"{w.Store.File.Name}: metadata 'depths' says that stage {s} has {sizes.Depths[s]} blocks, but the file holds more of them.");
         int[] dims = sizes.Dims;
         stem = new Stem(Dense("patch_embed.conv1", dims[0] / 2, 3), Dense("patch_embed.conv2", dims[0], dims[0] / 2));
         firstStage = [.. Enumerable.Range(0, sizes.Depths[0]).Select(b => ReadBottleneck($"stages.0.blocks.{b}", dims[0], dims[0] * expandRatio, dims[0]))];
@@ -155,6 +162,21 @@ internal sealed class TinyVit
         x = g.Add(x, g.Linear(g.Activate(g.Linear(n, w.Up.Weight, w.Up.Bias), ActivationKind.Gelu), w.Down.Weight, w.Down.Bias));
         g.Tap(tap, x, [side, side, channels]);
         return x;
+    }
+
+    /// <summary>A small file must not ask for much memory: each stage's widest map, windows filled up, is bounded.</summary>
+    private void CheckMaps(string file)
+    {
+        long side = Halved(Halved(sizes.ImageSize));
+        for (int s = 0; s < 4; s++)
+        {
+            if (s > 0) side = (side + 1) / 2;
+            // The stem's and the downsampling's inner maps are twice and four times a stage's own, queries, keys and values three times.
+            long filled = s == 0 ? side : (side + sizes.Windows[s] - 1) / sizes.Windows[s] * sizes.Windows[s];
+            long largest = filled * filled * sizes.Dims[s] * (s == 0 ? Math.Max(2, expandRatio) : Math.Max(4, mlpRatio));
+            if (largest > MaxMap)
+                throw new ModelFormatException($"{file}: stage {s} at image_size {sizes.ImageSize} makes a map of {largest} numbers; at most {MaxMap} are computed.");
+        }
     }
 
     private static int Halved(int side) => (side + 1) / 2;

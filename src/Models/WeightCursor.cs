@@ -109,7 +109,7 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
     {
         get
         {
-            string here = prefix;
+            string here = FullName("");
             return store.File.Tensors.Any(t => t.Name.StartsWith(here, StringComparison.Ordinal));
         }
     }

@@ -13,6 +13,8 @@ public sealed class ComputeGraphTests
     private static readonly Parameter Half8 = Numbers.HalfWeight("h8", new float[8], 8);
     private static readonly Parameter Matrix = Numbers.Weight("m", 2, 5, 8);
     private static readonly Parameter Cube = Numbers.Weight("cube", 2, 2, 2, 2);
+    private static readonly Parameter Dense = Numbers.Weight("dense", 3, 3, 3, 8, 8), Depthwise = Numbers.Weight("depthwise", 4, 3, 3, 8);
+    private static readonly Parameter Biases = Numbers.Weight("biases", 5, 2, 9);
 
     private static RotaryTable Table(int rows, int width, int prefix) =>
         new(Numbers.Weight("cos", 1, rows, width), Numbers.Weight("sin", 2, rows, width), prefix);
@@ -82,6 +84,41 @@ public sealed class ComputeGraphTests
         Case("patchify: no patch", "Patchify", (g, x, y, ids) => g.Patchify(x, 3, 4, 0)),
         Case("patchify: strided", "Patchify", (g, x, y, ids) => g.Patchify(g.Columns(x, 0, 3), 3, 4, 2)),
         Case("patchify: bytes", "Patchify", (g, x, y, ids) => g.Patchify(g.Input("b", 12, 3, ValueKind.Byte), 3, 4, 2)),
+        Case("conv: area", "Conv dense", (g, x, y, ids) => g.Conv(x, 3, 5, 1, Dense, Vector8)),
+        Case("conv: negative area", "Conv dense", (g, x, y, ids) => g.Conv(x, -3, -4, 1, Dense, Vector8)),
+        Case("conv: channels", "Conv", (g, x, y, ids) => g.Conv(x, 3, 4, 1, Numbers.Weight("w", 1, 3, 3, 7, 8), Vector8)),
+        Case("conv: size of the kernel", "Conv w", (g, x, y, ids) => g.Conv(x, 3, 4, 1, Numbers.Weight("w", 1, 5, 5, 8, 8), Vector8)),
+        Case("conv: one row of a kernel", "Conv w", (g, x, y, ids) => g.Conv(x, 3, 4, 1, Numbers.Weight("w", 1, 1, 3, 8, 8), Vector8)),
+        Case("conv: rank", "Conv depthwise", (g, x, y, ids) => g.Conv(x, 3, 4, 1, Depthwise, Vector8)),
+        Case("conv: halves", "Conv w", (g, x, y, ids) => g.Conv(x, 3, 4, 1, Numbers.HalfWeight("w", new float[9 * 64], 3, 3, 8, 8), Vector8)),
+        Case("conv: bias", "v7", (g, x, y, ids) => g.Conv(x, 3, 4, 1, Dense, Vector7)),
+        Case("conv: no stride", "Conv dense", (g, x, y, ids) => g.Conv(x, 3, 4, 0, Dense, Vector8)),
+        Case("conv: stride", "Conv dense", (g, x, y, ids) => g.Conv(x, 3, 4, 3, Dense, Vector8)),
+        Case("conv: strided", "Conv w", (g, x, y, ids) => g.Conv(g.Columns(x, 0, 7), 3, 4, 1, Numbers.Weight("w", 1, 3, 3, 7, 8), Vector8)),
+        Case("conv: integers", "Conv", (g, x, y, ids) => g.Conv(ids, 3, 4, 1, Numbers.Weight("w", 1, 3, 3, 1, 8), Vector8)),
+        Case("depthwise: area", "DepthwiseConv depthwise", (g, x, y, ids) => g.DepthwiseConv(x, 3, 5, 1, Depthwise, Vector8)),
+        Case("depthwise: channels", "DepthwiseConv", (g, x, y, ids) => g.DepthwiseConv(x, 3, 4, 1, Numbers.Weight("w", 1, 3, 3, 7), Vector8)),
+        Case("depthwise: size of the kernel", "DepthwiseConv w", (g, x, y, ids) => g.DepthwiseConv(x, 3, 4, 1, Numbers.Weight("w", 1, 3, 1, 8), Vector8)),
+        Case("depthwise: rank", "DepthwiseConv dense", (g, x, y, ids) => g.DepthwiseConv(x, 3, 4, 1, Dense, Vector8)),
+        Case("depthwise: halves", "DepthwiseConv w", (g, x, y, ids) => g.DepthwiseConv(x, 3, 4, 1, Numbers.HalfWeight("w", new float[72], 3, 3, 8), Vector8)),
+        Case("depthwise: bias", "v7", (g, x, y, ids) => g.DepthwiseConv(x, 3, 4, 1, Depthwise, Vector7)),
+        Case("depthwise: stride", "DepthwiseConv depthwise", (g, x, y, ids) => g.DepthwiseConv(x, 3, 4, 3, Depthwise, Vector8)),
+        Case("depthwise: strided", "DepthwiseConv w", (g, x, y, ids) => g.DepthwiseConv(g.Columns(x, 0, 7), 3, 4, 1, Numbers.Weight("w", 1, 3, 3, 7), Vector7)),
+        Case("depthwise: integers", "DepthwiseConv", (g, x, y, ids) => g.DepthwiseConv(ids, 3, 4, 1, Numbers.Weight("w", 1, 3, 3, 1), Numbers.Weight("b", 1, 1))),
+        Case("windows: no heads", "WindowAttention: 0 heads", (g, x, y, ids) => g.WindowAttention(g.Columns(x, 0, 6), 0, 2, 6, 2, Biases)),
+        Case("windows: heads", "WindowAttention: [12, 8], 2 heads", (g, x, y, ids) => g.WindowAttention(x, 2, 2, 6, 2, Biases)),
+        Case("windows: none", "windows of 0", (g, x, y, ids) => g.WindowAttention(g.Columns(x, 0, 6), 2, 2, 6, 0, Biases)),
+        Case("windows: area", "map 2 x 4", (g, x, y, ids) => g.WindowAttention(g.Columns(x, 0, 6), 2, 2, 4, 2, Biases)),
+        Case("windows: no row for the padding", "map 3 x 4", (g, x, y, ids) => g.WindowAttention(g.Columns(x, 0, 6), 2, 3, 4, 2, Biases)),
+        Case("windows: a row for no padding", "map 2 x 4", (g, x, y, ids) => g.WindowAttention(g.Columns(g.Rows(x, 0, 9), 0, 6), 2, 2, 4, 2, Biases)),
+        Case("windows: biases", "m has 40 values", (g, x, y, ids) => g.WindowAttention(g.Columns(x, 0, 6), 2, 2, 6, 2, Matrix)),
+        Case("windows: biases of halves", "half", (g, x, y, ids) => g.WindowAttention(g.Columns(x, 0, 6), 2, 2, 6, 2, Numbers.HalfWeight("half", new float[18], 2, 9))),
+        Case("windows: integers", "WindowAttention", (g, x, y, ids) => g.WindowAttention(g.Input("i", 12, 6, ValueKind.Int), 2, 2, 6, 2, Biases)),
+        Case("mean of rows: integers", "MeanRows", (g, x, y, ids) => g.MeanRows(ids)),
+        Case("top k: none", "TopKMean: 0 of [12, 8]", (g, x, y, ids) => g.TopKMean(x, 0)),
+        Case("top k: too many", "TopKMean: 97 of [12, 8]", (g, x, y, ids) => g.TopKMean(x, 97)),
+        Case("top k: strided", "TopKMean", (g, x, y, ids) => g.TopKMean(g.Columns(x, 0, 7), 3)),
+        Case("top k: integers", "TopKMean", (g, x, y, ids) => g.TopKMean(ids, 3)),
         Case("rows: after the end", "window", (g, x, y, ids) => g.Rows(x, 10, 3)),
         Case("rows: before the start", "window", (g, x, y, ids) => g.Rows(x, -1, 3)),
         Case("rows: none", "window", (g, x, y, ids) => g.Rows(x, 3, 0)),

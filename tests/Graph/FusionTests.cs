@@ -213,4 +213,48 @@ public sealed class FusionTests
         Assert.That(plan.Offsets[sum.Id], Is.Not.EqualTo(plan.Offsets[stream.Id]));
         AgreesWithUnfused(g);
     }
+
+    private static readonly Parameter Dense = Numbers.Weight("dense", 5, 3, 3, 16, 16), Depthwise = Numbers.Weight("depthwise", 6, 3, 3, 16);
+
+    /// <summary>A convolution of X as a map of 4 x 5.</summary>
+    private static Value Convolve(ComputeGraph g, Value x, string kind) => kind == "Conv" ? g.Conv(x, 4, 5, 1, Dense, Bias) : g.DepthwiseConv(x, 4, 5, 1, Depthwise, Bias);
+
+    [Test]
+    public void AnActivationJoinsTheConvolution([Values("Conv", "DepthwiseConv")] string kind)
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", g.Activate(Convolve(g, x, kind), ActivationKind.Gelu));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { kind }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void ATappedConvolutionIsNotFused([Values("Conv", "DepthwiseConv")] string kind)
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value y = Convolve(g, x, kind);
+        g.Tap("before", y);
+        g.Output("y", g.Activate(y, ActivationKind.Gelu));
+        Assert.That(Kinds(CpuPlan.Compile(g, t => t.Name == "before")), Is.EqualTo(new[] { kind, "Tap", "Activation" }));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { kind }));
+    }
+
+    [Test]
+    public void OfTwoActivationsOneJoinsTheConvolution([Values("Conv", "DepthwiseConv")] string kind)
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", g.Activate(g.Activate(Convolve(g, x, kind), ActivationKind.Gelu), ActivationKind.Sigmoid));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { kind, "Activation" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void AConvolutionThatTwoReadIsNotSwallowed([Values("Conv", "DepthwiseConv")] string kind)
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value y = Convolve(g, x, kind);
+        g.Output("y", g.Add(g.Activate(y, ActivationKind.Gelu), y));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { kind, "Activation", "Add" }));
+        AgreesWithUnfused(g);
+    }
 }

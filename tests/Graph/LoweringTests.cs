@@ -70,9 +70,43 @@ public sealed class LoweringTests
         yield return new("attention, prefixes that differ", [(39, 40), (37, 40), (37, 40)], (g, x) => g.Attention(Rotary(g, x[0]), Rotary(g, x[1], 1), x[2], 4), x => Attend(Rotate(x[0], 4, 3), Rotate(x[1], 4, 1), x[2], 4, 1));
     }
 
+    /// <summary>The operations on maps, [height * width, channels].</summary>
+    public static IEnumerable<Case> MapCases()
+    {
+        // Large enough for several items; and one pixel.
+        foreach ((int height, int width, int inputs, int outputs) in new[] { (70, 61, 5, 18), (61, 70, 3, 24), (1, 1, 3, 2), (1, 9, 4, 3), (9, 2, 1, 1) })
+            foreach (int stride in new[] { 1, 2 })
+            {
+                float[] dense = Numbers.Random(11, 9 * inputs * outputs), bias = Numbers.Random(12, outputs), depthwise = Numbers.Random(13, 9 * inputs), shift = Numbers.Random(14, inputs);
+                Parameter w = Numbers.Weight("w", dense, 3, 3, inputs, outputs), b = Vector(bias), d = Numbers.Weight("d", depthwise, 3, 3, inputs), e = Vector(shift);
+                string size = $"{height} x {width} by {stride}";
+                yield return new($"conv {size}", [(height * width, inputs)], (g, x) => g.Conv(x[0], height, width, stride, w, b),
+                    x => Convolve(height, width, stride, outputs, (p, v, n) => Dot(inputs, k => x[0][p, k] * dense[(v * inputs + k) * outputs + n]), bias), Strided: false);
+                yield return new($"conv {size}, Gelu", [(height * width, inputs)], (g, x) => g.Activate(g.Conv(x[0], height, width, stride, w, b), ActivationKind.Gelu),
+                    x => Gelu(Convolve(height, width, stride, outputs, (p, v, n) => Dot(inputs, k => x[0][p, k] * dense[(v * inputs + k) * outputs + n]), bias)), Strided: false);
+                yield return new($"depthwise {size}", [(height * width, inputs)], (g, x) => g.DepthwiseConv(x[0], height, width, stride, d, e),
+                    x => Convolve(height, width, stride, inputs, (p, v, n) => x[0][p, n] * depthwise[v * inputs + n], shift), Strided: false);
+                yield return new($"depthwise {size}, Gelu", [(height * width, inputs)], (g, x) => g.Activate(g.DepthwiseConv(x[0], height, width, stride, d, e), ActivationKind.Gelu),
+                    x => Gelu(Convolve(height, width, stride, inputs, (p, v, n) => x[0][p, n] * depthwise[v * inputs + n], shift)), Strided: false);
+            }
+        // Windows that fit; padding right, below, both; a window larger than the map.
+        foreach ((int height, int width, int window, int heads, int d) in new[] { (8, 12, 4, 2, 8), (6, 6, 6, 3, 5), (8, 9, 4, 2, 16), (7, 8, 4, 1, 32), (7, 5, 3, 2, 4), (3, 5, 8, 2, 8), (4, 4, 1, 1, 3) })
+        {
+            int rows = height * width + (height % window != 0 || width % window != 0 ? 1 : 0), side = 2 * window - 1;
+            float[] bias = Numbers.Random(15, heads * side * side);
+            yield return new($"windows of {window} on {height} x {width}", [(rows, heads * 3 * d)],
+                (g, x) => g.WindowAttention(x[0], heads, height, width, window, Numbers.Weight("biases", bias, heads, side * side)),
+                x => AttendWindows(x[0], height, width, window, heads, bias));
+        }
+        yield return new("mean of rows", [(700, 40)], (g, x) => g.MeanRows(x[0]), x => Make(1, 40, (_, c) => Dot(700, r => x[0][r, c]) / 700));
+        yield return new("mean of one row", [(1, 40)], (g, x) => g.MeanRows(x[0]), x => x[0]);
+        foreach (int k in new[] { 1, 17, 2799, 2800 })
+            yield return new($"mean of the {k} largest", [(70, 40)], (g, x) => g.TopKMean(x[0], k), x => Make(1, 1, (_, _) => x[0].Cast<double>().OrderDescending().Take(k).Average()), Strided: false);
+    }
+
     private static Value Rotary(ComputeGraph g, Value x, int prefix = 3) => g.Rotary(x, 4, new RotaryTable(Matrix(Cos, 36, 10), Matrix(Sin, 36, 10), prefix));
 
-    [TestCaseSource(nameof(Cases))]
+    [TestCaseSource(nameof(Cases)), TestCaseSource(nameof(MapCases))]
     public void GivesWhatItsDefinitionGives(Case operation)
     {
         foreach (bool windows in new[] { false, true })
@@ -228,6 +262,39 @@ public sealed class LoweringTests
             int head = c / width * width, first = r / queries * keys;
             double[] weights = [.. Enumerable.Range(first, keys).Select(j => Math.Exp(Dot(width, i => q[r, head + i] * k[j, head + i]) / Math.Sqrt(width)))];
             return Dot(keys, j => weights[j] / weights.Sum() * v[first + j, c]);
+        });
+    }
+
+    /// <summary>3 x 3, one pixel of zeros around the map; term(pixel, tap of the kernel, output).</summary>
+    private static double[,] Convolve(int height, int width, int stride, int outputs, Func<int, int, int, double> term, float[] bias)
+    {
+        int across = (width + stride - 1) / stride;
+        return Make((height + stride - 1) / stride * across, outputs, (r, n) => bias[n] + Dot(9, v =>
+        {
+            int y = r / across * stride + v / 3 - 1, x = r % across * stride + v % 3 - 1;
+            return y < 0 || y >= height || x < 0 || x >= width ? 0 : term(y * width + x, v, n);
+        }));
+    }
+
+    private static double[,] Gelu(double[,] x) => Make(x.GetLength(0), x.GetLength(1), (r, c) => Activate(ActivationKind.Gelu, x[r, c]));
+
+    /// <summary>Columns are [head][q k v][d]; where windows do not fit, row 0 is the padding's and the map follows.</summary>
+    private static double[,] AttendWindows(double[,] qkv, int height, int width, int window, int heads, float[] bias)
+    {
+        int d = qkv.GetLength(1) / heads / 3, map = qkv.GetLength(0) - height * width, side = 2 * window - 1;
+        return Make(height * width, heads * d, (r, c) =>
+        {
+            int y = r / width, x = r % width, top = y / window * window, left = x / window * window, head = c / d;
+            double[] weights = new double[window * window];
+            int[] keys = new int[window * window];
+            for (int i = 0; i < weights.Length; i++)
+            {
+                int v = top + i / window, u = left + i % window;
+                int key = keys[i] = v < height && u < width ? map + v * width + u : 0;
+                double score = Dot(d, k => qkv[map + r, head * 3 * d + k] * qkv[key, (head * 3 + 1) * d + k]) / Math.Sqrt(d);
+                weights[i] = Math.Exp(score + bias[(head * side + v - y + window - 1) * side + u - x + window - 1]);
+            }
+            return Dot(weights.Length, i => weights[i] * qkv[keys[i], (head * 3 + 2) * d + c % d]) / weights.Sum();
         });
     }
 }

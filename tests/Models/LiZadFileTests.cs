@@ -12,7 +12,7 @@ public sealed class LiZadFileTests
 {
     private static IEnumerable<string> TensorNames => TinyModel.Case.Tensors.Select(t => t.Name);
 
-    private static void IsRefused(TinyModel model, string naming)
+    private static void IsRefused(CaseModel model, string naming)
     {
         ModelFormatException error = Assert.Throws<ModelFormatException>(() => AnomalySystem.Load(model.Open()).Dispose())!;
         Assert.That(error.Message, Does.StartWith("tiny.safetensors: ").And.Contain(naming).And.EndsWith("."));
@@ -211,7 +211,7 @@ public sealed class LiZadFileTests
     [Test]
     public void TensorsMayLieAtOddAddresses()
     {
-        TinyModel model = TinyModel.OfStoredClass().As(ElementType.F32, v => v);
+        CaseModel model = TinyModel.OfStoredClass().As(ElementType.F32, v => v);
         float[] map = model.Taps()["head.map"];
         model.Tensors["a"] = TensorDeclaration.FromValues<byte>("a", [1], new byte[1]);
         Assert.That(model.Taps()["head.map"], Is.EqualTo(map));

@@ -109,7 +109,7 @@ internal static unsafe class CpuLowering
         // A row counts as an eighth of its elements: each item lays out the weights anew, so it had better be several rows.
         return new RowsStep(o, (f, row, count, scratch) =>
             Conv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Output.Columns, o.Stride, f.Floats(o.Output), row, row + count, activation, scratch),
-            rows: rows, columns: columns * o.Output.Columns / 8, scratch: Conv.ScratchFloats(o.X.Columns, o.Output.Columns));
+            rows: rows, columns: Math.Max(1, columns * o.Output.Columns / 8), scratch: Conv.ScratchFloats(o.X.Columns, o.Output.Columns));
     }
 
     private static RowsStep Convolve<TActivation>(DepthwiseConvOperation o, TActivation activation) where TActivation : struct, IActivation =>
