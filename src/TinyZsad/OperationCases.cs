@@ -14,18 +14,13 @@ namespace TinyZsad;
 /// </summary>
 internal static class OperationCases
 {
-    private const string ListName = "cases.json";
-
-    /// <summary>Whether a folder holds such cases.</summary>
-    public static bool IsIn(string folder) => File.Exists(Path.Combine(folder, ListName));
-
     /// <summary>Compares every operation with its expected values, at the tolerance of each.</summary>
-    public static IReadOnlyList<TapComparison> Run(string folder, double? tolerance, ThreadTeam team)
+    public static IReadOnlyList<TapComparison> Run(ReferenceCase reference, double? tolerance, int threads)
     {
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, ListName)));
-        using SafetensorsFile tensors = SafetensorsFile.Open(Path.Combine(folder, document.RootElement.GetProperty("tensors").GetString()!));
+        using ThreadTeam team = new(new DetectorOptions { Threads = threads }.ThreadCount);
+        using SafetensorsFile tensors = SafetensorsFile.Open(Path.Combine(reference.Folder, reference.Content.GetProperty("tensors").GetString()!));
         List<TapComparison> rows = [];
-        foreach (JsonElement element in document.RootElement.GetProperty("cases").EnumerateArray())
+        foreach (JsonElement element in reference.Content.GetProperty("cases").EnumerateArray())
         {
             string name = element.GetProperty("name").GetString()!;
             using OperationCase c = new(name, element.GetProperty("params"), tensors);

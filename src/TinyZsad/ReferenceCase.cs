@@ -26,6 +26,9 @@ public enum ReferenceCaseKind
 
     /// <summary>The metrics alone, on given scores and maps.</summary>
     Metrics,
+
+    /// <summary>Single operations of the networks.</summary>
+    Operations,
 }
 
 /// <summary>A picture of a case that examines several.</summary>
@@ -39,7 +42,7 @@ internal sealed record ReferencePicture(string Path, JsonElement Content);
 /// </summary>
 public sealed class ReferenceCase
 {
-    private const string ManifestName = "manifest.json", ArraysName = "arrays.safetensors", ExpectedName = "expected.json";
+    private const string ManifestName = "manifest.json", ArraysName = "arrays.safetensors", ExpectedName = "expected.json", OperationsName = "cases.json";
 
     private readonly JsonElement manifest;
 
@@ -59,14 +62,14 @@ public sealed class ReferenceCase
             t.GetProperty("scale").GetDouble(), t.GetProperty("offset").GetDouble(), manifest.GetProperty("seed").GetUInt64()))];
     }
 
-    /// <summary>A case of metrics has no manifest: only the values they must have.</summary>
-    private ReferenceCase(string folder, string model, JsonElement expected)
+    /// <summary>Metrics and operations have no manifest and no weights: only the values they must have.</summary>
+    private ReferenceCase(string folder, ReferenceCaseKind kind, JsonElement content)
     {
         Folder = folder;
-        manifest = expected;
-        Kind = ReferenceCaseKind.Metrics;
+        manifest = content;
+        Kind = kind;
         Name = Path.GetFileName(folder);
-        Model = model;
+        Model = Path.GetFileName(Path.GetDirectoryName(folder)) ?? "";
         Metadata = new Dictionary<string, string>();
         Tensors = [];
     }
@@ -106,23 +109,24 @@ public sealed class ReferenceCase
 
     /// <summary>Reads a case.</summary>
     /// <param name="folder">The folder, or its manifest.json.</param>
-    /// <exception cref="FileNotFoundException">The folder holds no manifest.json, nor arrays.safetensors and expected.json.</exception>
+    /// <exception cref="FileNotFoundException">The folder holds neither manifest.json, nor cases.json, nor arrays.safetensors and expected.json.</exception>
     /// <exception cref="ModelFormatException">It is no reference case.</exception>
     public static ReferenceCase Open(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (Path.GetFileName(folder) == ManifestName) folder = Path.GetDirectoryName(folder)!;
-        string path = Path.Combine(folder, ManifestName);
-        bool metrics = !File.Exists(path) && File.Exists(Path.Combine(folder, ArraysName)) && File.Exists(Path.Combine(folder, ExpectedName));
-        if (metrics) path = Path.Combine(folder, ExpectedName);
-        if (!File.Exists(path)) throw new FileNotFoundException($"{folder} is no reference case: it holds no {ManifestName}.", path);
+        bool Holds(string name) => File.Exists(Path.Combine(folder, name));
+        (string name, ReferenceCaseKind? kind) = Holds(ManifestName) ? (ManifestName, (ReferenceCaseKind?)null)
+            : Holds(OperationsName) ? (OperationsName, ReferenceCaseKind.Operations)
+            : Holds(ArraysName) && Holds(ExpectedName) ? (ExpectedName, ReferenceCaseKind.Metrics)
+            : throw new FileNotFoundException($"{folder} is no reference case: it holds no {ManifestName}.", Path.Combine(folder, ManifestName));
+        string path = Path.Combine(folder, name);
         try
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-            return metrics
-                ? new ReferenceCase(folder, Path.GetFileName(Path.GetDirectoryName(folder)) ?? "", document.RootElement.Clone())
-                : new ReferenceCase(folder, document.RootElement.Clone());
+            JsonElement content = document.RootElement.Clone();
+            return kind is null ? new ReferenceCase(folder, content) : new ReferenceCase(folder, kind.Value, content);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {

@@ -35,17 +35,6 @@ public static class Verification
     /// <summary>The limit where none is given: ten times what PyTorch's own float32 typically differs from float64.</summary>
     public const double DefaultTolerance = 2e-5;
 
-    /// <summary>Verifies whatever a folder holds: a reference case, or a list of single operations.</summary>
-    /// <param name="folder">The folder.</param>
-    /// <param name="tolerance">A limit for all rows; null takes each one's own.</param>
-    /// <param name="threads">Threads; 0 for one a processor.</param>
-    public static IReadOnlyList<TapComparison> Run(string folder, double? tolerance = null, int threads = 0)
-    {
-        if (!OperationCases.IsIn(folder)) return Run(ReferenceCase.Open(folder), null, tolerance, threads);
-        using ThreadTeam team = new(new DetectorOptions { Threads = threads }.ThreadCount);
-        return OperationCases.Run(folder, tolerance, team);
-    }
-
     /// <summary>Verifies a reference case: a row a tap, or a row an array and a number of the other kinds of cases.</summary>
     /// <param name="reference">The case.</param>
     /// <param name="file">The weights; null takes those that the case's rule makes. Closed by this method.</param>
@@ -62,6 +51,9 @@ public static class Verification
             case ReferenceCaseKind.Metrics:
                 file?.Dispose();
                 return CaseVerification.Metrics(reference, tolerance);
+            case ReferenceCaseKind.Operations:
+                file?.Dispose();
+                return OperationCases.Run(reference, tolerance, threads);
             case ReferenceCaseKind.Evaluation:
                 return CaseVerification.Evaluation(reference, file ?? ReferenceCase.OpenModel(reference), tolerance, threads);
         }

@@ -39,7 +39,7 @@ public sealed class EdgeZsadVerificationTests
     [Test]
     public void SingleOperationsAgree()
     {
-        IReadOnlyList<TapComparison> rows = Verification.Run(TestData.Path("edgezsad", "kernels"));
+        IReadOnlyList<TapComparison> rows = Verification.Run(ReferenceCase.Open(TestData.Path("edgezsad", "kernels")));
         // 54 operations, of which folding gives two values.
         Assert.That(rows, Has.Count.EqualTo(55));
         Assert.Multiple(() =>
@@ -52,7 +52,7 @@ public sealed class EdgeZsadVerificationTests
     [Test]
     public void SingleOperationsAreNotExact()
     {
-        IReadOnlyList<TapComparison> rows = Verification.Run(TestData.Path("edgezsad", "kernels"), tolerance: 0);
+        IReadOnlyList<TapComparison> rows = Verification.Run(ReferenceCase.Open(TestData.Path("edgezsad", "kernels")), tolerance: 0);
         foreach (string name in new[] { "dwconv3x3-s1", "conv3x3-s2-odd", "attention-padded", "mlp", "mbconv", "layer-norm" })
             Assert.That(rows.Single(r => r.Name == name).Passed, Is.False, name);
         Assert.That(rows.Single(r => r.Name == "attention-bias-matrix").Passed);
