@@ -19,7 +19,8 @@ internal static unsafe class MatMulCases
             select Product(27, 37, 20, FloatType.F16, bias: last, scale: scale, residual: residual, inPlace: inPlace, last: last),
         Product<Gelu>(29, 70, 40, default, FloatType.F16), Product<QuickGelu>(29, 70, 40, default, FloatType.F16),
         Product(29, 70, 40, new LeakyRelu(0.01f), FloatType.F16), Product<Sigmoid>(29, 70, 40, default, FloatType.F16),
-        // More rows than a block holds, so that items meet.
+        // Copied strips, in one and in several panels an item; more rows than an item takes, so that items meet.
+        Product(25, 70, 1023, FloatType.F16), Product(25, 140, 2047, FloatType.F16), Product(25, 70, 5119, FloatType.F16),
         Product(1000, 40, 700, FloatType.F16, residual: true, inPlace: true),
         Product<Gelu>(1029, 1536, 384, default, FloatType.F16), Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
         Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true),
@@ -34,7 +35,8 @@ internal static unsafe class MatMulCases
         new($"MatMul {typeof(TActivation).Name}", $"{m} x {n} x {k} {type} {layout}{(bias ? " bias" : "")}{(scale ? " scale" : "")}{(residual ? " residual" : "")}"
             + $"{(inPlace ? " in place" : "")}{(last ? " activate last" : "")}", workspace =>
         {
-            int ldx = k + 3, ldy = n + 1, length = Extent(m, n, ldy);
+            // A row stride of 4 KiB, where k is one less, is the case in which strips are copied.
+            int ldx = k % 1024 == 1023 ? k + 1 : k + 3, ldy = n + 1, length = Extent(m, n, ldy);
             MatMulArgs a = new()
             {
                 M = m, N = n, K = k, Type = type, Layout = layout, LdX = ldx, LdY = ldy, LdResidual = ldy, ActivateLast = last,
@@ -49,11 +51,11 @@ internal static unsafe class MatMulCases
             definition.Y = workspace.Output(length);
             mine.Residual = inPlace ? mine.Y : added;
             definition.Residual = added;
-            float* scratch = workspace.Block<float>(MatMul.ScratchFloats(k));
+            float* scratch = workspace.Block<float>(MatMul.ScratchFloats(k, ldx));
             return new(
                 () =>
                 {
-                    for (int item = 0; item < MatMul.Items(m, n, k); item++) MatMul.Execute(mine, f, item, scratch);
+                    for (int item = 0; item < MatMul.Items(m, n, k, ldx); item++) MatMul.Execute(mine, f, item, scratch);
                 },
                 () =>
                 {

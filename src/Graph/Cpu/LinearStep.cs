@@ -10,9 +10,9 @@ internal sealed unsafe class LinearStep<TActivation>(LinearOperation linear, TAc
 
     public override Value? InPlace => linear.Residual;
 
-    public override int Items { get; } = MatMul.Items(linear.X.Rows, linear.Outputs, linear.X.Columns);
+    public override int Items { get; } = MatMul.Items(linear.X.Rows, linear.Outputs, linear.X.Columns, linear.X.RowStride);
 
-    public override nint ScratchFloats => MatMul.ScratchFloats(inputs);
+    public override nint ScratchFloats => MatMul.ScratchFloats(inputs, linear.X.RowStride);
 
     public override void Run(in Frame frame, int item, float* scratch)
     {

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace TinyZsad.Kernels;
 
@@ -55,34 +56,56 @@ public unsafe struct MatMulArgs
 }
 
 /// <summary>
-/// Dense linear layers. The work is cut into items, each one panel of outputs by one block of rows: an item widens its panel of W once
-/// (<see cref="Panel"/>), then runs <see cref="Tile"/> down its rows, with bias, activation, scale and residual applied while a tile is still in
-/// the first-level cache. Items are independent, and a value of y is computed by the same operations whichever thread takes its item, so
-/// results do not depend on the number of threads.
+/// Dense linear layers. The work is cut into items: an item widens a panel of W once (<see cref="Panel"/>), then runs <see cref="Tile"/> down its rows,
+/// with bias, activation, scale and residual applied while a tile is still in the first-level cache. Items are independent, and a value of y is
+/// computed by the same operations whichever thread takes its item and however the work is cut, so results depend on neither.
 /// <para>Sums run over k in order, in single precision with fused multiply-adds: |error| ≤ k 2⁻²⁴ · Σ|x w| before the epilogue.</para>
 /// <para>When there are fewer rows than a tile has, they are first copied below zeros; elsewhere the last tile overlaps the one before it and
 /// stores only its new rows. So every tile is a full one.</para>
 /// </summary>
 public static unsafe class MatMul
 {
-    /// <summary>Rows of x that a block covers: about half a megabyte of them, so that a block stays in the second-level cache between panels.</summary>
-    private static int RowsOfBlock(int m, int k)
+    /// <summary>Items that each thread should find, so that none waits long for the last.</summary>
+    private const int ItemsOfThread = 6;
+
+    /// <summary>Rows below which an item is not cut further: widening a panel costs as much as some sixteen rows of it.</summary>
+    private const int FewRows = 192;
+
+    /// <summary>Elements of x that an item reads at most: they come by again for the next panel, and should still be in the third-level cache.</summary>
+    private const int MostElements = 1 << 21;
+
+    /// <summary>
+    /// Whether strips of x are copied before use: rows a multiple of 4 KiB apart all fall into one set of the first-level cache and push each other out. It
+    /// pays where several panels share the copy.
+    /// </summary>
+    private static bool RowsCollide(nint ldx, int k) => ldx % 1024 == 0 && PanelsOfItem(ldx, k) > 1;
+
+    /// <summary>Panels of an item: one, or, where strips are copied, as many as leave room in the second-level cache.</summary>
+    private static int PanelsOfItem(nint ldx, int k) => ldx % 1024 == 0 ? Math.Clamp(131072 / (k * Tile.Columns), 1, 4) : 1;
+
+    /// <summary>Rows of an item: all of them, if the panels alone are items enough for the threads.</summary>
+    private static int RowsOfItem(int m, int n, int k, nint ldx)
     {
-        int most = Math.Max(131072 / Math.Max(k, 1), 16 * Tile.Rows);
-        int blocks = (m + most - 1) / most;
+        int columns = PanelsOfItem(ldx, k) * Tile.Columns, groups = (n + columns - 1) / columns;
+        int forThreads = (ItemsOfThread * Environment.ProcessorCount + groups - 1) / groups, forCache = (int)((long)m * k / MostElements) + 1;
+        int blocks = Math.Clamp(Math.Max(forThreads, forCache), 1, Math.Max(m / FewRows, 1));
         int rows = (m + blocks - 1) / blocks;
         return (rows + Tile.Rows - 1) / Tile.Rows * Tile.Rows;
     }
 
     /// <summary>How many independent items the product of this shape is cut into; m, n at least 1.</summary>
-    public static int Items(int m, int n, int k)
+    public static int Items(int m, int n, int k, nint ldx)
     {
-        int rows = RowsOfBlock(m, k);
-        return (m + rows - 1) / rows * ((n + Tile.Columns - 1) / Tile.Columns);
+        int rows = RowsOfItem(m, n, k, ldx), columns = PanelsOfItem(ldx, k) * Tile.Columns;
+        return (m + rows - 1) / rows * ((n + columns - 1) / columns);
     }
 
     /// <summary>Floats of scratch that one item needs; 64-byte aligned.</summary>
-    public static nint ScratchFloats(int k) => ((nint)k + 16) * Tile.Columns + Tile.Rows * (nint)Tile.Columns + Tile.Rows * (nint)k;
+    public static nint ScratchFloats(int k, nint ldx) =>
+        Tile.Rows * (nint)Tile.Columns + PanelsOfItem(ldx, k) * (nint)k * Tile.Columns + Tile.Rows * StripStride(k);
+
+    /// <summary>Row stride of a copied strip: not a multiple of 4 KiB.</summary>
+    private static nint StripStride(int k) => k + 16;
 
     /// <summary>Computes one item.</summary>
     /// <param name="a">The operands.</param>
@@ -93,38 +116,57 @@ public static unsafe class MatMul
     public static void Execute<TActivation>(in MatMulArgs a, TActivation activation, int item, float* scratch)
         where TActivation : struct, IActivation
     {
-        int panels = (a.N + Tile.Columns - 1) / Tile.Columns;
-        int blockRows = RowsOfBlock(a.M, a.K);
-        int column = item % panels * Tile.Columns;
-        int row = item / panels * blockRows, end = Math.Min(row + blockRows, a.M);
-        int width = Math.Min(a.N - column, Tile.Columns);
+        int columnsOfItem = PanelsOfItem(a.LdX, a.K) * Tile.Columns, rowsOfItem = RowsOfItem(a.M, a.N, a.K, a.LdX);
+        int groups = (a.N + columnsOfItem - 1) / columnsOfItem;
+        int first = item % groups * columnsOfItem, last = Math.Min(first + columnsOfItem, a.N);
+        int row = item / groups * rowsOfItem, end = Math.Min(row + rowsOfItem, a.M);
 
         float* tile = scratch;
-        float* panel = tile + Tile.Rows * Tile.Columns;
-        Panel.Expand(a.W, a.Type, a.Layout, a.N, a.K, column, panel);
+        float* panels = tile + Tile.Rows * Tile.Columns;
+        float* strip = panels + (nint)columnsOfItem * a.K;
+        for (int column = first; column < last; column += Tile.Columns)
+            Panel.Expand(a.W, a.Type, a.Layout, a.N, a.K, column, panels + (nint)(column - first) * a.K);
 
-        float* x = a.X;
-        nint ldx = a.LdX;
-        int rowsAvailable = a.M;
-        if (a.M < Tile.Rows)
-        {
-            float* padded = panel + (nint)a.K * Tile.Columns;
-            for (int r = 0; r < Tile.Rows; r++)
-            {
-                Span<float> to = new(padded + (nint)r * a.K, a.K);
-                if (r < a.M) new ReadOnlySpan<float>(x + r * ldx, a.K).CopyTo(to);
-                else to.Clear();
-            }
-            x = padded;
-            ldx = a.K;
-            rowsAvailable = Tile.Rows;
-        }
-
+        bool copied = a.M < Tile.Rows || RowsCollide(a.LdX, a.K);
         for (; row < end; row += Tile.Rows)
         {
-            int start = Math.Min(row, rowsAvailable - Tile.Rows);
-            Tile.Execute(x + start * ldx, ldx, panel, a.K, tile, Tile.Columns);
-            Finish(a, activation, tile + (row - start) * Tile.Columns, row, Math.Min(end - row, Tile.Rows), column, width);
+            int rows = Math.Min(end - row, Tile.Rows), start = copied ? row : Math.Min(row, a.M - Tile.Rows);
+            float* x = a.X + start * a.LdX;
+            nint ldx = a.LdX;
+            if (copied)
+            {
+                Copy(x, ldx, rows, a.K, strip);
+                x = strip;
+                ldx = StripStride(a.K);
+            }
+            for (int column = first; column < last; column += Tile.Columns)
+            {
+                Fetch(a, row, rows, column);
+                Tile.Execute(x, ldx, panels + (nint)(column - first) * a.K, a.K, tile, Tile.Columns);
+                Finish(a, activation, tile + (row - start) * Tile.Columns, row, rows, column, Math.Min(last - column, Tile.Columns));
+            }
+        }
+    }
+
+    /// <summary>Asks for the residual that the epilogue will read, so that it arrives while the tile is computed.</summary>
+    private static void Fetch(in MatMulArgs a, int row, int rows, int column)
+    {
+        if (!Sse.IsSupported || a.Residual == null) return;
+        for (float* p = a.Residual + row * a.LdResidual + column; rows > 0; rows--, p += a.LdResidual)
+        {
+            Sse.Prefetch0(p);
+            Sse.Prefetch0(p + 16);
+        }
+    }
+
+    /// <summary>Some rows of x, and zeros for those that a tile has more.</summary>
+    private static void Copy(float* x, nint ldx, int rows, int k, float* strip)
+    {
+        for (int r = 0; r < Tile.Rows; r++, x += ldx, strip += StripStride(k))
+        {
+            Span<float> to = new(strip, k);
+            if (r < rows) new ReadOnlySpan<float>(x, k).CopyTo(to);
+            else to.Clear();
         }
     }
 
