@@ -33,12 +33,8 @@ internal static class Fusion
                     fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, a.Activation, l.Scale, l.Residual, activateLast: l.Residual is not null);
                     swallowed = [l];
                     break;
-                case ActivationOperation a when Swallow<ConvOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
-                    fused = new ConvOperation(c.X, c.Height, c.Width, c.Stride, c.Weight, c.Bias, a.Activation);
-                    swallowed = [c];
-                    break;
-                case ActivationOperation a when Swallow<DepthwiseConvOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
-                    fused = new DepthwiseConvOperation(c.X, c.Height, c.Width, c.Stride, c.Weight, c.Bias, a.Activation);
+                case ActivationOperation a when Swallow<ConvolutionOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
+                    fused = c.With(a.Activation);
                     swallowed = [c];
                     break;
                 case ScaleOperation s when Swallow<LinearOperation>(s.X) is { Scale: null, Residual: null } l:

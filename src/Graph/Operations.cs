@@ -217,8 +217,10 @@ internal sealed class PatchifyOperation(Value x, int height, int width, int patc
     public int Patch => patch;
 }
 
-/// <summary>y = f(3 x 3 convolution), one pixel of zeros around the map; weight [3, 3, in, out] floats.</summary>
-internal sealed class ConvOperation(Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default) : Operation(x)
+/// <summary>y = f(a 3 x 3 convolution), one pixel of zeros around the map; the weight is floats.</summary>
+internal abstract class ConvolutionOperation(
+    Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation)
+    : Operation(x)
 {
     public Value X => x;
     public int Height => height;
@@ -227,22 +229,32 @@ internal sealed class ConvOperation(Value x, int height, int width, int stride, 
     public Parameter Weight => weight;
     public Parameter Bias => bias;
     public ActivationFunction Activation => activation;
-    public override long Flops => 18L * Output.Rows * Output.Columns * x.Columns;
     public override long WeightBytes => weight.Bytes;
+
+    /// <summary>The same convolution with another activation.</summary>
+    public abstract ConvolutionOperation With(ActivationFunction activation);
 }
 
-/// <summary>y = f(depthwise 3 x 3 convolution), one pixel of zeros around the map; weight [3, 3, channels] floats.</summary>
-internal sealed class DepthwiseConvOperation(Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default) : Operation(x)
+/// <summary>The dense convolution; weight [3, 3, in, out].</summary>
+internal sealed class ConvOperation(
+    Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default)
+    : ConvolutionOperation(x, height, width, stride, weight, bias, activation)
 {
-    public Value X => x;
-    public int Height => height;
-    public int Width => width;
-    public int Stride => stride;
-    public Parameter Weight => weight;
-    public Parameter Bias => bias;
-    public ActivationFunction Activation => activation;
+    public override long Flops => 18L * Output.Rows * Output.Columns * X.Columns;
+
+    public override ConvolutionOperation With(ActivationFunction activation) =>
+        new ConvOperation(X, Height, Width, Stride, Weight, Bias, activation);
+}
+
+/// <summary>The depthwise convolution; weight [3, 3, channels].</summary>
+internal sealed class DepthwiseConvOperation(
+    Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default)
+    : ConvolutionOperation(x, height, width, stride, weight, bias, activation)
+{
     public override long Flops => 18L * Output.Rows * Output.Columns;
-    public override long WeightBytes => weight.Bytes;
+
+    public override ConvolutionOperation With(ActivationFunction activation) =>
+        new DepthwiseConvOperation(X, Height, Width, Stride, Weight, Bias, activation);
 }
 
 /// <summary>
