@@ -30,15 +30,17 @@ public readonly record struct ActivationFunction(ActivationKind Kind, float Slop
     public static implicit operator ActivationFunction(ActivationKind kind) => new(kind);
 }
 
-/// <summary>Tables of rotary positions, [rows, head width] each, for every row after the first <paramref name="Prefix"/> of a sequence.</summary>
+/// <summary>
+/// Tables of rotary positions, [rows, head width] each, for every row after the first <paramref name="Prefix"/> of a sequence.
+/// </summary>
 /// <param name="Cos">Cosines.</param>
 /// <param name="Sin">Sines.</param>
 /// <param name="Prefix">Leading rows that are not rotated: class and register tokens.</param>
 public sealed record RotaryTable(Parameter Cos, Parameter Sin, int Prefix);
 
 /// <summary>
-/// One step of a network, as a fact: what it reads, what it makes, with which weights. It knows neither where values lie nor what computes
-/// it. The kinds are listed in this file; a backend is a translation of each of them.
+/// One step of a network, as a fact: what it reads, what it makes, with which weights. It knows neither where values lie nor what
+/// computes it. The kinds are listed in this file; a backend is a translation of each of them.
 /// </summary>
 public abstract class Operation
 {
@@ -60,7 +62,10 @@ public abstract class Operation
     public virtual long WeightBytes => 0;
 }
 
-/// <summary>y = f(x Wᵀ + bias) * scale + residual; with <see cref="ActivateLast"/> f comes after the residual. The fused parts are put in by <see cref="Fusion"/>.</summary>
+/// <summary>
+/// y = f(x Wᵀ + bias) * scale + residual; with <see cref="ActivateLast"/> f comes after the residual. The fused parts are put in
+/// by <see cref="Fusion"/>.
+/// </summary>
 internal sealed class LinearOperation(
     Value x, Parameter weight, WeightLayout layout, Parameter? bias,
     ActivationFunction activation = default, Parameter? scale = null, Value? residual = null, bool activateLast = false)
@@ -88,7 +93,9 @@ internal sealed class LayerNormOperation(Value x, Parameter weight, Parameter bi
     public float Eps => eps;
 }
 
-/// <summary>softmax(q kᵀ / sqrt d) v a head and sequence, with rotary positions applied on the way in where a table is given.</summary>
+/// <summary>
+/// softmax(q kᵀ / sqrt d) v a head and sequence, with rotary positions applied on the way in where a table is given.
+/// </summary>
 internal sealed class AttentionOperation(
     Value q, Value k, Value v, int heads, int batch, RotaryTable? rotateQueries = null, RotaryTable? rotateKeys = null)
     : Operation(q, k, v)
@@ -258,10 +265,11 @@ internal sealed class DepthwiseConvOperation(
 }
 
 /// <summary>
-/// Attention inside square windows of a map, with position biases. Columns of qkv are grouped by head, q k v each; its rows are the map's, behind one that stands for
-/// the padding where the map is no whole number of windows.
+/// Attention inside square windows of a map, with position biases. Columns of qkv are grouped by head, q k v each; its rows are
+/// the map's, behind one that stands for the padding where the map is no whole number of windows.
 /// </summary>
-internal sealed class WindowAttentionOperation(Value qkv, int heads, int height, int width, int window, Parameter bias) : Operation(qkv)
+internal sealed class WindowAttentionOperation(Value qkv, int heads, int height, int width, int window, Parameter bias)
+    : Operation(qkv)
 {
     public Value Qkv => qkv;
     public int Heads => heads;
