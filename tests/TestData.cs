@@ -8,7 +8,8 @@ internal static class TestData
     public static string Path(params string[] parts) => System.IO.Path.Combine([Root, .. parts]);
 
     /// <summary>The safetensors files of the reference cases, written by refgen.py.</summary>
-    public static IEnumerable<string> Safetensors() => Directory.EnumerateFiles(Root, "*.safetensors", SearchOption.AllDirectories).Order();
+    public static IEnumerable<string> Safetensors() =>
+        Directory.EnumerateFiles(Root, "*.safetensors", SearchOption.AllDirectories).Order();
 
     private static string FindRoot()
     {

@@ -18,7 +18,9 @@ public sealed class ModelFormatException : TinyZsadException
     public ModelFormatException(string message, Exception? inner = null) : base(message, inner) { }
 }
 
-/// <summary>A picture that cannot be decoded: unknown or unsupported format, damaged data, or larger than the limits allow.</summary>
+/// <summary>
+/// A picture that cannot be decoded: unknown or unsupported format, damaged data, or larger than the limits allow.
+/// </summary>
 public sealed class ImageFormatException : TinyZsadException
 {
     /// <summary>Makes the error.</summary>

@@ -9,13 +9,18 @@ internal sealed class Block(long bytes, int first, int last)
     public long Offset { get; set; }
 }
 
-/// <summary>Gives every block its place in one arena, so that blocks needed at the same time never overlap and the arena is small.</summary>
+/// <summary>
+/// Gives every block its place in one arena, so that blocks needed at the same time never overlap and the arena is small.
+/// </summary>
 internal static class Arena
 {
     /// <summary>Every place is a multiple of this: a cache line, and the widest vector.</summary>
     public const int Alignment = 64;
 
-    /// <summary>Sets each block's offset: the largest first, each at the lowest place that is free for the whole of its life. Returns the size of the arena.</summary>
+    /// <summary>
+    /// Sets each block's offset: the largest first, each at the lowest place that is free for the whole of its life. Returns the
+    /// size of the arena.
+    /// </summary>
     public static long Place(IEnumerable<Block> blocks)
     {
         List<Block> placed = [];

@@ -3,9 +3,9 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// A network written down: values and the operations between them, with every shape checked as it is added. It holds no data, chooses no
-/// order of memory and does not know what will run it. A model builds one and compiles it into a plan. Not thread safe while it is built;
-/// read-only, and free to share, afterwards.
+/// A network written down: values and the operations between them, with every shape checked as it is added. It holds no data,
+/// chooses no order of memory and does not know what will run it. A model builds one and compiles it into a plan. Not thread safe
+/// while it is built; read-only, and free to share, afterwards.
 /// </summary>
 public sealed class ComputeGraph
 {
@@ -43,25 +43,32 @@ public sealed class ComputeGraph
     /// <summary>Names a value of floats that each run gives. It must own its memory (be no window).</summary>
     public void Output(string name, Value value)
     {
-        if (value.Root != value) throw new ArgumentException($"Output '{name}' is a window on another value; outputs own their memory.");
+        if (value.Root != value)
+            throw new ArgumentException($"Output '{name}' is a window on another value; outputs own their memory.");
         CheckFloats($"Output '{name}'", value);
         outputs.Add(name, value);
     }
 
-    /// <summary>Names an intermediate of floats under the shape that it has elsewhere; the default is its own [rows, columns].</summary>
+    /// <summary>
+    /// Names an intermediate of floats under the shape that it has elsewhere; the default is its own [rows, columns].
+    /// </summary>
     public void Tap(string name, Value value, int[]? shape = null, TapLayout layout = TapLayout.Rows, int heads = 1)
     {
         shape ??= [value.Rows, value.Columns];
         if (shape.Aggregate(1L, (n, d) => n * d) != (long)value.Rows * value.Columns)
-            throw new ArgumentException($"Tap '{name}': shape [{string.Join(", ", shape)}] does not hold the {value.Rows} x {value.Columns} elements.");
-        if (heads < 1 || value.Columns % heads != 0) throw new ArgumentException($"Tap '{name}': {value} cannot be divided into {heads} heads.");
+            throw new ArgumentException(
+                $"Tap '{name}': shape [{string.Join(", ", shape)}] does not hold the {value.Rows} x {value.Columns} elements.");
+        if (heads < 1 || value.Columns % heads != 0)
+            throw new ArgumentException($"Tap '{name}': {value} cannot be divided into {heads} heads.");
         CheckFloats($"Tap '{name}'", value);
         taps.Add(new Tap(name, value, shape, layout, heads));
     }
 
     /// <summary>x Wᵀ + bias.</summary>
     /// <param name="x">[rows, in].</param>
-    /// <param name="weight">[out, in], or [in, out] by <paramref name="layout"/>. Further dimensions, as of a convolution, count as inputs.</param>
+    /// <param name="weight">
+    /// [out, in], or [in, out] by <paramref name="layout"/>. Further dimensions, as of a convolution, count as inputs.
+    /// </param>
     /// <param name="bias">[out] floats, or null.</param>
     /// <param name="layout">Which way the weight lies.</param>
     public Value Linear(Value x, Parameter weight, Parameter? bias = null, WeightLayout layout = WeightLayout.OutIn)
@@ -81,7 +88,9 @@ public sealed class ComputeGraph
         return Add(new LayerNormOperation(x, weight, bias, eps), x.Rows, x.Columns);
     }
 
-    /// <summary>Multi-head attention of <paramref name="batch"/> sequences that do not see each other, scaled by 1 / sqrt(head width).</summary>
+    /// <summary>
+    /// Multi-head attention of <paramref name="batch"/> sequences that do not see each other, scaled by 1 / sqrt(head width).
+    /// </summary>
     /// <param name="q">[batch * queries, heads * width].</param>
     /// <param name="k">[batch * keys, heads * width].</param>
     /// <param name="v">[batch * keys, heads * width].</param>
@@ -89,8 +98,10 @@ public sealed class ComputeGraph
     /// <param name="batch">Sequences.</param>
     public Value Attention(Value q, Value k, Value v, int heads, int batch = 1)
     {
-        Check(heads >= 1 && q.Columns == k.Columns && k.Columns == v.Columns && q.Columns % heads == 0, $"Attention: {heads} heads of q {q}, k {k}, v {v}.");
-        Check(batch >= 1 && k.Rows == v.Rows && k.Rows % batch == 0 && q.Rows % batch == 0, $"Attention: {batch} sequences of q {q}, k {k}, v {v}.");
+        Check(heads >= 1 && q.Columns == k.Columns && k.Columns == v.Columns && q.Columns % heads == 0,
+            $"Attention: {heads} heads of q {q}, k {k}, v {v}.");
+        Check(batch >= 1 && k.Rows == v.Rows && k.Rows % batch == 0 && q.Rows % batch == 0,
+            $"Attention: {batch} sequences of q {q}, k {k}, v {v}.");
         return Add(new AttentionOperation(q, k, v, heads, batch), q.Rows, q.Columns);
     }
 
@@ -98,15 +109,18 @@ public sealed class ComputeGraph
     public Value Rotary(Value x, int heads, RotaryTable table)
     {
         IReadOnlyList<int> cos = table.Cos.Shape;
-        Check(table.Prefix >= 0 && cos.Count == 2 && cos.SequenceEqual(table.Sin.Shape) && table.Cos.Type == FloatType.F32 && table.Sin.Type == FloatType.F32,
-            $"Rotary: tables of {table.Cos.Type} [{string.Join(", ", cos)}] and {table.Sin.Type} [{string.Join(", ", table.Sin.Shape)}], prefix {table.Prefix}.");
+        Check(table.Prefix >= 0 && cos.Count == 2 && cos.SequenceEqual(table.Sin.Shape)
+            && table.Cos.Type == FloatType.F32 && table.Sin.Type == FloatType.F32,
+            $"Rotary: tables of {table.Cos.Type} [{string.Join(", ", cos)}] and {table.Sin.Type} " +
+            $"[{string.Join(", ", table.Sin.Shape)}], prefix {table.Prefix}.");
         Check(cos[0] == x.Rows - table.Prefix && cos[1] % 2 == 0 && (long)cos[1] * heads == x.Columns,
             $"Rotary: {x}, {heads} heads, prefix {table.Prefix}, tables [{string.Join(", ", cos)}].");
         return Add(new RotaryOperation(x, heads, table), x.Rows, x.Columns);
     }
 
     /// <summary>f(x).</summary>
-    public Value Activate(Value x, ActivationFunction activation) => Add(new ActivationOperation(x, activation), x.Rows, x.Columns);
+    public Value Activate(Value x, ActivationFunction activation) =>
+        Add(new ActivationOperation(x, activation), x.Rows, x.Columns);
 
     /// <summary>x * scale, one factor a column.</summary>
     public Value Scale(Value x, Parameter scale)
@@ -124,21 +138,24 @@ public sealed class ComputeGraph
     /// <summary>The mean of several values of one shape.</summary>
     public Value Mean(params Value[] terms)
     {
-        Check(terms.Length > 0 && terms.All(t => t.Rows == terms[0].Rows && t.Columns == terms[0].Columns && t.IsContiguous), "Mean: it has no terms, or terms of several shapes, or windows on some columns of a value.");
+        Check(terms.Length > 0 && terms.All(t => t.Rows == terms[0].Rows && t.Columns == terms[0].Columns && t.IsContiguous),
+            "Mean: it has no terms, or terms of several shapes, or windows on some columns of a value.");
         return Add(new MeanOperation(terms), terms[0].Rows, terms[0].Columns);
     }
 
     /// <summary>x[r] + table[r mod rows of the table].</summary>
     public Value AddRows(Value x, Parameter table)
     {
-        Check(table.Shape[^1] == x.Columns && x.Rows % (table.Count / x.Columns) == 0, $"{table.Name} [{string.Join(", ", table.Shape)}] added to {x}.");
+        Check(table.Shape[^1] == x.Columns && x.Rows % (table.Count / x.Columns) == 0,
+            $"{table.Name} [{string.Join(", ", table.Shape)}] added to {x}.");
         return Add(new AddRowsOperation(x, table), x.Rows, x.Columns);
     }
 
     /// <summary>table[ids[r]]; ids is an [n, 1] value of integers inside the table.</summary>
     public Value Embedding(Value ids, Parameter table)
     {
-        Check(ids is { Type: ValueKind.Int, Columns: 1 }, $"Embedding {table.Name}: ids are an [n, 1] value of integers, not {ids.Type} {ids}.");
+        Check(ids is { Type: ValueKind.Int, Columns: 1 },
+            $"Embedding {table.Name}: ids are an [n, 1] value of integers, not {ids.Type} {ids}.");
         Check(table.Shape.Count == 2, $"Embedding {table.Name} [{string.Join(", ", table.Shape)}]: the table is a matrix.");
         return Add(new EmbeddingOperation(ids, table), ids.Rows, table.Shape[1]);
     }
@@ -146,7 +163,8 @@ public sealed class ComputeGraph
     /// <summary>x[rows[r]]; rows is an [n, 1] value of integers inside x.</summary>
     public Value GatherRows(Value x, Value rows)
     {
-        Check(rows is { Type: ValueKind.Int, Columns: 1 }, $"GatherRows: row numbers are an [n, 1] value of integers, not {rows.Type} {rows}.");
+        Check(rows is { Type: ValueKind.Int, Columns: 1 },
+            $"GatherRows: row numbers are an [n, 1] value of integers, not {rows.Type} {rows}.");
         CheckFloats("GatherRows", x);
         return Add(new GatherRowsOperation(x, rows), rows.Rows, x.Columns);
     }
@@ -171,25 +189,30 @@ public sealed class ComputeGraph
     /// <summary>scale * x tᵀ for at most eight rows of t, which is no window on some columns.</summary>
     public Value DotRows(Value x, Value t, float scale)
     {
-        Check(x.Columns == t.Columns && t.Rows <= 8 && t.IsContiguous, $"DotRows: {x} by {t}, which is at most eight whole rows.");
+        Check(x.Columns == t.Columns && t.Rows <= 8 && t.IsContiguous,
+            $"DotRows: {x} by {t}, which is at most eight whole rows.");
         return Add(new DotRowsOperation(x, t, scale), x.Rows, t.Rows);
     }
 
     /// <summary>One channel, [h * w, 1], resized bilinearly to [height * width, 1].</summary>
     public Value Bilinear(Value x, int h, int w, int height, int width, BilinearMode mode)
     {
-        Check(h >= 1 && w >= 1 && height >= 1 && width >= 1 && x.Columns == 1 && x.Rows == (long)h * w && x.IsContiguous, $"Bilinear: {x} is no map of {h} x {w}, or {height} x {width} no size.");
+        Check(h >= 1 && w >= 1 && height >= 1 && width >= 1 && x.Columns == 1 && x.Rows == (long)h * w && x.IsContiguous,
+            $"Bilinear: {x} is no map of {h} x {w}, or {height} x {width} no size.");
         return Add(new BilinearOperation(x, h, w, height, width, mode), checked(height * width), 1);
     }
 
     /// <summary>Pixels, [H * W, 3] bytes, to (v / 255 - mean) / std.</summary>
     public Value NormalizeImage(Value pixels, float[] mean, float[] std)
     {
-        Check(pixels is { Type: ValueKind.Byte, Columns: 3, IsContiguous: true } && mean.Length == 3 && std.Length == 3, $"NormalizeImage: {pixels.Type} {pixels}.");
+        Check(pixels is { Type: ValueKind.Byte, Columns: 3, IsContiguous: true } && mean.Length == 3 && std.Length == 3,
+            $"NormalizeImage: {pixels.Type} {pixels}.");
         return Add(new NormalizeImageOperation(pixels, mean, std), pixels.Rows, 3);
     }
 
-    /// <summary>A map [height * width, C] to [patches, C * patch * patch]; what does not fill a patch at the right and bottom is not read.</summary>
+    /// <summary>
+    /// A map [height * width, C] to [patches, C * patch * patch]; what does not fill a patch at the right and bottom is not read.
+    /// </summary>
     public Value Patchify(Value x, int height, int width, int patch)
     {
         Check(patch >= 1 && height >= patch && width >= patch && x.Rows == (long)height * width && x.IsContiguous,
@@ -208,20 +231,26 @@ public sealed class ComputeGraph
     {
         CheckConvolution("Conv", x, height, width, stride, weight, rank: 4);
         CheckVector(bias, weight.Shape[3]);
-        return Add(new ConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name }, OutputPixels(height, width, stride), weight.Shape[3]);
+        return Add(new ConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name },
+            OutputPixels(height, width, stride), weight.Shape[3]);
     }
 
-    /// <summary>Depthwise 3 x 3 convolution of a map [height * width, channels] with one pixel of zeros around it; weight [3, 3, channels] floats.</summary>
+    /// <summary>
+    /// Depthwise 3 x 3 convolution of a map [height * width, channels] with one pixel of zeros around it; weight [3, 3, channels]
+    /// floats.
+    /// </summary>
     public Value DepthwiseConv(Value x, int height, int width, int stride, Parameter weight, Parameter bias)
     {
         CheckConvolution("DepthwiseConv", x, height, width, stride, weight, rank: 3);
         CheckVector(bias, x.Columns);
-        return Add(new DepthwiseConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name }, OutputPixels(height, width, stride), x.Columns);
+        return Add(new DepthwiseConvOperation(x, height, width, stride, weight, bias) { Label = weight.Name },
+            OutputPixels(height, width, stride), x.Columns);
     }
 
     /// <summary>Multi-head attention inside the square windows of a map, with position biases.</summary>
     /// <param name="qkv">
-    /// [height * width, heads * 3 * d], each head's q, k and v together; where the map is no whole number of windows, with one more row in front: the padding's.
+    /// [height * width, heads * 3 * d], each head's q, k and v together; where the map is no whole number of windows, with one
+    /// more row in front: the padding's.
     /// </param>
     /// <param name="heads">Heads.</param>
     /// <param name="height">Rows of the map.</param>
@@ -231,10 +260,13 @@ public sealed class ComputeGraph
     /// <returns>[height * width, heads * d].</returns>
     public Value WindowAttention(Value qkv, int heads, int height, int width, int window, Parameter bias)
     {
-        Check(heads >= 1 && window >= 1 && height >= 1 && width >= 1, $"WindowAttention: {heads} heads, map {height} x {width}, windows of {window}.");
+        Check(heads >= 1 && window >= 1 && height >= 1 && width >= 1,
+            $"WindowAttention: {heads} heads, map {height} x {width}, windows of {window}.");
         bool padded = height % window != 0 || width % window != 0;
-        Check(qkv.Rows == (long)height * width + (padded ? 1 : 0) && qkv.Columns % (3 * heads) == 0, $"WindowAttention: {qkv}, {heads} heads, map {height} x {width}, windows of {window}.");
-        Check(bias.Count == (long)heads * (2 * window - 1) * (2 * window - 1) && bias.Type == FloatType.F32, $"WindowAttention: {bias.Name} has {bias.Count} values.");
+        Check(qkv.Rows == (long)height * width + (padded ? 1 : 0) && qkv.Columns % (3 * heads) == 0,
+            $"WindowAttention: {qkv}, {heads} heads, map {height} x {width}, windows of {window}.");
+        Check(bias.Count == (long)heads * (2 * window - 1) * (2 * window - 1) && bias.Type == FloatType.F32,
+            $"WindowAttention: {bias.Name} has {bias.Count} values.");
         return Add(new WindowAttentionOperation(qkv, heads, height, width, window, bias), height * width, qkv.Columns / 3);
     }
 
@@ -254,8 +286,10 @@ public sealed class ComputeGraph
     /// <param name="transposed">Whether b is taken as bᵀ.</param>
     public Value MatMul(Value a, Value b, bool transposed = false)
     {
-        Check(a.Columns == (transposed ? b.Columns : b.Rows) && b.IsContiguous, $"MatMul: {a} by {b}{(transposed ? " transposed" : "")}.");
-        return Add(new MatMulOperation(a, b, transposed ? WeightLayout.OutIn : WeightLayout.InOut), a.Rows, transposed ? b.Rows : b.Columns);
+        Check(a.Columns == (transposed ? b.Columns : b.Rows) && b.IsContiguous,
+            $"MatMul: {a} by {b}{(transposed ? " transposed" : "")}.");
+        return Add(new MatMulOperation(a, b, transposed ? WeightLayout.OutIn : WeightLayout.InOut), a.Rows,
+            transposed ? b.Rows : b.Columns);
     }
 
     /// <summary>exp(x - max x) over the sum of these, row by row.</summary>
@@ -268,10 +302,14 @@ public sealed class ComputeGraph
         return Add(new ConstantOperation(source), source.Shape[0], source.Shape[1]);
     }
 
-    /// <summary>One channel, [height * width, 1], smoothed by a Gaussian of standard deviation sigma as SciPy does it: reach of 4 sigma, borders mirrored.</summary>
+    /// <summary>
+    /// One channel, [height * width, 1], smoothed by a Gaussian of standard deviation sigma as SciPy does it: reach of 4 sigma,
+    /// borders mirrored.
+    /// </summary>
     public Value GaussianBlur(Value x, int height, int width, float sigma)
     {
-        Check(x.Columns == 1 && x.Rows == height * width && x.IsContiguous && sigma is >= 0 and <= 1024, $"GaussianBlur: {x} is no map of {height} x {width}, or sigma {sigma} is not 0 to 1024.");
+        Check(x.Columns == 1 && x.Rows == height * width && x.IsContiguous && sigma is >= 0 and <= 1024,
+            $"GaussianBlur: {x} is no map of {height} x {width}, or sigma {sigma} is not 0 to 1024.");
         return Add(new GaussianBlurOperation(x, height, width, sigma), x.Rows, 1);
     }
 
@@ -283,7 +321,8 @@ public sealed class ComputeGraph
 
     private Value Window(Value x, int firstRow, int rows, int firstColumn, int columns)
     {
-        Check(firstRow >= 0 && rows >= 1 && rows <= x.Rows - firstRow && firstColumn >= 0 && columns >= 1 && columns <= x.Columns - firstColumn,
+        Check(firstRow >= 0 && rows >= 1 && rows <= x.Rows - firstRow
+            && firstColumn >= 0 && columns >= 1 && columns <= x.Columns - firstColumn,
             $"A window of rows {firstRow}+{rows}, columns {firstColumn}+{columns} is not inside {x}.");
         return Made(new Value(values.Count, x, firstRow, rows, firstColumn, columns));
     }
@@ -313,11 +352,14 @@ public sealed class ComputeGraph
     {
         Check(height >= 1 && width >= 1 && x.Rows == (long)height * width && x.IsContiguous && (stride is 1 or 2),
             $"{name} {weight.Name}: {x} is no map of {height} x {width}, or {stride} no stride.");
-        Check(weight.Shape.Count == rank && weight.Shape[0] == 3 && weight.Shape[1] == 3 && weight.Shape[2] == x.Columns && weight.Type == FloatType.F32,
-            $"{name} {weight.Name}: {weight.Type} [{string.Join(", ", weight.Shape)}] is no kernel of floats, 3 x 3, for {x.Columns} columns.");
+        Check(weight.Shape.Count == rank && weight.Shape[0] == 3 && weight.Shape[1] == 3
+            && weight.Shape[2] == x.Columns && weight.Type == FloatType.F32,
+            $"{name} {weight.Name}: {weight.Type} [{string.Join(", ", weight.Shape)}] is no kernel of floats, 3 x 3, for " +
+            $"{x.Columns} columns.");
     }
 
-    private static int OutputPixels(int height, int width, int stride) => Kernels.DepthwiseConv.OutputSize(height, stride) * Kernels.DepthwiseConv.OutputSize(width, stride);
+    private static int OutputPixels(int height, int width, int stride) =>
+        Kernels.DepthwiseConv.OutputSize(height, stride) * Kernels.DepthwiseConv.OutputSize(width, stride);
 
     private Value Made(Value value)
     {
@@ -331,10 +373,12 @@ public sealed class ComputeGraph
         Check(value.Type == ValueKind.Float, $"{reader} takes floats, and is given {value.Type} {value}.");
     }
 
-    private void CheckOwn(string reader, Value value) => Check(values.Contains(value), $"{reader} is given {value}, which belongs to another graph.");
+    private void CheckOwn(string reader, Value value) =>
+        Check(values.Contains(value), $"{reader} is given {value}, which belongs to another graph.");
 
     private static void CheckVector(Parameter? vector, int length) =>
-        Check(vector is null || (vector.Count == length && vector.Type == FloatType.F32), $"{vector?.Name} has {vector?.Count} {vector?.Type} values where {length} floats are needed.");
+        Check(vector is null || (vector.Count == length && vector.Type == FloatType.F32),
+            $"{vector?.Name} has {vector?.Count} {vector?.Type} values where {length} floats are needed.");
 
     private static void Check(bool holds, string message)
     {

@@ -1,9 +1,9 @@
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// Takes the operations that are needed for the wanted values and moves element-wise work into the epilogue or prologue of its neighbour:
-/// activation, LayerScale and residual into the linear layer before them, rotary positions into the attention after them. A value that
-/// someone wants to see, or that two operations read, stays a value of its own.
+/// Takes the operations that are needed for the wanted values and moves element-wise work into the epilogue or prologue of its
+/// neighbour: activation, LayerScale and residual into the linear layer before them, rotary positions into the attention after
+/// them. A value that someone wants to see, or that two operations read, stays a value of its own.
 /// </summary>
 internal static class Fusion
 {
@@ -21,7 +21,9 @@ internal static class Fusion
         List<Operation?> order = [];
         Dictionary<Value, int> position = [];
         T? Swallow<T>(Value value) where T : Operation =>
-            value.Root == value && !kept.Contains(value) && readers[value] == 1 && position.TryGetValue(value, out int at) ? order[at] as T : null;
+            value.Root == value && !kept.Contains(value) && readers[value] == 1 && position.TryGetValue(value, out int at)
+                ? order[at] as T
+                : null;
 
         foreach (Operation operation in needed)
         {
@@ -29,16 +31,14 @@ internal static class Fusion
             Operation?[] swallowed = [];
             switch (operation)
             {
-                case ActivationOperation a when Swallow<LinearOperation>(a.X) is { Activation.Kind: ActivationKind.None } l && (l.Scale is null || l.Residual is not null):
-                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, a.Activation, l.Scale, l.Residual, activateLast: l.Residual is not null);
+                case ActivationOperation a when Swallow<LinearOperation>(a.X) is { Activation.Kind: ActivationKind.None } l
+                    && (l.Scale is null || l.Residual is not null):
+                    fused = new LinearOperation(
+                        l.X, l.Weight, l.Layout, l.Bias, a.Activation, l.Scale, l.Residual, activateLast: l.Residual is not null);
                     swallowed = [l];
                     break;
-                case ActivationOperation a when Swallow<ConvOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
-                    fused = new ConvOperation(c.X, c.Height, c.Width, c.Stride, c.Weight, c.Bias, a.Activation);
-                    swallowed = [c];
-                    break;
-                case ActivationOperation a when Swallow<DepthwiseConvOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
-                    fused = new DepthwiseConvOperation(c.X, c.Height, c.Width, c.Stride, c.Weight, c.Bias, a.Activation);
+                case ActivationOperation a when Swallow<ConvolutionOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
+                    fused = c.With(a.Activation);
                     swallowed = [c];
                     break;
                 case ScaleOperation s when Swallow<LinearOperation>(s.X) is { Scale: null, Residual: null } l:
@@ -54,8 +54,10 @@ internal static class Fusion
                     swallowed = [l];
                     break;
                 case AttentionOperation a:
-                    // The kernel rotates each sequence by the same table, in its own heads, after one prefix for queries and keys.
-                    RotaryOperation? Rotation(Value value) => Swallow<RotaryOperation>(value) is { } r && r.Heads == a.Heads && a.Batch == 1 ? r : null;
+                    // The kernel rotates each sequence by the same table, in its own heads, after one prefix for queries and
+                    // keys.
+                    RotaryOperation? Rotation(Value value) =>
+                        Swallow<RotaryOperation>(value) is { } r && r.Heads == a.Heads && a.Batch == 1 ? r : null;
                     RotaryOperation? q = Rotation(a.Q), k = Rotation(a.K);
                     if (q is not null && k is not null && q.Table.Prefix != k.Table.Prefix) k = null;
                     if (q is null && k is null) break;
@@ -68,7 +70,8 @@ internal static class Fusion
             if (fused != operation)
             {
                 fused.Output = operation.Output;
-                fused.Label = swallowed.OfType<Operation>().FirstOrDefault(o => o is not RotaryOperation)?.Label ?? operation.Label;
+                fused.Label = swallowed.OfType<Operation>()
+                    .FirstOrDefault(o => o is not RotaryOperation)?.Label ?? operation.Label;
             }
             position[operation.Output] = order.Count;
             order.Add(fused);

@@ -30,15 +30,17 @@ public readonly record struct ActivationFunction(ActivationKind Kind, float Slop
     public static implicit operator ActivationFunction(ActivationKind kind) => new(kind);
 }
 
-/// <summary>Tables of rotary positions, [rows, head width] each, for every row after the first <paramref name="Prefix"/> of a sequence.</summary>
+/// <summary>
+/// Tables of rotary positions, [rows, head width] each, for every row after the first <paramref name="Prefix"/> of a sequence.
+/// </summary>
 /// <param name="Cos">Cosines.</param>
 /// <param name="Sin">Sines.</param>
 /// <param name="Prefix">Leading rows that are not rotated: class and register tokens.</param>
 public sealed record RotaryTable(Parameter Cos, Parameter Sin, int Prefix);
 
 /// <summary>
-/// One step of a network, as a fact: what it reads, what it makes, with which weights. It knows neither where values lie nor what computes
-/// it. The kinds are listed in this file; a backend is a translation of each of them.
+/// One step of a network, as a fact: what it reads, what it makes, with which weights. It knows neither where values lie nor what
+/// computes it. The kinds are listed in this file; a backend is a translation of each of them.
 /// </summary>
 public abstract class Operation
 {
@@ -60,7 +62,10 @@ public abstract class Operation
     public virtual long WeightBytes => 0;
 }
 
-/// <summary>y = f(x Wᵀ + bias) * scale + residual; with <see cref="ActivateLast"/> f comes after the residual. The fused parts are put in by <see cref="Fusion"/>.</summary>
+/// <summary>
+/// y = f(x Wᵀ + bias) * scale + residual; with <see cref="ActivateLast"/> f comes after the residual. The fused parts are put in
+/// by <see cref="Fusion"/>.
+/// </summary>
 internal sealed class LinearOperation(
     Value x, Parameter weight, WeightLayout layout, Parameter? bias,
     ActivationFunction activation = default, Parameter? scale = null, Value? residual = null, bool activateLast = false)
@@ -88,7 +93,9 @@ internal sealed class LayerNormOperation(Value x, Parameter weight, Parameter bi
     public float Eps => eps;
 }
 
-/// <summary>softmax(q kᵀ / sqrt d) v a head and sequence, with rotary positions applied on the way in where a table is given.</summary>
+/// <summary>
+/// softmax(q kᵀ / sqrt d) v a head and sequence, with rotary positions applied on the way in where a table is given.
+/// </summary>
 internal sealed class AttentionOperation(
     Value q, Value k, Value v, int heads, int batch, RotaryTable? rotateQueries = null, RotaryTable? rotateKeys = null)
     : Operation(q, k, v)
@@ -217,8 +224,10 @@ internal sealed class PatchifyOperation(Value x, int height, int width, int patc
     public int Patch => patch;
 }
 
-/// <summary>y = f(3 x 3 convolution), one pixel of zeros around the map; weight [3, 3, in, out] floats.</summary>
-internal sealed class ConvOperation(Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default) : Operation(x)
+/// <summary>y = f(a 3 x 3 convolution), one pixel of zeros around the map; the weight is floats.</summary>
+internal abstract class ConvolutionOperation(
+    Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation)
+    : Operation(x)
 {
     public Value X => x;
     public int Height => height;
@@ -227,29 +236,40 @@ internal sealed class ConvOperation(Value x, int height, int width, int stride, 
     public Parameter Weight => weight;
     public Parameter Bias => bias;
     public ActivationFunction Activation => activation;
-    public override long Flops => 18L * Output.Rows * Output.Columns * x.Columns;
     public override long WeightBytes => weight.Bytes;
+
+    /// <summary>The same convolution with another activation.</summary>
+    public abstract ConvolutionOperation With(ActivationFunction activation);
 }
 
-/// <summary>y = f(depthwise 3 x 3 convolution), one pixel of zeros around the map; weight [3, 3, channels] floats.</summary>
-internal sealed class DepthwiseConvOperation(Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default) : Operation(x)
+/// <summary>The dense convolution; weight [3, 3, in, out].</summary>
+internal sealed class ConvOperation(
+    Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default)
+    : ConvolutionOperation(x, height, width, stride, weight, bias, activation)
 {
-    public Value X => x;
-    public int Height => height;
-    public int Width => width;
-    public int Stride => stride;
-    public Parameter Weight => weight;
-    public Parameter Bias => bias;
-    public ActivationFunction Activation => activation;
+    public override long Flops => 18L * Output.Rows * Output.Columns * X.Columns;
+
+    public override ConvolutionOperation With(ActivationFunction activation) =>
+        new ConvOperation(X, Height, Width, Stride, Weight, Bias, activation);
+}
+
+/// <summary>The depthwise convolution; weight [3, 3, channels].</summary>
+internal sealed class DepthwiseConvOperation(
+    Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default)
+    : ConvolutionOperation(x, height, width, stride, weight, bias, activation)
+{
     public override long Flops => 18L * Output.Rows * Output.Columns;
-    public override long WeightBytes => weight.Bytes;
+
+    public override ConvolutionOperation With(ActivationFunction activation) =>
+        new DepthwiseConvOperation(X, Height, Width, Stride, Weight, Bias, activation);
 }
 
 /// <summary>
-/// Attention inside square windows of a map, with position biases. Columns of qkv are grouped by head, q k v each; its rows are the map's, behind one that stands for
-/// the padding where the map is no whole number of windows.
+/// Attention inside square windows of a map, with position biases. Columns of qkv are grouped by head, q k v each; its rows are
+/// the map's, behind one that stands for the padding where the map is no whole number of windows.
 /// </summary>
-internal sealed class WindowAttentionOperation(Value qkv, int heads, int height, int width, int window, Parameter bias) : Operation(qkv)
+internal sealed class WindowAttentionOperation(Value qkv, int heads, int height, int width, int window, Parameter bias)
+    : Operation(qkv)
 {
     public Value Qkv => qkv;
     public int Heads => heads;

@@ -3,8 +3,8 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// A weight: numbers that lie somewhere in memory, usually in a mapped file, and outlive every plan made from them. Immutable; the owner of
-/// the memory keeps it alive.
+/// A weight: numbers that lie somewhere in memory, usually in a mapped file, and outlive every plan made from them. Immutable;
+/// the owner of the memory keeps it alive.
 /// </summary>
 public sealed unsafe class Parameter
 {

@@ -43,7 +43,10 @@ public sealed record Tap(string Name, Value Value, IReadOnlyList<int> Shape, Tap
     }
 }
 
-/// <summary>Receives tapped values while a run goes on, in the order they are computed. May be called from any thread of the team, one at a time.</summary>
+/// <summary>
+/// Receives tapped values while a run goes on, in the order they are computed. May be called from any thread of the team, one at
+/// a time.
+/// </summary>
 /// <param name="tap">Which one.</param>
 /// <param name="values">Its elements in the order of <see cref="Tap.Shape"/>; the receiver's own.</param>
 public delegate void TapReceiver(Tap tap, float[] values);

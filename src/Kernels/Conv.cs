@@ -7,20 +7,25 @@ namespace TinyZsad.Kernels;
 /// y[r, c, n] = f(bias[n] + Σ w[v, u, ch, n] x[r s + v - 1, c s + u - 1, ch]).
 /// </summary>
 /// <remarks>
-/// <para>x is [height, width, channels] and y [ceil(height / s), ceil(width / s), n] without gaps, s the stride; they do not overlap. w is
-/// [3, 3, channels, n]: PyTorch's [n, channels, 3, 3] turned.</para>
-/// <para>A matmul by <see cref="Tile"/>, whose rows of x are gathered a tile at a time (three copies of three neighbouring pixels each) and used for all panels
-/// while they lie in the first-level cache: no unrolled copy of the map is ever made. |error| ≤ (9 channels + 1) 2^-24 Σ|w x| before the activation.</para>
+/// <para>x is [height, width, channels] and y [ceil(height / s), ceil(width / s), n] without gaps, s the stride; they do not
+/// overlap. w is [3, 3, channels, n]: PyTorch's [n, channels, 3, 3] turned.</para>
+/// <para>A matmul by <see cref="Tile"/>, whose rows of x are gathered a tile at a time (three copies of three neighbouring pixels
+/// each) and used for all panels while they lie in the first-level cache: no unrolled copy of the map is ever made. |error| ≤ (9
+/// channels + 1) 2^-24 Σ|w x| before the activation.</para>
 /// </remarks>
 public static unsafe class Conv
 {
     /// <summary>Floats of scratch that a call of <see cref="Execute"/> needs; 64-byte aligned.</summary>
     public static nint ScratchFloats(int channels, int outputs) =>
-        Tile.Rows * (9 * (nint)channels + Tile.Columns) + (outputs + Tile.Columns - 1) / Tile.Columns * 9 * (nint)channels * Tile.Columns;
+        Tile.Rows * (9 * (nint)channels + Tile.Columns)
+            + (outputs + Tile.Columns - 1) / Tile.Columns * 9 * (nint)channels * Tile.Columns;
 
-    /// <summary>Computes output rows from <paramref name="begin"/> to before <paramref name="end"/>; y is the whole result's start.</summary>
+    /// <summary>
+    /// Computes output rows from <paramref name="begin"/> to before <paramref name="end"/>; y is the whole result's start.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Execute<TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int outputs, int stride, float* y,
+    public static void Execute<TActivation>(
+        float* x, int height, int width, int channels, float* w, float* bias, int outputs, int stride, float* y,
         int begin, int end, TActivation activation, float* scratch) where TActivation : struct, IActivation
     {
         int k = 9 * channels, outWidth = DepthwiseConv.OutputSize(width, stride);
@@ -36,7 +41,9 @@ public static unsafe class Conv
         {
             int rows = Math.Min(stop - at, Tile.Rows);
             for (int i = 0; i < Tile.Rows; i++)
-                if (i < rows) Gather(x, height, width, channels, (at + i) / outWidth * stride, (at + i) % outWidth * stride, pixels + i * k);
+                if (i < rows)
+                    Gather(
+                        x, height, width, channels, (at + i) / outWidth * stride, (at + i) % outWidth * stride, pixels + i * k);
                 else new Span<float>(pixels + i * k, k).Clear();
             for (int first = 0; first < outputs; first += Tile.Columns)
             {
@@ -66,7 +73,8 @@ public static unsafe class Conv
     }
 
     /// <summary>The definition, in double precision.</summary>
-    public static void Scalar<TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int outputs, int stride, float* y, TActivation activation)
+    public static void Scalar<TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int outputs,
+        int stride, float* y, TActivation activation)
         where TActivation : struct, IActivation
     {
         for (int r = 0; r < DepthwiseConv.OutputSize(height, stride); r++)
@@ -80,7 +88,8 @@ public static unsafe class Conv
                             int row = r * stride + v - 1, column = c * stride + u - 1;
                             if (row < 0 || row >= height || column < 0 || column >= width) continue;
                             for (int ch = 0; ch < channels; ch++)
-                                sum += (double)w[((v * 3 + u) * channels + ch) * outputs + n] * x[((nint)row * width + column) * channels + ch];
+                                sum += (double)w[((v * 3 + u) * channels + ch) * outputs + n]
+                                    * x[((nint)row * width + column) * channels + ch];
                         }
                     *y++ = (float)activation.Scalar(sum);
                 }

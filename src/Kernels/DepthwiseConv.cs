@@ -7,27 +7,34 @@ namespace TinyZsad.Kernels;
 /// y[r, c, ch] = f(bias[ch] + Σ w[v, u, ch] x[r s + v - 1, c s + u - 1, ch]).
 /// </summary>
 /// <remarks>
-/// <para>x is [height, width, channels] and y [ceil(height / s), ceil(width / s), channels] without gaps, s the stride; they do not overlap. w is
-/// [3, 3, channels]: PyTorch's [channels, 1, 3, 3] turned, so that lanes are channels.</para>
-/// <para>The nine weights of a vector of channels stay in registers along a row. Sums run in the order of w after the bias: |error| ≤ 10 · 2^-24 Σ|w x|
-/// before the activation.</para>
+/// <para>x is [height, width, channels] and y [ceil(height / s), ceil(width / s), channels] without gaps, s the stride; they do
+/// not overlap. w is [3, 3, channels]: PyTorch's [channels, 1, 3, 3] turned, so that lanes are channels.</para>
+/// <para>The nine weights of a vector of channels stay in registers along a row. Sums run in the order of w after the bias:
+/// |error| ≤ 10 · 2^-24 Σ|w x| before the activation.</para>
 /// </remarks>
 public static unsafe class DepthwiseConv
 {
     /// <summary>Output pixels of a side.</summary>
     public static int OutputSize(int size, int stride) => (size + stride - 1) / stride;
 
-    /// <summary>Computes output rows from <paramref name="begin"/> to before <paramref name="end"/>; y is the whole result's start.</summary>
-    public static void Execute<TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int stride, float* y, int begin, int end, TActivation activation)
+    /// <summary>
+    /// Computes output rows from <paramref name="begin"/> to before <paramref name="end"/>; y is the whole result's start.
+    /// </summary>
+    public static void Execute<TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int stride,
+        float* y, int begin, int end, TActivation activation)
         where TActivation : struct, IActivation
     {
-        if (Simd.Lanes == 16) Execute<Lanes16, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
-        else if (Simd.Lanes == 8) Execute<Lanes8, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
-        else if (Simd.Lanes == 4) Execute<Lanes4, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
+        if (Simd.Lanes == 16)
+            Execute<Lanes16, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
+        else if (Simd.Lanes == 8)
+            Execute<Lanes8, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
+        else if (Simd.Lanes == 4)
+            Execute<Lanes4, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
         else Execute<Lanes1, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
     }
 
-    private static void Execute<TVec, TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int stride, float* y, int begin, int end, TActivation activation)
+    private static void Execute<TVec, TActivation>(float* x, int height, int width, int channels, float* w, float* bias,
+        int stride, float* y, int begin, int end, TActivation activation)
         where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
     {
         int outWidth = OutputSize(width, stride);
@@ -35,21 +42,26 @@ public static unsafe class DepthwiseConv
         {
             float* row = y + (nint)r * outWidth * channels;
             int c = 0;
-            for (; c <= channels - TVec.Count; c += TVec.Count) Row<TVec, TActivation>(x, height, width, channels, w, bias, stride, row, r, c, activation);
-            for (; c < channels; c++) Row<Lanes1, TActivation>(x, height, width, channels, w, bias, stride, row, r, c, activation);
+            for (; c <= channels - TVec.Count; c += TVec.Count)
+                Row<TVec, TActivation>(x, height, width, channels, w, bias, stride, row, r, c, activation);
+            for (; c < channels; c++)
+                Row<Lanes1, TActivation>(x, height, width, channels, w, bias, stride, row, r, c, activation);
         }
     }
 
     /// <summary>A vector of channels along one output row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Row<TVec, TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int stride, float* y, int row, int channel, TActivation activation)
+    private static void Row<TVec, TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int stride,
+        float* y, int row, int channel, TActivation activation)
         where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
     {
         w += channel;
         TVec b = TVec.Load(bias + channel);
         TVec w0 = TVec.Load(w), w1 = TVec.Load(w + channels), w2 = TVec.Load(w + 2 * (nint)channels);
-        TVec w3 = TVec.Load(w + 3 * (nint)channels), w4 = TVec.Load(w + 4 * (nint)channels), w5 = TVec.Load(w + 5 * (nint)channels);
-        TVec w6 = TVec.Load(w + 6 * (nint)channels), w7 = TVec.Load(w + 7 * (nint)channels), w8 = TVec.Load(w + 8 * (nint)channels);
+        TVec w3 = TVec.Load(w + 3 * (nint)channels), w4 = TVec.Load(w + 4 * (nint)channels),
+            w5 = TVec.Load(w + 5 * (nint)channels);
+        TVec w6 = TVec.Load(w + 6 * (nint)channels), w7 = TVec.Load(w + 7 * (nint)channels),
+            w8 = TVec.Load(w + 8 * (nint)channels);
 
         // A row outside the map: its weights become zero, and another row is read in its place.
         int middle = row * stride, above = middle - 1, below = middle + 1;
@@ -94,7 +106,8 @@ public static unsafe class DepthwiseConv
     }
 
     /// <summary>The definition, in double precision.</summary>
-    public static void Scalar<TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int stride, float* y, TActivation activation)
+    public static void Scalar<TActivation>(
+        float* x, int height, int width, int channels, float* w, float* bias, int stride, float* y, TActivation activation)
         where TActivation : struct, IActivation
     {
         for (int r = 0; r < OutputSize(height, stride); r++)

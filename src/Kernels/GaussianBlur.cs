@@ -9,8 +9,8 @@ namespace TinyZsad.Kernels;
 /// <remarks>
 /// <para>Each output row is first the blend of the input rows around it, in scratch, and then blended along itself. Rows are
 /// independent: the bands of several threads do not see each other.</para>
-/// <para>|y - exact| &lt;= 2 (radius + 4) e max|x|, e = 2^-24: along either axis one rounding for a pair of opposite taps, one for
-/// their weight and one for each of the radius + 1 additions, since the weights sum to 1.</para>
+/// <para>|y - exact| &lt;= 2 (radius + 4) e max|x|, e = 2^-24: along either axis one rounding for a pair of opposite taps, one
+/// for their weight and one for each of the radius + 1 additions, since the weights sum to 1.</para>
 /// </remarks>
 public static unsafe class GaussianBlur
 {
@@ -83,7 +83,8 @@ public static unsafe class GaussianBlur
         for (; i <= n - TVec.Count; i += TVec.Count)
             TVec.MultiplyAdd(TVec.Broadcast(weight), TVec.Load(a + i) + TVec.Load(b + i), TVec.Load(y + i)).Store(y + i);
         for (; i < n; i++)
-            Lanes1.MultiplyAdd(Lanes1.Broadcast(weight), Lanes1.Load(a + i) + Lanes1.Load(b + i), Lanes1.Load(y + i)).Store(y + i);
+            Lanes1.MultiplyAdd(Lanes1.Broadcast(weight), Lanes1.Load(a + i) + Lanes1.Load(b + i), Lanes1.Load(y + i))
+                .Store(y + i);
     }
 
     /// <summary>The sample that stands at place i of the mirrored row, however far outside.</summary>
@@ -104,7 +105,8 @@ public static unsafe class GaussianBlur
         double[,] blend = new double[height, width];
         for (int r = 0; r < height; r++)
             for (int c = 0; c < width; c++)
-                for (int k = -radius; k <= radius; k++) blend[r, c] += Tap(k, sigma) / sum * x[Mirror(r + k, height) * xStride + c];
+                for (int k = -radius; k <= radius; k++)
+                    blend[r, c] += Tap(k, sigma) / sum * x[Mirror(r + k, height) * xStride + c];
         for (int r = 0; r < height; r++)
             for (int c = 0; c < width; c++)
             {

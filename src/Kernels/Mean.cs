@@ -3,7 +3,10 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>y[i] = (x0[i] + x1[i] + …) / count: the mean of a few arrays, element by element.</summary>
-/// <remarks>The terms are added in order and multiplied by 1 / count: |y - exact| ≤ (count + 1) 2^-24 · mean |x|. y may be any of the inputs.</remarks>
+/// <remarks>
+/// The terms are added in order and multiplied by 1 / count: |y - exact| ≤ (count + 1) 2^-24 · mean |x|. y may be any of the
+/// inputs.
+/// </remarks>
 public static unsafe class Mean
 {
     /// <summary>Averages <paramref name="count"/> arrays of <paramref name="n"/> elements.</summary>

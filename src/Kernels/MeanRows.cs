@@ -4,8 +4,8 @@ namespace TinyZsad.Kernels;
 
 /// <summary>y[c] = the mean over all rows of x[r, c]: global average pooling.</summary>
 /// <remarks>
-/// x is [rows, cols] with a stride in floats, rows at least 1; y does not overlap it. Each sixteen rows are summed by themselves first, so that
-/// |error| ≤ (16 + rows / 16 + 2) 2^-24 mean |x|.
+/// x is [rows, cols] with a stride in floats, rows at least 1; y does not overlap it. Each sixteen rows are summed by themselves
+/// first, so that |error| ≤ (16 + rows / 16 + 2) 2^-24 mean |x|.
 /// </remarks>
 public static unsafe class MeanRows
 {
@@ -20,7 +20,8 @@ public static unsafe class MeanRows
         else Execute<Lanes1>(x, xStride, y, rows, cols);
     }
 
-    private static void Execute<TVec>(float* x, nint xStride, float* y, nint rows, nint cols) where TVec : unmanaged, IVector<TVec>
+    private static void Execute<TVec>(float* x, nint xStride, float* y, nint rows, nint cols)
+        where TVec : unmanaged, IVector<TVec>
     {
         nint c = 0;
         for (; c <= cols - TVec.Count; c += TVec.Count) Column<TVec>(x + c, xStride, rows).Store(y + c);

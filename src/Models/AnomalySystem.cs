@@ -7,7 +7,9 @@ namespace TinyZsad.Models;
 /// <summary>How a map becomes one number for the whole picture.</summary>
 public enum ImageScore
 {
-    /// <summary>The system's own choice: <see cref="TopPercentMean"/> for LiZAD and VisualAD, <see cref="GlobalLogit"/> for EdgeZSAD.</summary>
+    /// <summary>
+    /// The system's own choice: <see cref="TopPercentMean"/> for LiZAD and VisualAD, <see cref="GlobalLogit"/> for EdgeZSAD.
+    /// </summary>
     Default,
 
     /// <summary>The largest value of the map.</summary>
@@ -17,7 +19,8 @@ public enum ImageScore
     TopPercentMean,
 
     /// <summary>
-    /// The image-level logit that was trained on image labels: for LiZAD softmax of its two, the anomalous one; for EdgeZSAD sigmoid of its fused one, its default.
+    /// The image-level logit that was trained on image labels: for LiZAD softmax of its two, the anomalous one; for EdgeZSAD
+    /// sigmoid of its fused one, its default.
     /// </summary>
     GlobalLogit,
 }
@@ -25,7 +28,9 @@ public enum ImageScore
 /// <summary>What a system says of one picture.</summary>
 /// <param name="Score">Higher is more anomalous; in (0, 1) where the system gives probabilities.</param>
 /// <param name="RawScore">The score before it is squashed into (0, 1), where it is; else the score itself.</param>
-/// <param name="Map">The anomaly map, [<see cref="AnomalySystem.ImageSize"/>, <see cref="AnomalySystem.ImageSize"/>], row-major.</param>
+/// <param name="Map">
+/// The anomaly map, [<see cref="AnomalySystem.ImageSize"/>, <see cref="AnomalySystem.ImageSize"/>], row-major.
+/// </param>
 public sealed record Detection(float Score, float RawScore, float[] Map)
 {
     /// <summary>The patch logits that the map was made from, where it can be made anew at any size.</summary>
@@ -33,8 +38,8 @@ public sealed record Detection(float Score, float RawScore, float[] Map)
 }
 
 /// <summary>
-/// One of the published systems, loaded: its weights and the graph they make. A system holds no state that a detection changes, but for caches;
-/// any number of threads may use it at once.
+/// One of the published systems, loaded: its weights and the graph they make. A system holds no state that a detection changes,
+/// but for caches; any number of threads may use it at once.
 /// </summary>
 public abstract class AnomalySystem : IDisposable
 {
@@ -66,12 +71,17 @@ public abstract class AnomalySystem : IDisposable
     /// <summary>The image score that <see cref="ImageScore.Default"/> stands for.</summary>
     public abstract ImageScore DefaultScore { get; }
 
-    /// <summary>Reads the system that a file's metadata names. The system owns the file from then on, even if reading fails.</summary>
+    /// <summary>
+    /// Reads the system that a file's metadata names. The system owns the file from then on, even if reading fails.
+    /// </summary>
     /// <param name="file">The model.</param>
     /// <param name="imageSize">
-    /// The size to bring pictures to instead of the one the file states; null for that one. Only VisualAD can: its positions are interpolated.
+    /// The size to bring pictures to instead of the one the file states; null for that one. Only VisualAD can: its positions are
+    /// interpolated.
     /// </param>
-    /// <exception cref="ModelFormatException">The file is no model of ours, or its tensors are not what the model needs.</exception>
+    /// <exception cref="ModelFormatException">
+    /// The file is no model of ours, or its tensors are not what the model needs.
+    /// </exception>
     /// <exception cref="ArgumentException">The system cannot work at the image size asked for.</exception>
     public static AnomalySystem Load(SafetensorsFile file, int? imageSize = null)
     {
@@ -83,10 +93,13 @@ public abstract class AnomalySystem : IDisposable
                 "lizad" => new LiZad(weights),
                 "edgezsad" => new EdgeZsad(weights),
                 "visualad" => new VisualAd(weights, imageSize),
-                string other => throw new ModelFormatException($"{file.Name}: it holds the model '{other}'; this version knows lizad, edgezsad and visualad."),
+                string other => throw new ModelFormatException(
+                    $"{file.Name}: it holds the model '{other}'; this version knows lizad, edgezsad and visualad."),
             };
             if (imageSize is { } asked && asked != system.ImageSize)
-                throw new ArgumentException($"{system.Name} works at {system.ImageSize} pixels, the size {file.Name} states, and at no other; {asked} was asked for.", nameof(imageSize));
+                throw new ArgumentException(
+                    $"{system.Name} works at {system.ImageSize} pixels, the size {file.Name} states, and at no other; {asked} " +
+                    "was asked for.", nameof(imageSize));
             return system;
         }
         catch
@@ -96,10 +109,15 @@ public abstract class AnomalySystem : IDisposable
         }
     }
 
-    /// <summary>The graph of one detection, for a way of scoring; its inputs are <see cref="Pixels"/> and whatever <see cref="Prepare"/> gives.</summary>
+    /// <summary>
+    /// The graph of one detection, for a way of scoring; its inputs are <see cref="Pixels"/> and whatever <see cref="Prepare"/>
+    /// gives.
+    /// </summary>
     public abstract ComputeGraph DetectionGraph(ImageScore score);
 
-    /// <summary>What must be known before a detection and does not depend on the picture, computed or taken from a cache.</summary>
+    /// <summary>
+    /// What must be known before a detection and does not depend on the picture, computed or taken from a cache.
+    /// </summary>
     /// <param name="className">The class, where the system takes one.</param>
     /// <param name="team">Who computes.</param>
     /// <param name="cancellation">Stops the computation.</param>
@@ -112,7 +130,8 @@ public abstract class AnomalySystem : IDisposable
     public abstract Detection Read(CpuRun run, ImageScore score);
 
     /// <summary>A detection's map at another size, such as the picture's.</summary>
-    public virtual float[] Enlarge(Detection detection, int width, int height) => MapResizer.Resize(detection.Map, ImageSize, ImageSize, width, height);
+    public virtual float[] Enlarge(Detection detection, int width, int height) =>
+        MapResizer.Resize(detection.Map, ImageSize, ImageSize, width, height);
 
     /// <summary>The image score that is read off a map.</summary>
     /// <param name="map">The map.</param>
@@ -121,14 +140,17 @@ public abstract class AnomalySystem : IDisposable
     private protected static unsafe float ScoreOfMap(float[] map, ImageScore score, int? top = null)
     {
         fixed (float* p = map)
-            return score == ImageScore.Maximum ? TopK.Max(p, map.Length) : TopK.Mean(p, map.Length, Math.Max(1, top ?? map.Length / 100));
+            return score == ImageScore.Maximum
+                ? TopK.Max(p, map.Length)
+                : TopK.Mean(p, map.Length, Math.Max(1, top ?? map.Length / 100));
     }
 
     /// <summary>Taps that are tables rather than values of a graph.</summary>
     internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> ConstantTaps() => [];
 
     /// <summary>Taps that are put together from others.</summary>
-    internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight) => [];
+    internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(
+        IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight) => [];
 
     /// <summary>Unmaps the weights. No run may be under way.</summary>
     public virtual void Dispose()

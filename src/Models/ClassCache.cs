@@ -1,8 +1,8 @@
 namespace TinyZsad.Models;
 
 /// <summary>
-/// The embeddings of the classes used last. Each is computed once, even if several threads ask for it at once; a computation that fails or is
-/// cancelled leaves nothing behind, and the next to ask tries again. Thread safe.
+/// The embeddings of the classes used last. Each is computed once, even if several threads ask for it at once; a computation that
+/// fails or is cancelled leaves nothing behind, and the next to ask tries again. Thread safe.
 /// </summary>
 internal sealed class ClassCache
 {
@@ -48,7 +48,9 @@ internal sealed class ClassCache
         }
     }
 
-    /// <summary>Makes an entry the one used last; the one used longest ago may have to go. A younger one of its name stays instead.</summary>
+    /// <summary>
+    /// Makes an entry the one used last; the one used longest ago may have to go. A younger one of its name stays instead.
+    /// </summary>
     private void Use(Entry entry)
     {
         if (IsHere(entry)) order.Remove(entries[entry.Name]);

@@ -11,7 +11,10 @@ public sealed record ClassEmbedding(float[] Normal, float[] Abnormal);
 /// <summary>LiZAD's text side: a class name to its prompts, tokens and mean embeddings.</summary>
 internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata)
 {
-    /// <summary>Prompts that go through the text tower at once: enough rows for full speed, few enough for a small arena. Divides 245 and 175.</summary>
+    /// <summary>
+    /// Prompts that go through the text tower at once: enough rows for full speed, few enough for a small arena. Divides 245 and
+    /// 175.
+    /// </summary>
     private const int PromptsAtOnce = 35;
 
     private readonly TextTransformer text = new(root.At("text"), metadata);
@@ -53,17 +56,22 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata)
     }
 
     /// <summary>
-    /// Runs the text tower on some tokenised strings and hands out its taps: those of single positions for the first string, computed at all
-    /// positions; the embeddings of all of them, computed as a detection does.
+    /// Runs the text tower on some tokenised strings and hands out its taps: those of single positions for the first string,
+    /// computed at all positions; the embeddings of all of them, computed as a detection does.
     /// </summary>
     public void Trace(int[][] prompts, ThreadTeam team, TapReceiver receiver)
     {
-        Encode(CpuPlan.Compile(text.Graph(1, everyPosition: true), t => t.Name is not ("text.projected" or "text.embeddings")), prompts[..1], team, receiver, default);
-        Encode(CpuPlan.Compile(text.Graph(prompts.Length), t => t.Name is "text.projected" or "text.embeddings"), prompts, team, receiver, default);
+        Encode(
+            CpuPlan.Compile(text.Graph(1, everyPosition: true), t => t.Name is not ("text.projected" or "text.embeddings")),
+            prompts[..1], team, receiver, default);
+        Encode(
+            CpuPlan.Compile(text.Graph(prompts.Length), t => t.Name is "text.projected" or "text.embeddings"),
+            prompts, team, receiver, default);
     }
 
     /// <summary>Unit embeddings of as many tokenised prompts as the plan was made for.</summary>
-    private static float[] Encode(CpuPlan plan, int[][] prompts, ThreadTeam team, TapReceiver? receiver, CancellationToken cancellation)
+    private static float[] Encode(
+        CpuPlan plan, int[][] prompts, ThreadTeam team, TapReceiver? receiver, CancellationToken cancellation)
     {
         using CpuRun run = plan.Rent(team.Size);
         Span<int> tokens = run.Ints("tokens"), pooled = run.Ints("pooled");

@@ -2,7 +2,9 @@ using TinyZsad.Graph;
 
 namespace TinyZsad.Models;
 
-/// <summary>A transformer block under the names that OpenAI's CLIP gives it, in vision and in text: q, k and v packed one below the other.</summary>
+/// <summary>
+/// A transformer block under the names that OpenAI's CLIP gives it, in vision and in text: q, k and v packed one below the other.
+/// </summary>
 internal static class ClipBlock
 {
     /// <summary>Reads the block under the cursor.</summary>
@@ -10,7 +12,8 @@ internal static class ClipBlock
     {
         WeightCursor attention = w.At("attn"), mlp = w.At("mlp");
         int hidden = mlp.At("c_fc").Shape("weight", 2)[0];
-        LinearWeights packed = new(attention.Tensor("in_proj_weight", 3 * width, width), attention.Vector("in_proj_bias", 3 * width));
+        LinearWeights packed = new(
+            attention.Tensor("in_proj_weight", 3 * width, width), attention.Vector("in_proj_bias", 3 * width));
         return new TransformerBlock
         {
             Norm1 = w.Norm("ln_1", width),

@@ -3,8 +3,8 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// CLIP's vision transformer (Radford et al., 2021) under OpenAI's names: no bias on the patches, a norm before the first block, QuickGELU. ViT-B/32, B/16,
-/// L/14 and L/14@336px differ in shapes alone.
+/// CLIP's vision transformer (Radford et al., 2021) under OpenAI's names: no bias on the patches, a norm before the first block,
+/// QuickGELU. ViT-B/32, B/16, L/14 and L/14@336px differ in shapes alone.
 /// </summary>
 internal static class ClipVit
 {
@@ -26,10 +26,12 @@ internal static class ClipVit
         {
             PatchSize = patchSize,
             PatchEmbedding = new LinearWeights(w.At("conv1").Tensor("weight", width, 3, patchSize, patchSize), null),
-            Tokens = VisionTransformer.PlaceTokens(w.Store, positions, [.. tokens(width), w.Vector("class_embedding", width)], null),
+            Tokens = VisionTransformer.PlaceTokens(
+                w.Store, positions, [.. tokens(width), w.Vector("class_embedding", width)], null),
             Positions = positions,
             PreNorm = w.Norm("ln_pre", width),
-            Blocks = [.. Enumerable.Range(0, depth).Select(i => ClipBlock.Read(transformer.At("resblocks", i), width, headCount, Eps, ActivationKind.QuickGelu))],
+            Blocks = [.. Enumerable.Range(0, depth)
+                .Select(i => ClipBlock.Read(transformer.At("resblocks", i), width, headCount, Eps, ActivationKind.QuickGelu))],
             FinalNorm = w.Norm("ln_post", width),
             Eps = Eps,
         };

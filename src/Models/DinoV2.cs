@@ -3,8 +3,8 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// DINOv2's vision transformer (Oquab et al., 2023) under facebookresearch's names: LayerScale, exact GELU, no norm before the first block. ViT-S, B and L, with
-/// and without registers, differ in shapes and in how positions are interpolated.
+/// DINOv2's vision transformer (Oquab et al., 2023) under facebookresearch's names: LayerScale, exact GELU, no norm before the
+/// first block. ViT-S, B and L, with and without registers, differ in shapes and in how positions are interpolated.
 /// </summary>
 internal static class DinoV2
 {
@@ -19,7 +19,9 @@ internal static class DinoV2
         int[] patch = embedding.Shape("weight", 4);
         (int width, int patchSize) = (patch[0], patch[2]);
         int headCount = VisionTransformer.Heads(w.Store, width, heads);
-        Parameter? registers = w.Has("register_tokens") ? w.Tensor("register_tokens", 1, w.Shape("register_tokens", 3)[1], width) : null;
+        Parameter? registers = w.Has("register_tokens")
+            ? w.Tensor("register_tokens", 1, w.Shape("register_tokens", 3)[1], width)
+            : null;
         int rows = w.Shape("pos_embed", 3)[1];
         Parameter table = w.Tensor("pos_embed", 1, rows, width);
         PositionGrid positions = PositionGrid.Read(w.Store, new Parameter(table.Name, table.Address, table.Type, rows, width),
@@ -28,8 +30,10 @@ internal static class DinoV2
         return new VisionTransformer
         {
             PatchSize = patchSize,
-            PatchEmbedding = new LinearWeights(embedding.Tensor("weight", width, 3, patchSize, patchSize), embedding.Vector("bias", width)),
-            Tokens = VisionTransformer.PlaceTokens(w.Store, positions, [.. tokens(width), w.Vector("cls_token", 1, 1, width)], registers),
+            PatchEmbedding = new LinearWeights(
+                embedding.Tensor("weight", width, 3, patchSize, patchSize), embedding.Vector("bias", width)),
+            Tokens = VisionTransformer.PlaceTokens(
+                w.Store, positions, [.. tokens(width), w.Vector("cls_token", 1, 1, width)], registers),
             Positions = positions,
             Blocks = [.. Enumerable.Range(0, depth).Select(i => Block(w.At("blocks", i), width, headCount, Eps))],
             FinalNorm = w.Norm("norm", width),

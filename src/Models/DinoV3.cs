@@ -4,8 +4,8 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// DINOv3's vision transformer (Siméoni et al., 2025; huggingface/transformers <c>models/dinov3_vit</c>): register tokens, LayerScale, rotary
-/// positions on the patch tokens alone, no absolute positions, no bias on k.
+/// DINOv3's vision transformer (Siméoni et al., 2025; huggingface/transformers <c>models/dinov3_vit</c>): register tokens,
+/// LayerScale, rotary positions on the patch tokens alone, no absolute positions, no bias on k.
 /// </summary>
 internal sealed class DinoV3
 {
@@ -36,7 +36,9 @@ internal sealed class DinoV3
         WeightCursor embeddings = w.At("embeddings");
         Width = embeddings.Shape("cls_token", 3)[2];
         if (Width % (4 * heads) != 0)
-            throw new ModelFormatException($"{store.File.Name}: width {Width} cannot be divided into {heads} heads with rotary positions (a multiple of {4 * heads} is needed).");
+            throw new ModelFormatException(
+                $"{store.File.Name}: width {Width} cannot be divided into {heads} heads with rotary positions (a multiple of " +
+                $"{4 * heads} is needed).");
         Registers = embeddings.Shape("register_tokens", 3)[1];
         classToken = embeddings.Vector("cls_token", 1, 1, Width);
         registers = embeddings.Vector("register_tokens", 1, Registers, Width);
@@ -101,8 +103,8 @@ internal sealed class DinoV3
     }
 
     /// <summary>
-    /// Cosines and sines of the patch positions, [rows * columns, head width]. Each axis runs from -1 to 1 over its own patches; the four quarters
-    /// of a head are y, x, y, x over the same frequencies.
+    /// Cosines and sines of the patch positions, [rows * columns, head width]. Each axis runs from -1 to 1 over its own patches;
+    /// the four quarters of a head are y, x, y, x over the same frequencies.
     /// </summary>
     public RotaryTable Rotary(int rows, int columns)
     {
@@ -115,6 +117,8 @@ internal sealed class DinoV3
             (double s, double c) = Math.SinCos(2 * Math.PI * position * Math.Pow(theta, -4.0 * j / width));
             (cos[i], sin[i]) = ((float)c, (float)s);
         }
-        return new RotaryTable(store.Floats("rope.cos", cos, rows * columns, width), store.Floats("rope.sin", sin, rows * columns, width), 1 + Registers);
+        return new RotaryTable(
+            store.Floats("rope.cos", cos, rows * columns, width), store.Floats("rope.sin", sin, rows * columns, width),
+            1 + Registers);
     }
 }

@@ -5,8 +5,8 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// EdgeZSAD: TinyViT with EdgeGLR, a global-local readout and no text. The backbone is exact; the readout is a reconstruction within what the paper's abstract
-/// says (<c>tests/reference/edgezsad/SPEC.md</c> marks what is published and what is a choice).
+/// EdgeZSAD: TinyViT with EdgeGLR, a global-local readout and no text. The backbone is exact; the readout is a reconstruction
+/// within what the paper's abstract says (<c>tests/reference/edgezsad/SPEC.md</c> marks what is published and what is a choice).
 /// <code>
 /// global: g = fc(LN(mean of stage 3's tokens))             score = sigmoid(g + alpha * mean of A's top k)
 /// local:  A = fc(LN(stage 2's tokens))                     map   = sigmoid(bilinear(A))
@@ -33,14 +33,22 @@ public sealed class EdgeZsad : AnomalySystem
         SafetensorsFile file = weights.File;
         Metadata.Text("resize", "squash-bicubic");
         Variant = Metadata.Text("variant");
-        TinyVitSizes sizes = new(Metadata.Int("image_size", 32, 2048), Four("dims", 2048), Four("depths", 64), Four("heads", 256), Four("windows", 256));
+        TinyVitSizes sizes = new(
+            Metadata.Int("image_size", 32, 2048),
+            Four("dims", 2048), Four("depths", 64), Four("heads", 256), Four("windows", 256));
         if (TinyVitSizes.Published.TryGetValue(Variant, out TinyVitSizes? published))
         {
-            if (sizes.DifferenceFrom(published) is { } key) throw new ModelFormatException($"{file.Name}: metadata '{key}' is '{Metadata.Text(key)}', which is not that of its variant '{Variant}'.");
+            if (sizes.DifferenceFrom(published) is { } key)
+                throw new ModelFormatException(
+                    $"{file.Name}: metadata '{key}' is '{Metadata.Text(key)}', which is not that of its variant '{Variant}'.");
         }
         else if (Variant != "custom")
-            throw new ModelFormatException($"{file.Name}: metadata 'variant' is '{Variant}'; known are {string.Join(", ", TinyVitSizes.Published.Keys)} and custom.");
-        if (sizes.Dims[0] % 2 != 0) throw new ModelFormatException($"{file.Name}: metadata 'dims' begins with {sizes.Dims[0]}, where an even number is needed.");
+            throw new ModelFormatException(
+                $"{file.Name}: metadata 'variant' is '{Variant}'; known are {string.Join(", ", TinyVitSizes.Published.Keys)} " +
+                "and custom.");
+        if (sizes.Dims[0] % 2 != 0)
+            throw new ModelFormatException(
+                $"{file.Name}: metadata 'dims' begins with {sizes.Dims[0]}, where an even number is needed.");
         ImageSize = sizes.ImageSize;
         localStage = Metadata.Int("local_stage", 0, 3);
         globalStage = Metadata.Int("global_stage", 0, 3);
@@ -51,17 +59,24 @@ public sealed class EdgeZsad : AnomalySystem
 
         WeightCursor root = Weights.Root, head = root.At("head").At("glr");
         if (!file.Tensors.Any(t => t.Name.StartsWith("head.", StringComparison.Ordinal)))
-            throw new ModelFormatException($"{file.Name}: it is a TinyViT without a trained readout (no tensor '{Readout}*'), so it can score nothing.");
+            throw new ModelFormatException(
+                $"{file.Name}: it is a TinyViT without a trained readout (no tensor '{Readout}*'), so it can score nothing.");
         int n = sizes.Dims[globalStage], m = sizes.Dims[localStage];
         globalNorm = head.At("global").Norm("norm", n);
         globalLayer = head.At("global").Linear("fc", 1, n);
         localNorm = head.At("local").Norm("norm", m);
         localLayer = head.At("local").Linear("fc", 1, m);
         alpha = head.At("fusion").Vector("alpha", 1);
-        string[] known = ["global.norm.weight", "global.norm.bias", "global.fc.weight", "global.fc.bias", "local.norm.weight", "local.norm.bias", "local.fc.weight", "local.fc.bias", "fusion.alpha"];
+        string[] known =
+        [
+            "global.norm.weight", "global.norm.bias", "global.fc.weight", "global.fc.bias",
+            "local.norm.weight", "local.norm.bias", "local.fc.weight", "local.fc.bias", "fusion.alpha"
+        ];
         foreach (TensorEntry t in file.Tensors.Where(t => t.Name.StartsWith("head.", StringComparison.Ordinal)))
             if (!known.Contains(t.Name.StartsWith(Readout, StringComparison.Ordinal) ? t.Name[Readout.Length..] : null))
-                throw new ModelFormatException($"{file.Name}: tensor '{t.Name}' does not belong to the readout that this version knows, EdgeGLR ({string.Join(", ", known.Select(k => Readout + k))}).");
+                throw new ModelFormatException(
+                    $"{file.Name}: tensor '{t.Name}' does not belong to the readout that this version knows, EdgeGLR " +
+                    $"({string.Join(", ", known.Select(k => Readout + k))}).");
         vision = new TinyVit(root.At("vision"), Metadata, sizes);
 
         int[] Four(string key, int max) => Metadata.Ints(key, 4, 1, max);
@@ -108,7 +123,8 @@ public sealed class EdgeZsad : AnomalySystem
         g.Tap("score.logit", logit, [1]);
         Value squashed = g.Activate(logit, ActivationKind.Sigmoid);
         g.Tap("score", squashed, [1]);
-        Value enlarged = g.Activate(g.Bilinear(logits, side, side, ImageSize, ImageSize, BilinearMode.HalfPixel), ActivationKind.Sigmoid);
+        Value enlarged = g.Activate(
+            g.Bilinear(logits, side, side, ImageSize, ImageSize, BilinearMode.HalfPixel), ActivationKind.Sigmoid);
         g.Tap("map.final", enlarged, [ImageSize, ImageSize]);
         g.Output("logits", logits);
         g.Output("logit", logit);
@@ -140,9 +156,11 @@ public sealed class EdgeZsad : AnomalySystem
         fixed (float* p = map) Elementwise.Activate(p, p, map.Length, default(Sigmoid));
     }
 
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
+    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(
+        IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
     {
         if (taps.TryGetValue("local.logits", out float[]? logits))
-            yield return ("map.original", [pictureHeight, pictureWidth], Enlarge(new Detection(0, 0, []) { Logits = logits }, pictureWidth, pictureHeight));
+            yield return ("map.original", [pictureHeight, pictureWidth],
+                Enlarge(new Detection(0, 0, []) { Logits = logits }, pictureWidth, pictureHeight));
     }
 }

@@ -5,8 +5,8 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// LiZAD: DINOv3 ViT-S/16 features of four depths, compared with MobileCLIP2 text embeddings through light projection heads. The graph, to the last
-/// detail, is in <c>tests/reference/lizad/SPEC.md</c>.
+/// LiZAD: DINOv3 ViT-S/16 features of four depths, compared with MobileCLIP2 text embeddings through light projection heads. The
+/// graph, to the last detail, is in <c>tests/reference/lizad/SPEC.md</c>.
 /// <code>
 /// t0, t1 = text adapters (normal, abnormal)
 /// for each of four hidden states:   p = patch_adapter(patches) / |.|      L = 100 (p · t0, p · t1)
@@ -38,9 +38,12 @@ public sealed class LiZad : AnomalySystem
         if (layers.Length == 0) throw new ModelFormatException($"{file.Name}: metadata 'vision_layers' names no layer.");
 
         vision = new DinoV3(root.At("vision"), Metadata, layers.Max());
-        if (ImageSize < vision.PatchSize) throw new ModelFormatException($"{file.Name}: image_size {ImageSize} is smaller than a patch of {vision.PatchSize}.");
+        if (ImageSize < vision.PatchSize)
+            throw new ModelFormatException($"{file.Name}: image_size {ImageSize} is smaller than a patch of {vision.PatchSize}.");
         if (ImageSize / vision.PatchSize > MaxGrid)
-            throw new ModelFormatException($"{file.Name}: image_size {ImageSize} holds {ImageSize / vision.PatchSize} patches of {vision.PatchSize} a side; at most {MaxGrid} are allowed.");
+            throw new ModelFormatException(
+                $"{file.Name}: image_size {ImageSize} holds {ImageSize / vision.PatchSize} patches of {vision.PatchSize} a " +
+                $"side; at most {MaxGrid} are allowed.");
         int[] adapter = head.At("positive_text_adapter").At("adapter.0").Shape("weight", 2);
         embeddingWidth = adapter[1];
         positiveText = Adapter(head.At("positive_text_adapter"), adapter[0], embeddingWidth);
@@ -50,7 +53,8 @@ public sealed class LiZad : AnomalySystem
             classAdapters = [.. layers.Select((_, i) => Adapter(head.At("cls_adapter", i), adapter[0], vision.Width))];
         if (ClassEncoder.IsIn(root)) encoder = new ClassEncoder(root, Metadata);
         if (encoder is not null && encoder.Width != embeddingWidth)
-            throw new ModelFormatException($"{file.Name}: the text tower gives {encoder.Width} values, and the head takes {embeddingWidth}.");
+            throw new ModelFormatException(
+                $"{file.Name}: the text tower gives {encoder.Width} values, and the head takes {embeddingWidth}.");
         foreach (string name in file.Tensors.Select(t => t.Name))
         {
             if (Stem(name, NormalPrefix) is { } n) CheckStored(n);
@@ -82,7 +86,8 @@ public sealed class LiZad : AnomalySystem
     /// <summary>Patches a side; their square is what a run's memory grows with. The published model has 32.</summary>
     private const int MaxGrid = 256;
 
-    private static string? Stem(string name, string prefix) => name.StartsWith(prefix, StringComparison.Ordinal) ? name[prefix.Length..] : null;
+    private static string? Stem(string name, string prefix) =>
+        name.StartsWith(prefix, StringComparison.Ordinal) ? name[prefix.Length..] : null;
 
     /// <summary>A stored class is two vectors.</summary>
     private void CheckStored(string className)
@@ -104,7 +109,10 @@ public sealed class LiZad : AnomalySystem
         Value[] hidden = vision.Build(g, pixels, ImageSize, ImageSize);
 
         g.Scope = "head";
-        Value t = Stack(g, g.Activate(g.Linear(normal, positiveText.Weight, positiveText.Bias), leaky), g.Activate(g.Linear(abnormal, negativeText.Weight, negativeText.Bias), leaky));
+        Value t = Stack(
+            g,
+            g.Activate(g.Linear(normal, positiveText.Weight, positiveText.Bias), leaky),
+            g.Activate(g.Linear(abnormal, negativeText.Weight, negativeText.Bias), leaky));
         int grid = ImageSize / vision.PatchSize, prefix = 1 + vision.Registers;
         Value[] maps = new Value[layers.Length], scores = new Value[layers.Length];
         for (int i = 0; i < layers.Length; i++)
@@ -114,9 +122,11 @@ public sealed class LiZad : AnomalySystem
             Value logits = g.DotRows(g.L2Normalize(patches), t, logitScale);
             g.Tap($"head.logits.{i}", logits, [2, grid, grid], TapLayout.ChannelsFirst);
             Value difference = g.Subtract(g.Columns(logits, 1, 1), g.Columns(logits, 0, 1));
-            maps[i] = g.Activate(g.Bilinear(difference, grid, grid, ImageSize, ImageSize, BilinearMode.AlignCorners), ActivationKind.Sigmoid);
+            maps[i] = g.Activate(
+                g.Bilinear(difference, grid, grid, ImageSize, ImageSize, BilinearMode.AlignCorners), ActivationKind.Sigmoid);
             if (classAdapters is not null)
-                scores[i] = g.DotRows(g.L2Normalize(Adapt(g, g.Rows(h, 0, 1), classAdapters[i], $"head.cls_adapter.{i}")), t, logitScale);
+                scores[i] = g.DotRows(
+                    g.L2Normalize(Adapt(g, g.Rows(h, 0, 1), classAdapters[i], $"head.cls_adapter.{i}")), t, logitScale);
         }
         Value map = g.Mean(maps);
         g.Tap("head.map", map, [ImageSize, ImageSize]);
@@ -128,7 +138,9 @@ public sealed class LiZad : AnomalySystem
             if (score == ImageScore.GlobalLogit) g.Output("global", global);
         }
         else if (score == ImageScore.GlobalLogit)
-            throw new NotSupportedException($"{File.Name} has no 'head.cls_adapter' tensors, which the global logit is made from; choose another image score.");
+            throw new NotSupportedException(
+                $"{File.Name} has no 'head.cls_adapter' tensors, which the global logit is made from; choose another image " +
+                "score.");
         return g;
     }
 
@@ -149,7 +161,9 @@ public sealed class LiZad : AnomalySystem
     }
 
     /// <inheritdoc/>
-    /// <exception cref="ModelFormatException">The class is not stored in the file, and the file has no text tower to embed it with.</exception>
+    /// <exception cref="ModelFormatException">
+    /// The class is not stored in the file, and the file has no text tower to embed it with.
+    /// </exception>
     public override ClassEmbedding Prepare(string? className, ThreadTeam team, CancellationToken cancellation)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(className);
@@ -168,7 +182,8 @@ public sealed class LiZad : AnomalySystem
     private ClassEmbedding Embed(string className, ThreadTeam team, CancellationToken cancellation) =>
         encoder?.Embed(className, team, cancellation)
         ?? throw new ModelFormatException(
-            $"{File.Name}: class '{className}' is not among the {StoredClasses.Count} classes whose embeddings it holds ('{NormalPrefix}{className}' is missing), and it has no text tower to embed it with.");
+            $"{File.Name}: class '{className}' is not among the {StoredClasses.Count} classes whose embeddings it holds " +
+            $"('{NormalPrefix}{className}' is missing), and it has no text tower to embed it with.");
 
     /// <inheritdoc/>
     public override void Bind(CpuRun run, ClassEmbedding? prepared)
@@ -195,21 +210,27 @@ public sealed class LiZad : AnomalySystem
     /// <summary>Writes a copy of the model file that holds the embeddings of some classes.</summary>
     /// <param name="path">The new file; not the one the model is mapped from.</param>
     /// <param name="classNames">The classes, as they will be named at detection.</param>
-    /// <param name="textTower">Whether to keep the text tower. Without it the file is a quarter as large and knows only stored classes.</param>
+    /// <param name="textTower">
+    /// Whether to keep the text tower. Without it the file is a quarter as large and knows only stored classes.
+    /// </param>
     /// <param name="team">Who computes.</param>
     /// <param name="cancellation">Stops the computation.</param>
-    public void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower, ThreadTeam team, CancellationToken cancellation)
+    public void SaveWithClasses(
+        string path, IReadOnlyCollection<string> classNames, bool textTower, ThreadTeam team, CancellationToken cancellation)
     {
         Dictionary<string, TensorDeclaration> tensors = [];
         foreach (TensorEntry entry in File.Tensors)
             if (textTower || !entry.Name.StartsWith("text.", StringComparison.Ordinal)
-                || entry.Name.StartsWith(NormalPrefix, StringComparison.Ordinal) || entry.Name.StartsWith(AbnormalPrefix, StringComparison.Ordinal))
+                || entry.Name.StartsWith(NormalPrefix, StringComparison.Ordinal)
+                || entry.Name.StartsWith(AbnormalPrefix, StringComparison.Ordinal))
                 tensors[entry.Name] = new TensorDeclaration(entry.Name, entry.Type, entry.Shape, entry.CopyTo);
         foreach (string name in classNames)
         {
             ClassEmbedding embedding = Prepare(name, team, cancellation);
-            tensors[NormalPrefix + name] = TensorDeclaration.FromValues<float>(NormalPrefix + name, [embeddingWidth], embedding.Normal);
-            tensors[AbnormalPrefix + name] = TensorDeclaration.FromValues<float>(AbnormalPrefix + name, [embeddingWidth], embedding.Abnormal);
+            tensors[NormalPrefix + name] = TensorDeclaration.FromValues<float>(
+                NormalPrefix + name, [embeddingWidth], embedding.Normal);
+            tensors[AbnormalPrefix + name] = TensorDeclaration.FromValues<float>(
+                AbnormalPrefix + name, [embeddingWidth], embedding.Abnormal);
         }
         SafetensorsWriter.Write(path, tensors.Values, File.Metadata);
     }
@@ -227,9 +248,11 @@ public sealed class LiZad : AnomalySystem
         static unsafe float[] Values(Parameter p) => new ReadOnlySpan<float>((void*)p.Address, (int)p.Count).ToArray();
     }
 
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
+    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(
+        IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
     {
         if (layers.All(k => taps.ContainsKey($"vision.hidden{k}")))
-            yield return ("vision.cls", [1, layers.Length, vision.Width], [.. layers.SelectMany(k => taps[$"vision.hidden{k}"].Take(vision.Width))]);
+            yield return ("vision.cls", [1, layers.Length, vision.Width],
+                [.. layers.SelectMany(k => taps[$"vision.hidden{k}"].Take(vision.Width))]);
     }
 }

@@ -10,13 +10,15 @@ public static class MapResizer
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(outWidth, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(outHeight, 1);
-        float[] resized = new float[checked(outWidth * outHeight)], scratch = new float[Bilinear.ScratchLength(outWidth)], weight = new float[outWidth];
+        float[] resized = new float[checked(outWidth * outHeight)], scratch = new float[Bilinear.ScratchLength(outWidth)],
+            weight = new float[outWidth];
         int[] column = new int[outWidth];
         fixed (float* x = map, y = resized, s = scratch, w = weight)
         fixed (int* c = column)
         {
             Bilinear.FillColumns(width, outWidth, BilinearMode.HalfPixel, c, w);
-            Bilinear.Execute(x, width, height, width, c, w, y, outWidth, outHeight, outWidth, BilinearMode.HalfPixel, 0, outHeight, s);
+            Bilinear.Execute(
+                x, width, height, width, c, w, y, outWidth, outHeight, outWidth, BilinearMode.HalfPixel, 0, outHeight, s);
         }
         return resized;
     }

@@ -16,8 +16,8 @@ internal enum PositionFilter
 }
 
 /// <summary>
-/// Learned positions: a row for the class token, then a square grid of rows, a patch each. The grid is resized once, at load, in double
-/// precision.
+/// Learned positions: a row for the class token, then a square grid of rows, a patch each. The grid is resized once, at load, in
+/// double precision.
 /// </summary>
 /// <param name="Class">[1, width].</param>
 /// <param name="Grid">[side * side, width].</param>
@@ -31,11 +31,14 @@ internal sealed record PositionGrid(Parameter Class, Parameter Grid, int Side, P
     {
         int rows = table.Shape[0] - 1, side = (int)Math.Round(Math.Sqrt(rows));
         if (rows < 1 || side * side != rows)
-            throw new ModelFormatException($"{store.File.Name}: tensor '{table.Name}' has {table.Shape[0]} rows, where one and a square number are needed.");
+            throw new ModelFormatException(
+                $"{store.File.Name}: tensor '{table.Name}' has {table.Shape[0]} rows, where one and a square number are needed.");
         return new PositionGrid(table.Rows(0, 1), table.Rows(1, rows), side, filter);
     }
 
-    /// <summary>The positions of a grid of size x size patches, [size * size, width]; those of the file where the size is its own.</summary>
+    /// <summary>
+    /// The positions of a grid of size x size patches, [size * size, width]; those of the file where the size is its own.
+    /// </summary>
     public Parameter Resize(WeightStore store, int size)
     {
         if (size == Side) return Grid;
@@ -75,8 +78,10 @@ internal sealed record PositionGrid(Parameter Class, Parameter Grid, int Side, P
             default:
             {
                 double scale = (double)Side / size, stretch = Math.Max(scale, 1), centre = (i + 0.5) * scale;
-                int first = Math.Max((int)(centre - 2 * stretch + 0.5), 0), end = Math.Min((int)(centre + 2 * stretch + 0.5), Side);
-                double[] weights = [.. Enumerable.Range(first, end - first).Select(j => Cubic((j - centre + 0.5) / stretch, -0.5))];
+                int first = Math.Max((int)(centre - 2 * stretch + 0.5), 0),
+                    end = Math.Min((int)(centre + 2 * stretch + 0.5), Side);
+                double[] weights = [.. Enumerable.Range(first, end - first)
+                    .Select(j => Cubic((j - centre + 0.5) / stretch, -0.5))];
                 return [.. weights.Select((w, j) => (first + j, w / weights.Sum()))];
             }
         }

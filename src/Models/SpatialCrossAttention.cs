@@ -3,14 +3,14 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// VisualAD's Spatial-Aware Cross-Attention of one layer: a few learned anchors gather the patches, and each token takes of what they gathered as much as its
-/// gates let through.
+/// VisualAD's Spatial-Aware Cross-Attention of one layer: a few learned anchors gather the patches, and each token takes of what
+/// they gathered as much as its gates let through.
 /// <code>
 /// Q = norm(q_proj(anchors))      K = norm(k_proj(F + positions))      U = v_proj(softmax(Q Kᵀ / sqrt width) F)
 /// t = t + res_scale * out_proj(sigmoid(gate(t)) U)
 /// </code>
-/// What depends on weights alone, Q and k_proj(positions), is computed at load; values are projected after they are gathered, 4 rows instead of a
-/// thousand; keys and values serve both tokens.
+/// What depends on weights alone, Q and k_proj(positions), is computed at load; values are projected after they are gathered, 4
+/// rows instead of a thousand; keys and values serve both tokens.
 /// </summary>
 internal sealed class SpatialCrossAttention
 {
@@ -48,7 +48,8 @@ internal sealed class SpatialCrossAttention
 
         ComputeGraph g = new();
         g.Output("anchors", g.LayerNorm(g.Linear(g.Constant(queries), query.Weight), queryNorm.Weight, queryNorm.Bias, Eps));
-        g.Output("offsets", g.Linear(g.Constant(new Parameter(positions.Name, positions.Address, positions.Type, patches, width)), key));
+        g.Output("offsets",
+            g.Linear(g.Constant(new Parameter(positions.Name, positions.Address, positions.Type, patches, width)), key));
         CpuPlan plan = CpuPlan.Compile(g);
         using (CpuRun run = plan.Rent(team.Size))
         {

@@ -5,8 +5,8 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// MobileCLIP2-S0's text tower as open_clip runs it: CLIP's transformer with exact GELU and no mask at all, so that all 77 positions, padding
-/// included, attend to each other.
+/// MobileCLIP2-S0's text tower as open_clip runs it: CLIP's transformer with exact GELU and no mask at all, so that all 77
+/// positions, padding included, attend to each other.
 /// </summary>
 internal sealed class TextTransformer
 {
@@ -26,12 +26,15 @@ internal sealed class TextTransformer
         eps = metadata.Float("text_ln_eps", 0, 1);
         Context = metadata.Int("text_context", ClipTokenizer.ContextLength, ClipTokenizer.ContextLength);
         if (metadata.Bool("text_causal"))
-            throw new ModelFormatException($"{w.Store.File.Name}: text_causal is 'true'; only the unmasked text tower (MobileCLIP2-S0) is known.");
+            throw new ModelFormatException(
+                $"{w.Store.File.Name}: text_causal is 'true'; only the unmasked text tower (MobileCLIP2-S0) is known.");
 
         int[] embedding = w.At("token_embedding").Shape("weight", 2);
         Width = embedding[1];
         if (embedding[0] <= ClipTokenizer.EndToken)
-            throw new ModelFormatException($"{w.Store.File.Name}: tensor 'text.token_embedding.weight' has {embedding[0]} rows, where CLIP's vocabulary needs {ClipTokenizer.EndToken + 1}.");
+            throw new ModelFormatException(
+                $"{w.Store.File.Name}: tensor 'text.token_embedding.weight' has {embedding[0]} rows, where CLIP's vocabulary " +
+                $"needs {ClipTokenizer.EndToken + 1}.");
         if (Width % heads != 0)
             throw new ModelFormatException($"{w.Store.File.Name}: text width {Width} cannot be divided into {heads} heads.");
         EmbeddingWidth = w.Shape("text_projection", 2)[1];
@@ -40,7 +43,8 @@ internal sealed class TextTransformer
         projection = w.Tensor("text_projection", Width, EmbeddingWidth);
         finalNorm = w.Norm("ln_final", Width);
         WeightCursor transformer = w.At("transformer");
-        blocks = [.. Enumerable.Range(0, Math.Max(1, transformer.CountOf("resblocks"))).Select(i => ClipBlock.Read(transformer.At("resblocks", i), Width, heads, eps, ActivationKind.Gelu))];
+        blocks = [.. Enumerable.Range(0, Math.Max(1, transformer.CountOf("resblocks")))
+            .Select(i => ClipBlock.Read(transformer.At("resblocks", i), Width, heads, eps, ActivationKind.Gelu))];
     }
 
     /// <summary>Tokens of a prompt.</summary>
@@ -52,8 +56,8 @@ internal sealed class TextTransformer
     public int EmbeddingWidth { get; }
 
     /// <summary>
-    /// The graph that embeds some prompts: inputs <c>tokens</c> [prompts * context, 1] and <c>pooled</c> [prompts, 1], the row of each prompt's end token;
-    /// output <c>embeddings</c> [prompts, width], of unit length.
+    /// The graph that embeds some prompts: inputs <c>tokens</c> [prompts * context, 1] and <c>pooled</c> [prompts, 1], the row of
+    /// each prompt's end token; output <c>embeddings</c> [prompts, width], of unit length.
     /// </summary>
     /// <param name="prompts">How many.</param>
     /// <param name="everyPosition">

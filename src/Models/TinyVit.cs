@@ -32,8 +32,9 @@ internal sealed record TinyVitSizes(int ImageSize, int[] Dims, int[] Depths, int
 }
 
 /// <summary>
-/// TinyViT (Wu et al., ECCV 2022; microsoft/Cream, timm <c>tiny_vit</c>): a convolutional stem and first stage, then windowed attention with learned position
-/// biases. Everything is a token matrix [H * W, C], so pointwise convolutions are linear layers. BatchNorm is folded into the convolutions in double precision.
+/// TinyViT (Wu et al., ECCV 2022; microsoft/Cream, timm <c>tiny_vit</c>): a convolutional stem and first stage, then windowed
+/// attention with learned position biases. Everything is a token matrix [H * W, C], so pointwise convolutions are linear layers.
+/// BatchNorm is folded into the convolutions in double precision.
 /// </summary>
 internal sealed class TinyVit
 {
@@ -83,10 +84,13 @@ internal sealed class TinyVit
         CheckMaps(w.Store.File.Name);
         for (int s = 0; s < 4; s++)
             if (weights.At("stages", s).At("blocks", sizes.Depths[s]).Exists)
-                throw new ModelFormatException($"{w.Store.File.Name}: metadata 'depths' says that stage {s} has {sizes.Depths[s]} blocks, but the file holds more of them.");
+                throw new ModelFormatException(
+                    $"{w.Store.File.Name}: metadata 'depths' says that stage {s} has {sizes.Depths[s]} blocks, but the file " +
+                    "holds more of them.");
         int[] dims = sizes.Dims;
         stem = new Stem(Dense("patch_embed.conv1", dims[0] / 2, 3), Dense("patch_embed.conv2", dims[0], dims[0] / 2));
-        firstStage = [.. Enumerable.Range(0, sizes.Depths[0]).Select(b => ReadBottleneck($"stages.0.blocks.{b}", dims[0], dims[0] * expandRatio, dims[0]))];
+        firstStage = [.. Enumerable.Range(0, sizes.Depths[0])
+            .Select(b => ReadBottleneck($"stages.0.blocks.{b}", dims[0], dims[0] * expandRatio, dims[0]))];
         stages = [.. Enumerable.Range(1, 3).Select(s => new Stage(
             ReadBottleneck($"stages.{s}.downsample", dims[s - 1], dims[s], dims[s]),
             [.. Enumerable.Range(0, sizes.Depths[s]).Select(b => ReadBlock($"stages.{s}.blocks.{b}", s))]))];
@@ -151,9 +155,11 @@ internal sealed class TinyVit
     {
         int window = sizes.Windows[stage], channels = x.Columns;
         Value n = g.LayerNorm(x, w.AttentionNorm.Weight, w.AttentionNorm.Bias, layerNormEps);
-        // Windows are filled up with zeros before the norm, which turns each of those tokens into its bias: one row stands for them all.
+        // Windows are filled up with zeros before the norm, which turns each of those tokens into its bias: one row stands for
+        // them all.
         if (side % window != 0) n = g.PrependRows(n, w.AttentionNorm.Bias);
-        Value attention = g.WindowAttention(g.Linear(n, w.Qkv.Weight, w.Qkv.Bias), sizes.Heads[stage], side, side, window, w.Biases);
+        Value attention = g.WindowAttention(
+            g.Linear(n, w.Qkv.Weight, w.Qkv.Bias), sizes.Heads[stage], side, side, window, w.Biases);
         x = g.Add(x, g.Linear(attention, w.Projection.Weight, w.Projection.Bias));
         g.Tap($"{tap}.after_attn", x, [side, side, channels]);
         x = g.DepthwiseConv(x, side, side, 1, w.LocalConv.Weight, w.LocalConv.Bias);
@@ -171,11 +177,14 @@ internal sealed class TinyVit
         for (int s = 0; s < 4; s++)
         {
             if (s > 0) side = (side + 1) / 2;
-            // The stem's and the downsampling's inner maps are twice and four times a stage's own, queries, keys and values three times.
+            // The stem's and the downsampling's inner maps are twice and four times a stage's own, queries, keys and values three
+            // times.
             long filled = s == 0 ? side : (side + sizes.Windows[s] - 1) / sizes.Windows[s] * sizes.Windows[s];
             long largest = filled * filled * sizes.Dims[s] * (s == 0 ? Math.Max(2, expandRatio) : Math.Max(4, mlpRatio));
             if (largest > MaxMap)
-                throw new ModelFormatException($"{file}: stage {s} at image_size {sizes.ImageSize} makes a map of {largest} numbers; at most {MaxMap} are computed.");
+                throw new ModelFormatException(
+                    $"{file}: stage {s} at image_size {sizes.ImageSize} makes a map of {largest} numbers; at most {MaxMap} are " +
+                    "computed.");
         }
     }
 
@@ -185,16 +194,26 @@ internal sealed class TinyVit
     {
         WeightCursor w = weights.At(name), attention = w.At("attn"), mlp = w.At("mlp");
         int c = sizes.Dims[stage], heads = sizes.Heads[stage];
-        if (c % heads != 0) throw new ModelFormatException($"{weights.Store.File.Name}: stage {stage} has {c} channels, which cannot be divided into {heads} heads.");
+        if (c % heads != 0)
+            throw new ModelFormatException(
+                $"{weights.Store.File.Name}: stage {stage} has {c} channels, which cannot be divided into {heads} heads.");
         return new Block(
-            attention.Norm("norm", c), attention.Linear("qkv", 3 * c, c), Mirrored(attention, heads, sizes.Windows[stage]), attention.Linear("proj", c, c),
-            Depthwise($"{name}.local_conv", c), mlp.Norm("norm", c), mlp.Linear("fc1", mlpRatio * c, c), mlp.Linear("fc2", c, mlpRatio * c));
+            attention.Norm("norm", c), attention.Linear("qkv", 3 * c, c),
+            Mirrored(attention, heads, sizes.Windows[stage]), attention.Linear("proj", c, c),
+            Depthwise($"{name}.local_conv", c),
+            mlp.Norm("norm", c), mlp.Linear("fc1", mlpRatio * c, c), mlp.Linear("fc2", c, mlpRatio * c));
     }
 
     private Bottleneck ReadBottleneck(string name, int inputs, int middle, int outputs) =>
-        new(Pointwise($"{name}.conv1", middle, inputs), Depthwise($"{name}.conv2", middle), Pointwise($"{name}.conv3", outputs, middle));
+        new(
+            Pointwise($"{name}.conv1", middle, inputs),
+            Depthwise($"{name}.conv2", middle),
+            Pointwise($"{name}.conv3", outputs, middle));
 
-    /// <summary>Position biases by distance, [heads, w * w], mirrored to [heads, (2 w - 1)²], so that the biases of a row of keys are a slice.</summary>
+    /// <summary>
+    /// Position biases by distance, [heads, w * w], mirrored to [heads, (2 w - 1)²], so that the biases of a row of keys are a
+    /// slice.
+    /// </summary>
     internal static float[] MirrorBiases(ReadOnlySpan<float> table, int heads, int window)
     {
         int side = 2 * window - 1;
@@ -207,9 +226,13 @@ internal sealed class TinyVit
         return mirrored;
     }
 
-    /// <summary>A convolution without bias, [outputs, ...], and the BatchNorm behind it as one convolution with bias; computed in double precision.</summary>
+    /// <summary>
+    /// A convolution without bias, [outputs, ...], and the BatchNorm behind it as one convolution with bias; computed in double
+    /// precision.
+    /// </summary>
     internal static (float[] Kernel, float[] Bias) FoldBatchNorm(
-        ReadOnlySpan<float> kernel, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, ReadOnlySpan<float> mean, ReadOnlySpan<float> variance, double eps)
+        ReadOnlySpan<float> kernel, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias,
+        ReadOnlySpan<float> mean, ReadOnlySpan<float> variance, double eps)
     {
         float[] folded = new float[kernel.Length], shift = new float[weight.Length];
         int inputs = kernel.Length / weight.Length;
@@ -222,7 +245,9 @@ internal sealed class TinyVit
         return (folded, shift);
     }
 
-    /// <summary>A 3 x 3 kernel [outputs, inputs, 3, 3] turned to [3, 3, inputs, outputs], so that lanes are output channels.</summary>
+    /// <summary>
+    /// A 3 x 3 kernel [outputs, inputs, 3, 3] turned to [3, 3, inputs, outputs], so that lanes are output channels.
+    /// </summary>
     internal static float[] Turn(ReadOnlySpan<float> kernel, int outputs, int inputs)
     {
         float[] turned = new float[kernel.Length];
@@ -237,20 +262,25 @@ internal sealed class TinyVit
         return w.Store.Floats(table.Name, MirrorBiases(Values(table), heads, window), heads, (2 * window - 1) * (2 * window - 1));
     }
 
-    private Convolution Pointwise(string name, int outputs, int inputs) => Folded(name, [outputs, inputs, 1, 1], kernel => (kernel, [outputs, inputs]));
+    private Convolution Pointwise(string name, int outputs, int inputs) =>
+        Folded(name, [outputs, inputs, 1, 1], kernel => (kernel, [outputs, inputs]));
 
-    private Convolution Depthwise(string name, int channels) => Folded(name, [channels, 1, 3, 3], kernel => (Turn(kernel, channels, 1), [3, 3, channels]));
+    private Convolution Depthwise(string name, int channels) =>
+        Folded(name, [channels, 1, 3, 3], kernel => (Turn(kernel, channels, 1), [3, 3, channels]));
 
-    private Convolution Dense(string name, int outputs, int inputs) => Folded(name, [outputs, inputs, 3, 3], kernel => (Turn(kernel, outputs, inputs), [3, 3, inputs, outputs]));
+    private Convolution Dense(string name, int outputs, int inputs) =>
+        Folded(name, [outputs, inputs, 3, 3], kernel => (Turn(kernel, outputs, inputs), [3, 3, inputs, outputs]));
 
     private Convolution Folded(string name, int[] shape, Func<float[], (float[] Values, int[] Shape)> layout)
     {
         WeightCursor conv = weights.At(name).At("conv"), norm = weights.At(name).At("bn");
         Parameter kernel = weights.Store.Widened(conv.Tensor("weight", shape));
         ReadOnlySpan<float> Norm(string leaf) => Values(norm.Vector(leaf, shape[0]));
-        (float[] folded, float[] bias) = FoldBatchNorm(Values(kernel), Norm("weight"), Norm("bias"), Norm("running_mean"), Norm("running_var"), batchNormEps);
+        (float[] folded, float[] bias) = FoldBatchNorm(
+            Values(kernel), Norm("weight"), Norm("bias"), Norm("running_mean"), Norm("running_var"), batchNormEps);
         (float[] values, int[] turned) = layout(folded);
-        return new Convolution(weights.Store.Floats(kernel.Name, values, turned), weights.Store.Floats($"{name}.bias", bias, shape[0]));
+        return new Convolution(
+            weights.Store.Floats(kernel.Name, values, turned), weights.Store.Floats($"{name}.bias", bias, shape[0]));
     }
 
     private static unsafe ReadOnlySpan<float> Values(Parameter p) => new((float*)p.Address, (int)p.Count);

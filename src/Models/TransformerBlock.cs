@@ -8,7 +8,8 @@ namespace TinyZsad.Models;
 /// x = x + scale1 * proj(attention(q(n1), k(n1), v(n1)))      n1 = LayerNorm(x)
 /// x = x + scale2 * down(f(up(n2)))                           n2 = LayerNorm(x)
 /// </code>
-/// What differs between networks is data: how q, k and v are stored, LayerScale or none, rotary positions or none, the activation.
+/// What differs between networks is data: how q, k and v are stored, LayerScale or none, rotary positions or none, the
+/// activation.
 /// </summary>
 internal sealed record TransformerBlock
 {
@@ -31,7 +32,9 @@ internal sealed record TransformerBlock
     /// <param name="x">[batch * tokens, width].</param>
     /// <param name="batch">Sequences.</param>
     /// <param name="rotary">Positions for q and k, or null.</param>
-    /// <param name="rows">Row numbers, [n, 1], of the only tokens whose results are wanted, the same number in each sequence; null for all.</param>
+    /// <param name="rows">
+    /// Row numbers, [n, 1], of the only tokens whose results are wanted, the same number in each sequence; null for all.
+    /// </param>
     /// <param name="tap">Prefix under which the inner values are named, or null.</param>
     public Value Build(ComputeGraph g, Value x, int batch = 1, RotaryTable? rotary = null, Value? rows = null, string? tap = null)
     {

@@ -3,8 +3,8 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// A vision transformer with learned positions (Dosovitskiy et al., 2021): patches, special tokens before them, blocks, a final norm. What differs
-/// between CLIP's (<see cref="ClipVit"/>) and DINOv2's (<see cref="DinoV2"/>) is data.
+/// A vision transformer with learned positions (Dosovitskiy et al., 2021): patches, special tokens before them, blocks, a final
+/// norm. What differs between CLIP's (<see cref="ClipVit"/>) and DINOv2's (<see cref="DinoV2"/>) is data.
 /// </summary>
 internal sealed record VisionTransformer
 {
@@ -36,11 +36,14 @@ internal sealed record VisionTransformer
     public static int Heads(WeightStore store, int width, int? heads)
     {
         int n = heads ?? Math.Max(1, width / 64);
-        return width % n == 0 ? n : throw new ModelFormatException($"{store.File.Name}: width {width} cannot be divided into {n} heads.");
+        return width % n == 0
+            ? n
+            : throw new ModelFormatException($"{store.File.Name}: width {width} cannot be divided into {n} heads.");
     }
 
     /// <summary>Special tokens, all at the class token's position, and registers, which have none, as rows.</summary>
-    public static Parameter PlaceTokens(WeightStore store, PositionGrid positions, IEnumerable<Parameter> tokens, Parameter? registers)
+    public static Parameter PlaceTokens(
+        WeightStore store, PositionGrid positions, IEnumerable<Parameter> tokens, Parameter? registers)
     {
         float[] position = positions.Class.ToFloats();
         List<float> rows = [];

@@ -5,8 +5,9 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// VisualAD: no language. Two learned tokens, one anomalous and one normal, pass through a CLIP or DINOv2 transformer with the patches and are compared with them at
-/// several depths. The graph, to the last detail, is in <c>tests/reference/visualad/SPEC.md</c>.
+/// VisualAD: no language. Two learned tokens, one anomalous and one normal, pass through a CLIP or DINOv2 transformer with the
+/// patches and are compared with them at several depths. The graph, to the last detail, is in
+/// <c>tests/reference/visualad/SPEC.md</c>.
 /// <code>
 /// for each layer l:   F = ln_post(patches of block l)      t = SCA_l(ln_post(tokens of the last block), F)      P = SAF_l(F)
 /// map = gaussian(bilinear(sum over l of cos(P, t anomaly) - cos(P, t normal)))          score = mean of its largest 1 %
@@ -18,7 +19,9 @@ public sealed class VisualAd : AnomalySystem
     /// <summary>The two that look and the class token, which only taps show.</summary>
     private const int LearnedTokens = 2, NamedTokens = 3;
 
-    /// <summary>Patches and pixels a side; their squares are what a run's memory grows with. The published model has 37 and 518.</summary>
+    /// <summary>
+    /// Patches and pixels a side; their squares are what a run's memory grows with. The published model has 37 and 518.
+    /// </summary>
     private const int MaxGrid = 256, MaxPixels = 8192;
 
     private readonly VisionTransformer vision;
@@ -49,12 +52,14 @@ public sealed class VisualAd : AnomalySystem
         {
             _ when backbone.StartsWith("clip", StringComparison.Ordinal) => ClipVit.Read(root.At("vision"), heads, Tokens),
             _ when backbone.StartsWith("dinov2", StringComparison.Ordinal) => DinoV2.Read(root.At("vision"), heads, Tokens),
-            _ => throw new ModelFormatException($"{file.Name}: metadata 'backbone' is '{backbone}'; clip… (OpenAI's vision transformers) and dinov2… are known."),
+            _ => throw new ModelFormatException(
+                $"{file.Name}: metadata 'backbone' is '{backbone}'; clip… (OpenAI's vision transformers) and dinov2… are known."),
         };
 
         int[] blocks = Metadata.Ints("features_list", null, 1, vision.Blocks.Length);
         if (blocks.Distinct().Count() != blocks.Length)
-            throw new ModelFormatException($"{file.Name}: metadata 'features_list' is '{Metadata.Text("features_list")}'; it names a block twice.");
+            throw new ModelFormatException(
+                $"{file.Name}: metadata 'features_list' is '{Metadata.Text("features_list")}'; it names a block twice.");
 
         ImageSize = imageSize ?? stated;
         int most = Math.Min(MaxGrid * vision.PatchSize, MaxPixels);
@@ -72,7 +77,9 @@ public sealed class VisualAd : AnomalySystem
             WeightCursor w = head.At("cross_attn").At("layer_attentions").At($"layer_{block}");
             int capacity = SpatialCrossAttention.Capacity(w);
             if (grid * grid > capacity)
-                throw Refused($"it gives {grid * grid} patches, and the spatial cross-attention of layer {block} has positions for {capacity} ('pos_encoding')");
+                throw Refused(
+                    $"it gives {grid * grid} patches, and the spatial cross-attention of layer {block} has positions for " +
+                    $"{capacity} ('pos_encoding')");
             return new SpatialCrossAttention(w, vision.Width, grid * grid, team);
         }
 
@@ -103,7 +110,8 @@ public sealed class VisualAd : AnomalySystem
     public override ComputeGraph DetectionGraph(ImageScore score)
     {
         if (score == ImageScore.GlobalLogit)
-            throw new NotSupportedException("VisualAD has no global logit: its score is made from the map. Choose the top 1 % mean or the maximum.");
+            throw new NotSupportedException(
+                "VisualAD has no global logit: its score is made from the map. Choose the top 1 % mean or the maximum.");
         ComputeGraph g = new();
         Value pixels = g.Input(Pixels, ImageSize * ImageSize, 3, ValueKind.Byte);
         Value input = g.NormalizeImage(pixels, mean, std);
@@ -132,7 +140,10 @@ public sealed class VisualAd : AnomalySystem
         return g;
     }
 
-    /// <summary>cos(P, t anomaly) - cos(P, t normal) of every patch, [patches, 1]. The two unit tokens are subtracted first: one product, and no cancellation after it.</summary>
+    /// <summary>
+    /// cos(P, t anomaly) - cos(P, t normal) of every patch, [patches, 1]. The two unit tokens are subtracted first: one product,
+    /// and no cancellation after it.
+    /// </summary>
     private Value Compare(ComputeGraph g, Layer layer, Value tokens, Value patches)
     {
         Value features = vision.Normalize(g, patches);
@@ -161,11 +172,14 @@ public sealed class VisualAd : AnomalySystem
         return new Detection(value, value, map);
     }
 
-    /// <summary>The file's part of the values, rounded up; the ratio as a person writes it, so that 0.01 of 4900 is 49 and not one more.</summary>
+    /// <summary>
+    /// The file's part of the values, rounded up; the ratio as a person writes it, so that 0.01 of 4900 is 49 and not one more.
+    /// </summary>
     private float Score(float[] map, ImageScore score) =>
         ScoreOfMap(map, score, Math.Clamp((int)Math.Ceiling((double)(decimal)topRatio * map.Length), 1, map.Length));
 
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
+    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(
+        IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
     {
         if (taps.TryGetValue("map.final", out float[]? map)) yield return ("score", [1], [Score(map, DefaultScore)]);
     }

@@ -32,8 +32,8 @@ internal static class ParameterParts
 internal sealed record NormWeights(Parameter Weight, Parameter Bias);
 
 /// <summary>
-/// What a model reads: the mapped file, whose matrices are used where they lie, and the few vectors (biases, norms, scales, tables) that
-/// are kept as floats beside it. Freed with the model.
+/// What a model reads: the mapped file, whose matrices are used where they lie, and the few vectors (biases, norms, scales,
+/// tables) that are kept as floats beside it. Freed with the model.
 /// </summary>
 internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
 {
@@ -76,8 +76,8 @@ internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
 }
 
 /// <summary>
-/// A place in the checkpoint's tree of names: <c>w.At("layer", i).At("attention").Linear("q_proj", 384, 384)</c>. Every tensor it hands out has been
-/// checked for presence, type and shape.
+/// A place in the checkpoint's tree of names: <c>w.At("layer", i).At("attention").Linear("q_proj", 384, 384)</c>. Every tensor it
+/// hands out has been checked for presence, type and shape.
 /// </summary>
 internal readonly struct WeightCursor(WeightStore store, string prefix, Func<string, string>? rename = null)
 {
@@ -88,7 +88,9 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
 
     public WeightCursor At(string name, int index) => new(store, $"{prefix}{name}.{index}.", rename);
 
-    /// <summary>The same place in a checkpoint whose tensors have other names: <paramref name="rename"/> gives them for ours.</summary>
+    /// <summary>
+    /// The same place in a checkpoint whose tensors have other names: <paramref name="rename"/> gives them for ours.
+    /// </summary>
     public WeightCursor Renamed(Func<string, string> rename) => new(store, prefix, rename);
 
     public bool Has(string name) => store.File.TryGet(FullName(name), out _);
@@ -114,7 +116,10 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
         }
     }
 
-    /// <summary>How many indexes there are under a name: one more than the highest of <c>layer.0</c>, <c>layer.1</c> and so on, up to a limit.</summary>
+    /// <summary>
+    /// How many indexes there are under a name: one more than the highest of <c>layer.0</c>, <c>layer.1</c> and so on, up to a
+    /// limit.
+    /// </summary>
     /// <remarks>By what exists rather than by one tensor of each: where that one is missing, reading the layer says so.</remarks>
     public int CountOf(string name, int limit = 256)
     {
@@ -156,7 +161,8 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
     private TensorEntry Entry(string name, string needed) =>
         store.File.TryGet(FullName(name), out TensorEntry? entry)
             ? entry
-            : throw new ModelFormatException($"{store.File.Name}: tensor '{FullName(name)}' is missing; the model needs it {needed}.");
+            : throw new ModelFormatException(
+                $"{store.File.Name}: tensor '{FullName(name)}' is missing; the model needs it {needed}.");
 
     private ModelFormatException Error(string name, string what) => new($"{store.File.Name}: tensor '{FullName(name)}' {what}.");
 

@@ -17,7 +17,8 @@ public sealed class AnomalyMap
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
         if (values.Length != (long)width * height)
-            throw new ArgumentException($"A map of {width} x {height} has {(long)width * height} values, not {values.Length}.", nameof(values));
+            throw new ArgumentException(
+                $"A map of {width} x {height} has {(long)width * height} values, not {values.Length}.", nameof(values));
         Width = width;
         Height = height;
         this.values = values;
@@ -46,5 +47,7 @@ public sealed class AnomalyMap
 
     /// <summary>The same map at another size: bilinear, pixel centres at halves, edges clamped.</summary>
     public AnomalyMap Resize(int width, int height) =>
-        width == Width && height == Height ? this : new AnomalyMap(width, height, MapResizer.Resize(values, Width, Height, width, height));
+        width == Width && height == Height
+            ? this
+            : new AnomalyMap(width, height, MapResizer.Resize(values, Width, Height, width, height));
 }

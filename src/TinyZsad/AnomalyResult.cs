@@ -17,7 +17,9 @@ public sealed class AnomalyResult
 {
     private readonly Lazy<AnomalyMap> pictureMap;
 
-    internal AnomalyResult(AnomalySystem system, Detection detection, int pictureWidth, int pictureHeight, string? className, DetectionTimings timings)
+    internal AnomalyResult(
+        AnomalySystem system, Detection detection, int pictureWidth, int pictureHeight,
+        string? className, DetectionTimings timings)
     {
         Score = detection.Score;
         RawScore = detection.RawScore;
@@ -26,13 +28,20 @@ public sealed class AnomalyResult
         PictureHeight = pictureHeight;
         ClassName = className;
         Timings = timings;
-        pictureMap = new Lazy<AnomalyMap>(() => new AnomalyMap(pictureWidth, pictureHeight, system.Enlarge(detection, pictureWidth, pictureHeight)));
+        pictureMap = new Lazy<AnomalyMap>(
+            () => new AnomalyMap(pictureWidth, pictureHeight, system.Enlarge(detection, pictureWidth, pictureHeight)));
     }
 
-    /// <summary>How anomalous the picture is; higher is more. In (0, 1) for LiZAD and EdgeZSAD. What is normal depends on the class: choose thresholds on pictures of it.</summary>
+    /// <summary>
+    /// How anomalous the picture is; higher is more. In (0, 1) for LiZAD and EdgeZSAD. What is normal depends on the class:
+    /// choose thresholds on pictures of it.
+    /// </summary>
     public float Score { get; }
 
-    /// <summary>The score before it was squashed into (0, 1), where it was (a global logit); else <see cref="Score"/> itself. It ranks without saturating.</summary>
+    /// <summary>
+    /// The score before it was squashed into (0, 1), where it was (a global logit); else <see cref="Score"/> itself. It ranks
+    /// without saturating.
+    /// </summary>
     public float RawScore { get; }
 
     /// <summary>The map at the model's size.</summary>

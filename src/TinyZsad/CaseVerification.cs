@@ -13,7 +13,10 @@ internal static class CaseVerification
     /// <summary>Metrics of given numbers: nothing but the order of sums may differ.</summary>
     private const double MetricTolerance = 1e-6;
 
-    /// <summary>Metrics of maps the engine computed: one that crosses a tie moves a ranking, one that crosses a threshold moves PRO further.</summary>
+    /// <summary>
+    /// Metrics of maps the engine computed: one that crosses a tie moves a ranking, one that crosses a threshold moves PRO
+    /// further.
+    /// </summary>
     private const double RankingTolerance = 1e-3, ProTolerance = 1e-2;
 
     /// <summary>Pictures resized to several sizes, to the byte, and normalised.</summary>
@@ -28,7 +31,8 @@ internal static class CaseVerification
             int size = picture.Content.GetProperty("size").GetInt32();
             byte[] pixels = Verification.Resize(Image.Load(picture.Path), size);
             string[] taps = [.. picture.Content.GetProperty("taps").EnumerateArray().Select(t => t.GetString()!)];
-            rows.Add(Number($"{taps[0]}.sum", picture.Content.GetProperty("byte_sum").GetDouble(), pixels.Sum(b => (double)b), 0));
+            rows.Add(Number(
+                $"{taps[0]}.sum", picture.Content.GetProperty("byte_sum").GetDouble(), pixels.Sum(b => (double)b), 0));
             computed[taps[0]] = Array.ConvertAll(pixels, b => (float)b);
 
             ComputeGraph g = new();
@@ -49,11 +53,13 @@ internal static class CaseVerification
     }
 
     /// <summary>A test set through a detector: every map, mask and score, then the metrics of each class.</summary>
-    public static IReadOnlyList<TapComparison> Evaluation(ReferenceCase reference, SafetensorsFile file, double? tolerance, int threads)
+    public static IReadOnlyList<TapComparison> Evaluation(
+        ReferenceCase reference, SafetensorsFile file, double? tolerance, int threads)
     {
         using AnomalyDetector detector = AnomalyDetector.Load(file, new DetectorOptions { Threads = threads });
         Dataset dataset = Dataset.Load(reference.PathOf("dataset")!);
-        Dictionary<string, double> scores = reference.Pictures("images").ToDictionary(p => p.Path, p => p.Content.GetProperty("score").GetDouble());
+        Dictionary<string, double> scores = reference.Pictures("images")
+            .ToDictionary(p => p.Path, p => p.Content.GetProperty("score").GetDouble());
         Dictionary<string, float[]> computed = [];
         List<float> expectedScores = [], actualScores = [];
         List<TapComparison> rows = [];
@@ -65,14 +71,23 @@ internal static class CaseVerification
             expectedScores.Add(scores.TryGetValue(Path.GetFullPath(item.Path), out double score) ? (float)score : float.NaN);
             actualScores.Add(result.Score);
         });
-        rows.Add(Verification.Compare(new ExpectedTap("scores", [expectedScores.Count], 1, null, [.. expectedScores], tolerance ?? reference.ToleranceOf("scores")), [.. actualScores]));
+        rows.Add(Verification.Compare(
+            new ExpectedTap(
+                "scores", [expectedScores.Count], 1, null, [.. expectedScores], tolerance ?? reference.ToleranceOf("scores")),
+            [.. actualScores]));
         foreach (JsonProperty expected in reference.Content.GetProperty("metrics").EnumerateObject())
         {
             ClassMetrics? actual = metrics.FirstOrDefault(m => m.Name == expected.Name);
             RankingMetrics undefined = RankingMetrics.Undefined;
-            rows.AddRange(Ranking($"{expected.Name}.image", expected.Value.GetProperty("image"), actual?.Image ?? undefined, tolerance ?? RankingTolerance));
-            rows.AddRange(Ranking($"{expected.Name}.pixel", expected.Value.GetProperty("pixel"), actual?.Pixel ?? undefined, tolerance ?? RankingTolerance));
-            rows.Add(Number($"{expected.Name}.pixel.pro", Expected(expected.Value.GetProperty("pixel").GetProperty("pro")), actual?.Pro ?? double.NaN, tolerance ?? ProTolerance));
+            rows.AddRange(Ranking(
+                $"{expected.Name}.image", expected.Value.GetProperty("image"), actual?.Image ?? undefined,
+                tolerance ?? RankingTolerance));
+            rows.AddRange(Ranking(
+                $"{expected.Name}.pixel", expected.Value.GetProperty("pixel"), actual?.Pixel ?? undefined,
+                tolerance ?? RankingTolerance));
+            rows.Add(Number(
+                $"{expected.Name}.pixel.pro", Expected(expected.Value.GetProperty("pixel").GetProperty("pro")),
+                actual?.Pro ?? double.NaN, tolerance ?? ProTolerance));
         }
         return [.. Taps(reference, computed, tolerance), .. rows];
     }
@@ -85,28 +100,38 @@ internal static class CaseVerification
         using SafetensorsFile arrays = reference.OpenArrays();
         foreach (JsonProperty expected in reference.Content.GetProperty("image").EnumerateObject())
             rows.AddRange(Ranking($"image.{expected.Name}", expected.Value,
-                RankingMetrics.Of(Labels(expected.Name, "image", "labels"), Array($"image.{expected.Name}.scores").AsSpan<float>()), limit));
+                RankingMetrics.Of(Labels(expected.Name, "image", "labels"),
+                    Array($"image.{expected.Name}.scores").AsSpan<float>()), limit));
         foreach (JsonProperty expected in reference.Content.GetProperty("pixel").EnumerateObject())
         {
             TensorEntry maps = Array($"pixel.{expected.Name}.maps");
             bool[] masks = Labels(expected.Name, "pixel", "masks");
-            rows.AddRange(Ranking($"pixel.{expected.Name}", expected.Value, RankingMetrics.Of(masks, maps.AsSpan<float>()), limit));
+            rows.AddRange(Ranking(
+                $"pixel.{expected.Name}", expected.Value, RankingMetrics.Of(masks, maps.AsSpan<float>()), limit));
             int pixels = (int)(maps.Shape[1] * maps.Shape[2]);
-            double pro = PerRegionOverlap.Of([.. masks.Chunk(pixels)], [.. maps.AsSpan<float>().ToArray().Chunk(pixels)], (int)maps.Shape[2]);
+            double pro = PerRegionOverlap.Of(
+                [.. masks.Chunk(pixels)], [.. maps.AsSpan<float>().ToArray().Chunk(pixels)], (int)maps.Shape[2]);
             rows.Add(Number($"pixel.{expected.Name}.pro", Expected(expected.Value.GetProperty("pro")), pro, limit));
         }
         return rows;
 
         TensorEntry Array(string name) =>
-            arrays.TryGet(name, out TensorEntry? entry) ? entry : throw new ModelFormatException($"{arrays.Name}: tensor '{name}' is missing.");
+            arrays.TryGet(name, out TensorEntry? entry)
+                ? entry
+                : throw new ModelFormatException($"{arrays.Name}: tensor '{name}' is missing.");
 
-        bool[] Labels(string name, string kind, string what) => System.Array.ConvertAll(Array($"{kind}.{name}.{what}").AsSpan<int>().ToArray(), l => l != 0);
+        bool[] Labels(string name, string kind, string what) =>
+            System.Array.ConvertAll(Array($"{kind}.{name}.{what}").AsSpan<int>().ToArray(), l => l != 0);
     }
 
-    private static IEnumerable<TapComparison> Taps(ReferenceCase reference, Dictionary<string, float[]> computed, double? tolerance) =>
-        reference.ExpectedTaps().Select(tap => Verification.Compare(tolerance is { } t ? tap with { Tolerance = t } : tap, computed.GetValueOrDefault(tap.Name)));
+    private static IEnumerable<TapComparison> Taps(
+        ReferenceCase reference, Dictionary<string, float[]> computed, double? tolerance) =>
+        reference.ExpectedTaps().Select(
+            tap =>
+            Verification.Compare(tolerance is { } t ? tap with { Tolerance = t } : tap, computed.GetValueOrDefault(tap.Name)));
 
-    private static IEnumerable<TapComparison> Ranking(string name, JsonElement expected, RankingMetrics actual, double tolerance) =>
+    private static IEnumerable<TapComparison> Ranking(
+        string name, JsonElement expected, RankingMetrics actual, double tolerance) =>
     [
         Number($"{name}.auroc", Expected(expected.GetProperty("auroc")), actual.Auroc, tolerance),
         Number($"{name}.ap", Expected(expected.GetProperty("ap")), actual.AveragePrecision, tolerance),

@@ -1,7 +1,8 @@
 namespace TinyZsad;
 
 /// <summary>
-/// Lets an object be disposed while calls run in it: new calls are refused at once, and the last call that leaves does the freeing.
+/// Lets an object be disposed while calls run in it: new calls are refused at once, and the last call that leaves does the
+/// freeing.
 /// </summary>
 internal sealed class Lifetime(object owner, Action free)
 {

@@ -3,7 +3,10 @@ using TinyZsad.Weights;
 
 namespace TinyZsad;
 
-/// <summary>What a model file is. Stays readable after the detector is disposed, but for <see cref="Sha256"/> if it was never asked for before.</summary>
+/// <summary>
+/// What a model file is. Stays readable after the detector is disposed, but for <see cref="Sha256"/> if it was never asked for
+/// before.
+/// </summary>
 public sealed class ModelInfo
 {
     private readonly Lazy<string> sha256;
@@ -54,6 +57,8 @@ public sealed class ModelInfo
     /// <summary>The file's own words about itself.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>SHA-256 of the file, in lower-case hexadecimal; computed when first asked for, by reading the whole file.</summary>
+    /// <summary>
+    /// SHA-256 of the file, in lower-case hexadecimal; computed when first asked for, by reading the whole file.
+    /// </summary>
     public string Sha256 => sha256.Value;
 }

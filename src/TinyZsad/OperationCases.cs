@@ -9,8 +9,9 @@ using TinyZsad.Weights;
 namespace TinyZsad;
 
 /// <summary>
-/// A folder of single operations: <c>cases.json</c> says of each which inputs it takes and which values it gives, <c>tensors.safetensors</c> holds them all. Each is built as a
-/// graph of the very operations that the networks are made of, and run.
+/// A folder of single operations: <c>cases.json</c> says of each which inputs it takes and which values it gives,
+/// <c>tensors.safetensors</c> holds them all. Each is built as a graph of the very operations that the networks are made of, and
+/// run.
 /// </summary>
 internal static class OperationCases
 {
@@ -18,7 +19,8 @@ internal static class OperationCases
     public static IReadOnlyList<TapComparison> Run(ReferenceCase reference, double? tolerance, int threads)
     {
         using ThreadTeam team = new(new DetectorOptions { Threads = threads }.ThreadCount);
-        using SafetensorsFile tensors = SafetensorsFile.Open(Path.Combine(reference.Folder, reference.Content.GetProperty("tensors").GetString()!));
+        using SafetensorsFile tensors = SafetensorsFile.Open(
+            Path.Combine(reference.Folder, reference.Content.GetProperty("tensors").GetString()!));
         List<TapComparison> rows = [];
         foreach (JsonElement element in reference.Content.GetProperty("cases").EnumerateArray())
         {
@@ -29,7 +31,8 @@ internal static class OperationCases
             for (int i = 0; i < roles.Length; i++)
             {
                 (int[] shape, float[] expected) = c.Tensor(roles[i]);
-                ExpectedTap tap = new(roles.Length == 1 ? name : $"{name}.{roles[i]}", shape, 1, null, expected, tolerance ?? element.GetProperty("tolerance").GetDouble());
+                ExpectedTap tap = new(roles.Length == 1 ? name : $"{name}.{roles[i]}", shape, 1, null, expected,
+                    tolerance ?? element.GetProperty("tolerance").GetDouble());
                 rows.Add(Verification.Compare(tap, computed[i], relative: true));
             }
         }
@@ -43,8 +46,11 @@ internal static class OperationCases
         /// <summary>A tensor of the case; pixels are stored as integers.</summary>
         public (int[] Shape, float[] Values) Tensor(string role)
         {
-            if (!file.TryGet($"{name}.{role}", out TensorEntry? entry)) throw new ModelFormatException($"{file.Name}: tensor '{name}.{role}' is missing.");
-            float[] values = entry.Type == ElementType.I32 ? Array.ConvertAll(entry.AsSpan<int>().ToArray(), i => (float)i) : entry.AsSpan<float>().ToArray();
+            if (!file.TryGet($"{name}.{role}", out TensorEntry? entry))
+                throw new ModelFormatException($"{file.Name}: tensor '{name}.{role}' is missing.");
+            float[] values = entry.Type == ElementType.I32
+                ? Array.ConvertAll(entry.AsSpan<int>().ToArray(), i => (float)i)
+                : entry.AsSpan<float>().ToArray();
             return ([.. entry.Shape.Select(d => (int)d)], values);
         }
 
@@ -55,7 +61,8 @@ internal static class OperationCases
 
         public float[][] Compute(string op, ThreadTeam team)
         {
-            int[] shape = Tensor(op switch { "fold_batch_norm" => "conv.weight", "attention_bias_matrix" => "table", _ => "x" }).Shape;
+            int[] shape = Tensor(
+                op switch { "fold_batch_norm" => "conv.weight", "attention_bias_matrix" => "table", _ => "x" }).Shape;
             int height = shape[0], width = shape.Length > 1 ? shape[1] : 1, channels = shape[^1];
             ComputeGraph g = new();
             Value x = op is "bilinear" or "topk_mean" ? g.Input("x", (int)Tensor("x").Values.Length, 1)
@@ -72,13 +79,17 @@ internal static class OperationCases
                     return [BiasMatrix(shape[0], Int("window"))];
                 case "resize_bicubic_u8":
                     byte[] resized = new byte[3 * Int("width") * Int("height")];
-                    BicubicResizer.Resize(new ImageView(Array.ConvertAll(Tensor("x").Values, v => (byte)v), width, height, PixelFormat.Rgb24), resized, Int("width"), Int("height"));
+                    BicubicResizer.Resize(
+                        new ImageView(Array.ConvertAll(Tensor("x").Values, v => (byte)v), width, height, PixelFormat.Rgb24),
+                        resized, Int("width"), Int("height"));
                     return [Array.ConvertAll(resized, b => (float)b)];
                 case "dwconv3x3":
-                    x = g.DepthwiseConv(x, height, width, stride, Turned("weight", Tensor("weight").Values, channels, 1), Vector("bias"));
+                    x = g.DepthwiseConv(x, height, width, stride, Turned("weight", Tensor("weight").Values, channels, 1),
+                        Vector("bias"));
                     break;
                 case "conv3x3":
-                    x = g.Conv(x, height, width, stride, Turned("weight", Tensor("weight").Values, Tensor("weight").Shape[0], channels), Vector("bias"));
+                    x = g.Conv(x, height, width, stride,
+                        Turned("weight", Tensor("weight").Values, Tensor("weight").Shape[0], channels), Vector("bias"));
                     break;
                 case "mbconv" or "mbconv_folded":
                     Value y = g.Activate(Convolution(g, x, 1, height, width, 1, eps), ActivationKind.Gelu);
@@ -119,10 +130,13 @@ internal static class OperationCases
                     x = g.TopKMean(x, Int("k"));
                     break;
                 case "bilinear":
-                    x = g.Bilinear(x, height, width, Int("height"), Int("width"), parameters.GetProperty("align_corners").GetBoolean() ? BilinearMode.AlignCorners : BilinearMode.HalfPixel);
+                    bool aligned = parameters.GetProperty("align_corners").GetBoolean();
+                    x = g.Bilinear(x, height, width, Int("height"), Int("width"),
+                        aligned ? BilinearMode.AlignCorners : BilinearMode.HalfPixel);
                     break;
                 default:
-                    throw new ModelFormatException($"{file.Name}: case '{name}' asks for the operation '{op}', which is not known.");
+                    throw new ModelFormatException(
+                        $"{file.Name}: case '{name}' asks for the operation '{op}', which is not known.");
             }
             g.Output("y", x);
             CpuPlan plan = CpuPlan.Compile(g);
@@ -136,24 +150,35 @@ internal static class OperationCases
 
         private Parameter Vector(string role) => Floats(role, Tensor(role).Values, Tensor(role).Shape);
 
-        private Value Linear(ComputeGraph g, Value x, string role) => g.Linear(x, Floats(role, Tensor($"{role}.weight").Values, Tensor($"{role}.weight").Shape), Vector($"{role}.bias"));
+        private Value Linear(ComputeGraph g, Value x, string role) =>
+            g.Linear(x, Floats(role, Tensor($"{role}.weight").Values, Tensor($"{role}.weight").Shape), Vector($"{role}.bias"));
 
-        /// <summary>Convolution i of a bottleneck: pointwise, depthwise, pointwise; with the BatchNorm behind it, unless that is folded in already.</summary>
+        /// <summary>
+        /// Convolution i of a bottleneck: pointwise, depthwise, pointwise; with the BatchNorm behind it, unless that is folded in
+        /// already.
+        /// </summary>
         private Value Convolution(ComputeGraph g, Value x, int i, int height, int width, int stride, float eps)
         {
             bool folded = !file.TryGet($"{name}.conv{i}.bn.weight", out _);
             string role = folded ? $"conv{i}.weight" : $"conv{i}.conv.weight";
             int[] shape = Tensor(role).Shape;
-            (float[] kernel, float[] values) = folded ? (Tensor(role).Values, Tensor($"conv{i}.bias").Values) : Folded(role, $"conv{i}.bn", eps);
+            (float[] kernel, float[] values) = folded
+                ? (Tensor(role).Values, Tensor($"conv{i}.bias").Values)
+                : Folded(role, $"conv{i}.bn", eps);
             Parameter bias = Floats(role, values, shape[0]);
-            return i == 2 ? g.DepthwiseConv(x, height, width, stride, Turned(role, kernel, shape[0], 1), bias) : g.Linear(x, Floats(role, kernel, shape[0], shape[1]), bias);
+            return i == 2
+                ? g.DepthwiseConv(x, height, width, stride, Turned(role, kernel, shape[0], 1), bias)
+                : g.Linear(x, Floats(role, kernel, shape[0], shape[1]), bias);
         }
 
         private (float[] Kernel, float[] Bias) Folded(string role, string norm, float eps) =>
-            TinyVit.FoldBatchNorm(Tensor(role).Values, Tensor($"{norm}.weight").Values, Tensor($"{norm}.bias").Values, Tensor($"{norm}.running_mean").Values, Tensor($"{norm}.running_var").Values, eps);
+            TinyVit.FoldBatchNorm(Tensor(role).Values, Tensor($"{norm}.weight").Values, Tensor($"{norm}.bias").Values,
+                Tensor($"{norm}.running_mean").Values, Tensor($"{norm}.running_var").Values, eps);
 
         private Parameter Turned(string role, float[] kernel, int outputs, int inputs) =>
-            inputs == 1 ? Floats(role, TinyVit.Turn(kernel, outputs, 1), 3, 3, outputs) : Floats(role, TinyVit.Turn(kernel, outputs, inputs), 3, 3, inputs, outputs);
+            inputs == 1
+                ? Floats(role, TinyVit.Turn(kernel, outputs, 1), 3, 3, outputs)
+                : Floats(role, TinyVit.Turn(kernel, outputs, inputs), 3, 3, inputs, outputs);
 
         private float[] BiasMatrix(int heads, int window)
         {
@@ -163,7 +188,9 @@ internal static class OperationCases
             for (int i = 0; i < matrix.Length; i++)
             {
                 int head = i / (tokens * tokens), query = i / tokens % tokens, key = i % tokens;
-                matrix[i] = mirrored[head * side * side + (key / window - query / window + window - 1) * side + key % window - query % window + window - 1];
+                matrix[i] = mirrored[
+                    head * side * side + (key / window - query / window + window - 1) * side
+                    + key % window - query % window + window - 1];
             }
             return matrix;
         }

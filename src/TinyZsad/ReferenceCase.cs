@@ -10,7 +10,8 @@ namespace TinyZsad;
 /// <param name="Norm">L2 norm of the whole; null where it is not known.</param>
 /// <param name="Expected">The kept values.</param>
 /// <param name="Tolerance">Limit on (largest absolute error / largest absolute expected value); 0 means exact.</param>
-public sealed record ExpectedTap(string Name, IReadOnlyList<int> Shape, int Stride, double? Norm, float[] Expected, double Tolerance);
+public sealed record ExpectedTap(
+    string Name, IReadOnlyList<int> Shape, int Stride, double? Norm, float[] Expected, double Tolerance);
 
 /// <summary>What a reference case compares.</summary>
 public enum ReferenceCaseKind
@@ -37,12 +38,14 @@ public enum ReferenceCaseKind
 internal sealed record ReferencePicture(string Path, JsonElement Content);
 
 /// <summary>
-/// A folder of numbers to be equal to: a manifest with weights by rule, an input, and activations that the authors' own code computed in double
-/// precision. The format is described in <c>tests/reference/README.md</c>, the rule of the weights in <see cref="SeededTensor"/>.
+/// A folder of numbers to be equal to: a manifest with weights by rule, an input, and activations that the authors' own code
+/// computed in double precision. The format is described in <c>tests/reference/README.md</c>, the rule of the weights in
+/// <see cref="SeededTensor"/>.
 /// </summary>
 public sealed class ReferenceCase
 {
-    private const string ManifestName = "manifest.json", ArraysName = "arrays.safetensors", ExpectedName = "expected.json", OperationsName = "cases.json";
+    private const string ManifestName = "manifest.json", ArraysName = "arrays.safetensors",
+        ExpectedName = "expected.json", OperationsName = "cases.json";
 
     private readonly JsonElement manifest;
 
@@ -109,7 +112,9 @@ public sealed class ReferenceCase
 
     /// <summary>Reads a case.</summary>
     /// <param name="folder">The folder, or its manifest.json.</param>
-    /// <exception cref="FileNotFoundException">The folder holds neither manifest.json, nor cases.json, nor arrays.safetensors and expected.json.</exception>
+    /// <exception cref="FileNotFoundException">
+    /// The folder holds neither manifest.json, nor cases.json, nor arrays.safetensors and expected.json.
+    /// </exception>
     /// <exception cref="ModelFormatException">It is no reference case.</exception>
     public static ReferenceCase Open(string folder)
     {
@@ -120,7 +125,8 @@ public sealed class ReferenceCase
         (string name, ReferenceCaseKind? kind) = Holds(ManifestName) ? (ManifestName, (ReferenceCaseKind?)null)
             : Holds(OperationsName) ? (OperationsName, ReferenceCaseKind.Operations)
             : Holds(ArraysName) && Holds(ExpectedName) ? (ExpectedName, ReferenceCaseKind.Metrics)
-            : throw new FileNotFoundException($"{folder} is no reference case: it holds no {ManifestName}.", Path.Combine(folder, ManifestName));
+            : throw new FileNotFoundException(
+                $"{folder} is no reference case: it holds no {ManifestName}.", Path.Combine(folder, ManifestName));
         string path = Path.Combine(folder, name);
         try
         {
@@ -128,7 +134,8 @@ public sealed class ReferenceCase
             JsonElement content = document.RootElement.Clone();
             return kind is null ? new ReferenceCase(folder, content) : new ReferenceCase(folder, kind.Value, content);
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
+        catch (Exception e) when (
+            e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {
             throw new ModelFormatException($"{path}: not the manifest of a reference case: {e.Message}", e);
         }
@@ -143,7 +150,8 @@ public sealed class ReferenceCase
             if (!file.TryGet(tap.Name, out TensorEntry? entry))
                 throw new ModelFormatException($"{file.Name}: tap '{tap.Name}' of the manifest is missing.");
             return new ExpectedTap(tap.Name, [.. tap.Value.GetProperty("shape").EnumerateArray().Select(d => d.GetInt32())],
-                tap.Value.GetProperty("stride").GetInt32(), tap.Value.GetProperty("norm").GetDouble(), entry.AsSpan<float>().ToArray(), ToleranceOf(tap.Name));
+                tap.Value.GetProperty("stride").GetInt32(), tap.Value.GetProperty("norm").GetDouble(),
+                entry.AsSpan<float>().ToArray(), ToleranceOf(tap.Name));
         })];
     }
 
@@ -155,7 +163,8 @@ public sealed class ReferenceCase
 
     /// <summary>The pictures that a list of the manifest names.</summary>
     internal IReadOnlyList<ReferencePicture> Pictures(string key) =>
-        [.. manifest.GetProperty(key).EnumerateArray().Select(i => new ReferencePicture(Path.GetFullPath(Path.Combine(Folder, i.GetProperty("image").GetString()!)), i))];
+        [.. manifest.GetProperty(key).EnumerateArray()
+            .Select(i => new ReferencePicture(Path.GetFullPath(Path.Combine(Folder, i.GetProperty("image").GetString()!)), i))];
 
     /// <summary>The limit that the manifest sets for a tap: that of the longest pattern that matches its name.</summary>
     public double ToleranceOf(string tap) => manifest.GetProperty("tolerance").EnumerateObject()
@@ -167,8 +176,8 @@ public sealed class ReferenceCase
     /// <param name="path">The file.</param>
     /// <param name="cases">At least one. Tensors that several hold must agree, seed included.</param>
     /// <remarks>
-    /// Where no case holds a text tower but one expects <c>text.normal</c> and <c>text.abnormal</c>, these are stored for its class, so that the
-    /// vision side can be used alone.
+    /// Where no case holds a text tower but one expects <c>text.normal</c> and <c>text.abnormal</c>, these are stored for its
+    /// class, so that the vision side can be used alone.
     /// </remarks>
     public static void WriteModel(string path, params IReadOnlyList<ReferenceCase> cases)
     {
@@ -176,7 +185,9 @@ public sealed class ReferenceCase
         Dictionary<string, SeededTensor> tensors = [];
         foreach (SeededTensor tensor in cases.SelectMany(c => c.Tensors))
             if (!tensors.TryAdd(tensor.Name, tensor) && !tensor.Equals(tensors[tensor.Name]))
-                throw new ArgumentException($"The cases {string.Join(", ", cases.Select(c => c.Name))} do not belong together: tensor '{tensor.Name}' differs.", nameof(cases));
+                throw new ArgumentException(
+                    $"The cases {string.Join(", ", cases.Select(c => c.Name))} do not belong together: tensor '{tensor.Name}' " +
+                    "differs.", nameof(cases));
         Dictionary<string, TensorDeclaration> declarations = tensors.ToDictionary(t => t.Key, t => t.Value.Declare());
         if (!tensors.ContainsKey("text.token_embedding.weight"))
             foreach (ReferenceCase c in cases.Where(c => c.ClassName is not null))
@@ -188,7 +199,9 @@ public sealed class ReferenceCase
         SafetensorsWriter.Write(path, declarations.Values, cases[0].Metadata);
     }
 
-    /// <summary>Makes the model file of some cases in the system's folder for temporary files and opens it; closing it deletes it.</summary>
+    /// <summary>
+    /// Makes the model file of some cases in the system's folder for temporary files and opens it; closing it deletes it.
+    /// </summary>
     public static SafetensorsFile OpenModel(params IReadOnlyList<ReferenceCase> cases)
     {
         string path = Path.Combine(Path.GetTempPath(), $"tinyzsad-{Guid.NewGuid():N}.safetensors");

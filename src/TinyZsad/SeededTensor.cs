@@ -6,7 +6,8 @@ using TinyZsad.Weights;
 namespace TinyZsad;
 
 /// <summary>
-/// A tensor made by rule, so that a reference case stores no weights (<c>tests/reference/refgen.py</c>, version 1). All arithmetic is modulo 2^64:
+/// A tensor made by rule, so that a reference case stores no weights (<c>tests/reference/refgen.py</c>, version 1). All
+/// arithmetic is modulo 2^64:
 /// <code>
 /// h = fnv1a64(name) ^ (seed * 0x9E3779B97F4A7C15)      z = h + (i + 1) * 0x9E3779B97F4A7C15
 /// z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9             z = (z ^ (z >> 27)) * 0x94D049BB133111EB      z = z ^ (z >> 31)
@@ -45,7 +46,8 @@ public sealed class SeededTensor : IEquatable<SeededTensor>
 
     /// <inheritdoc/>
     public bool Equals(SeededTensor? other) =>
-        other is not null && Name == other.Name && Shape.SequenceEqual(other.Shape) && (scale, offset, seed) == (other.scale, other.offset, other.seed);
+        other is not null && Name == other.Name && Shape.SequenceEqual(other.Shape)
+            && (scale, offset, seed) == (other.scale, other.offset, other.seed);
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as SeededTensor);

@@ -59,7 +59,8 @@ public sealed class CpuRunTests
         using ThreadTeam team = new(2);
         using CpuRun run = Tapped.Rent(2);
         int taps = 0;
-        Assert.That(() => run.Execute(team, (_, _) => taps++, cancellation: new CancellationToken(true)), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => run.Execute(team, (_, _) => taps++, cancellation: new CancellationToken(true)),
+            Throws.InstanceOf<OperationCanceledException>());
         Assert.That(taps, Is.Zero);
     }
 
@@ -74,7 +75,8 @@ public sealed class CpuRunTests
             Assert.That(() => run.Execute(team, (tap, _) =>
             {
                 if (tap.Name == $"layer{at}") throw new FormatException("no room");
-            }), Throws.InvalidOperationException.With.InnerException.InstanceOf<FormatException>().And.Message.Contains("no room"));
+            }), Throws.InvalidOperationException.With.InnerException.InstanceOf<FormatException>()
+                .And.Message.Contains("no room"));
         }
         Assert.That(Again(run, team), Is.EqualTo(Right));
     }
@@ -91,7 +93,8 @@ public sealed class CpuRunTests
         using CpuRun run = plan.Rent(2);
         run.Ints("rows").Fill(3);
         run.Ints("rows")[2] = bad;
-        Assert.That(() => run.Execute(team), Throws.InvalidOperationException.With.InnerException.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => run.Execute(team),
+            Throws.InvalidOperationException.With.InnerException.InstanceOf<ArgumentOutOfRangeException>());
         run.Ints("rows").Fill(3);
         Assert.That(() => run.Execute(team), Throws.Nothing);
     }
@@ -197,13 +200,15 @@ public sealed class CpuRunTests
         run.Execute(team);
         long start = System.Diagnostics.Stopwatch.GetTimestamp();
         for (int i = 0; i < 20; i++) run.Execute(team, profile: profile);
-        TimeSpan passed = System.Diagnostics.Stopwatch.GetElapsedTime(start), sum = new(profile.Entries.Sum(e => e.Time.Ticks) * 20);
+        TimeSpan passed = System.Diagnostics.Stopwatch.GetElapsedTime(start),
+            sum = new(profile.Entries.Sum(e => e.Time.Ticks) * 20);
         Assert.That(profile.Runs, Is.EqualTo(20));
         Assert.That(profile.Entries, Has.Count.EqualTo(Plan.Phases.Count));
         // Entries are rounded to 100 ns each; starting and ending a run is outside them.
         Assert.That(sum, Is.LessThanOrEqualTo(passed + TimeSpan.FromMicroseconds(2 * profile.Entries.Count)));
         Assert.That(sum, Is.GreaterThan(passed * 0.5));
-        Assert.That(profile.Entries.Sum(e => e.Flops), Is.EqualTo(Layers * (2L * Rows * Columns * Columns + 4L * Rows * Rows * Columns)));
+        Assert.That(profile.Entries.Sum(e => e.Flops),
+            Is.EqualTo(Layers * (2L * Rows * Columns * Columns + 4L * Rows * Rows * Columns)));
         Assert.That(profile.Entries.Sum(e => e.Bytes), Is.GreaterThan(Layers * Columns * Columns * 4L));
     }
 }

@@ -7,7 +7,8 @@ namespace TinyZsad.Tests.Graph;
 [TestFixture]
 public sealed class FusionTests
 {
-    private static readonly Parameter Square = Numbers.Weight("square", 1, 16, 16), Bias = Numbers.Weight("bias", 2, 16), Factor = Numbers.Weight("factor", 3, 16);
+    private static readonly Parameter Square = Numbers.Weight("square", 1, 16, 16), Bias = Numbers.Weight("bias", 2, 16),
+        Factor = Numbers.Weight("factor", 3, 16);
 
     private static readonly Dictionary<string, Array> X = new() { ["x"] = Numbers.Random(4, 20 * 16) };
 
@@ -25,7 +26,8 @@ public sealed class FusionTests
         float[] fused = PlanRunner.Run(CpuPlan.Compile(g), X)["out.y"];
         foreach (Operation operation in g.Operations) g.Tap($"value {operation.Output.Id}", operation.Output);
         CpuPlan plan = CpuPlan.Compile(g, _ => true);
-        Assert.That(Kinds(plan).Count(k => k is not ("Tap" or "AttentionPack")), Is.EqualTo(g.Operations.Count), "nothing is fused where all is tapped");
+        Assert.That(Kinds(plan).Count(k => k is not ("Tap" or "AttentionPack")), Is.EqualTo(g.Operations.Count),
+            "nothing is fused where all is tapped");
         float[] unfused = PlanRunner.Run(plan, X)["out.y"];
         // The same sums; only products and sums of the epilogue may be rounded together or apart.
         double largest = unfused.Max(v => Math.Abs(v));
@@ -156,7 +158,8 @@ public sealed class FusionTests
         g.Output("y", g.Activate(linear, ActivationKind.Gelu));
         Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear" }));
         Assert.That(Kinds(CpuPlan.Compile(g, t => t.Name == "linear")), Is.EqualTo(new[] { "Linear", "Tap", "Activation" }));
-        Assert.That(CpuPlan.Compile(g, surviving: true).Taps.Select(t => t.Name), Is.EqualTo(new[] { "x" }), "the linear does not survive");
+        Assert.That(CpuPlan.Compile(g, surviving: true).Taps.Select(t => t.Name), Is.EqualTo(new[] { "x" }),
+            "the linear does not survive");
     }
 
     [Test]
@@ -167,7 +170,8 @@ public sealed class FusionTests
         g.Tap("unwanted", g.L2Normalize(unwanted));
         g.Output("y", g.Scale(x, Factor));
         Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Scale" }));
-        Assert.That(Kinds(CpuPlan.Compile(g, _ => true)), Has.Length.EqualTo(4), "tapped, it is: linear with activation, norm, tap, scale");
+        Assert.That(Kinds(CpuPlan.Compile(g, _ => true)), Has.Length.EqualTo(4),
+            "tapped, it is: linear with activation, norm, tap, scale");
     }
 
     [Test]
@@ -214,10 +218,12 @@ public sealed class FusionTests
         AgreesWithUnfused(g);
     }
 
-    private static readonly Parameter Dense = Numbers.Weight("dense", 5, 3, 3, 16, 16), Depthwise = Numbers.Weight("depthwise", 6, 3, 3, 16);
+    private static readonly Parameter Dense = Numbers.Weight("dense", 5, 3, 3, 16, 16),
+        Depthwise = Numbers.Weight("depthwise", 6, 3, 3, 16);
 
     /// <summary>A convolution of X as a map of 4 x 5.</summary>
-    private static Value Convolve(ComputeGraph g, Value x, string kind) => kind == "Conv" ? g.Conv(x, 4, 5, 1, Dense, Bias) : g.DepthwiseConv(x, 4, 5, 1, Depthwise, Bias);
+    private static Value Convolve(ComputeGraph g, Value x, string kind) =>
+        kind == "Conv" ? g.Conv(x, 4, 5, 1, Dense, Bias) : g.DepthwiseConv(x, 4, 5, 1, Depthwise, Bias);
 
     [Test]
     public void AnActivationJoinsTheConvolution([Values("Conv", "DepthwiseConv")] string kind)

@@ -14,7 +14,8 @@ internal static class PlanRunner
     }
 
     /// <summary>The same with a run and a team at hand.</summary>
-    public static Dictionary<string, float[]> Execute(CpuRun run, CpuPlan plan, IReadOnlyDictionary<string, Array> inputs, ThreadTeam team)
+    public static Dictionary<string, float[]> Execute(
+        CpuRun run, CpuPlan plan, IReadOnlyDictionary<string, Array> inputs, ThreadTeam team)
     {
         Fill(run, inputs);
         Dictionary<string, float[]> given = [];

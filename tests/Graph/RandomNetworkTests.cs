@@ -16,11 +16,13 @@ public sealed class RandomNetworkTests
     public void FusedInPlaceAndOnAnyNumberOfThreadsTheResultIsTheSame([Range(1, 60)] int seed)
     {
         ComputeGraph g = Make(seed);
-        Dictionary<string, Array> inputs = new() { ["x"] = Numbers.Random(seed, Rows * Columns), ["rows"] = Enumerable.Range(0, Rows).Select(i => i * seed % Rows).ToArray() };
+        Dictionary<string, Array> inputs = new() { ["x"] = Numbers.Random(seed, Rows * Columns),
+            ["rows"] = Enumerable.Range(0, Rows).Select(i => i * seed % Rows).ToArray() };
 
         // Every value, as it is when it has just been made.
         Dictionary<string, float[]> all = PlanRunner.Run(CpuPlan.Compile(g, _ => true), inputs, 1);
-        foreach (string name in g.Outputs.Keys) Assert.That(all[$"out.{name}"], Is.EqualTo(all[name]), "an output still holds at the end what was made");
+        foreach (string name in g.Outputs.Keys)
+            Assert.That(all[$"out.{name}"], Is.EqualTo(all[name]), "an output still holds at the end what was made");
 
         CpuPlan fast = CpuPlan.Compile(g), surviving = CpuPlan.Compile(g, surviving: true);
         Dictionary<string, float[]> alone = PlanRunner.Run(fast, inputs, 1);
@@ -31,11 +33,15 @@ public sealed class RandomNetworkTests
                 Assert.That(values, Is.EqualTo(alone[name]), $"{name} on {threads} threads");
     }
 
-    /// <summary>A chain of normalised values of one size, so that roundings do not grow: 1e-4 is a thousand of them, and a value in the wrong place is off by about 1.</summary>
+    /// <summary>
+    /// A chain of normalised values of one size, so that roundings do not grow: 1e-4 is a thousand of them, and a value in the
+    /// wrong place is off by about 1.
+    /// </summary>
     private static void Near(float[] actual, float[] expected, string name)
     {
         double largest = Math.Max(1, expected.Max(v => Math.Abs(v)));
-        for (int i = 0; i < actual.Length; i++) Assert.That(actual[i], Is.EqualTo(expected[i]).Within(1e-4 * largest), $"{name}[{i}]");
+        for (int i = 0; i < actual.Length; i++)
+            Assert.That(actual[i], Is.EqualTo(expected[i]).Within(1e-4 * largest), $"{name}[{i}]");
     }
 
     private static ComputeGraph Make(int seed)
@@ -46,10 +52,12 @@ public sealed class RandomNetworkTests
         List<Value> values = [g.Input("x", Rows, Columns)];
         RotaryTable table = new(Numbers.Weight("cos", seed, Rows - 1, 4), Numbers.Weight("sin", seed + 1, Rows - 1, 4), 1);
         Parameter vector = Numbers.Weight("vector", seed, Columns), prefix = Numbers.Weight("prefix", seed, 2, Columns);
-        ActivationFunction[] activations = [ActivationKind.Gelu, ActivationKind.QuickGelu, ActivationKind.Sigmoid, new(ActivationKind.LeakyRelu, 0.1f)];
+        ActivationFunction[] activations = [ActivationKind.Gelu, ActivationKind.QuickGelu, ActivationKind.Sigmoid,
+            new(ActivationKind.LeakyRelu, 0.1f)];
         // The youngest most of the time, so that chains form; sometimes one from long ago.
         Value Any() => values[Math.Max(0, values.Count - 1 - (random.Next(3) == 0 ? random.Next(values.Count) : random.Next(2)))];
-        Value Linear(Value x) => g.Linear(x, Numbers.Weight("w", random.Next(), Columns, Columns), random.Next(2) == 0 ? vector : null);
+        Value Linear(Value x) =>
+            g.Linear(x, Numbers.Weight("w", random.Next(), Columns, Columns), random.Next(2) == 0 ? vector : null);
 
         for (int i = 0; i < 25; i++)
         {
@@ -66,7 +74,8 @@ public sealed class RandomNetworkTests
                 7 => g.Subtract(x, Any()),
                 8 => g.Mean(x, Any(), Any()),
                 9 => g.AddRows(x, prefix),
-                10 => g.Attention(g.Rotary(Linear(x), 4, table), random.Next(2) == 0 ? g.Rotary(x, 4, table) : x, Linear(Any()), 4),
+                10 =>
+                    g.Attention(g.Rotary(Linear(x), 4, table), random.Next(2) == 0 ? g.Rotary(x, 4, table) : x, Linear(Any()), 4),
                 11 => g.Attention(Linear(x), x, Any(), 2, 3),
                 12 => g.GatherRows(x, rows),
                 13 => g.Concatenate(g.Rows(x, 3, 10), g.Rows(g.PrependRows(Any(), prefix), 1, Rows - 10)),

@@ -101,5 +101,6 @@ public sealed class ThreadTeamTests
 
     [TestCase(0)]
     [TestCase(-3)]
-    public void ATeamOfNobodyIsRefused(int size) => Assert.That(() => new ThreadTeam(size), Throws.InstanceOf<ArgumentOutOfRangeException>());
+    public void ATeamOfNobodyIsRefused(int size) =>
+        Assert.That(() => new ThreadTeam(size), Throws.InstanceOf<ArgumentOutOfRangeException>());
 }

@@ -24,16 +24,20 @@ public sealed unsafe class ValueProductTests
             using ThreadTeam team = new(threads);
             CpuPlan plan = CpuPlan.Compile(g);
             using CpuRun run = plan.Rent(threads);
-            float[] xs = [.. Enumerable.Range(0, 5 * Width).Select(i => MathF.Cos(i))], ys = [.. Enumerable.Range(0, Rows * Width).Select(i => MathF.Sin(0.3f * i * i))];
+            float[] xs = [.. Enumerable.Range(0, 5 * Width).Select(i => MathF.Cos(i))],
+                ys = [.. Enumerable.Range(0, Rows * Width).Select(i => MathF.Sin(0.3f * i * i))];
             xs.CopyTo(run.Floats("x"));
             ys.CopyTo(run.Floats("y"));
             run.Execute(team);
             for (int r = 0; r < 3; r++)
             {
-                double[] cx = [.. Enumerable.Range(0, Width).Select(k => Enumerable.Range(0, 4).Sum(j => (double)half[4 * r + j] * xs[(1 + j) * Width + k]))];
-                double[] e = [.. Enumerable.Range(0, Rows).Select(i => Math.Exp(cx.Select((v, k) => v * ys[i * Width + k]).Sum()))];
+                double[] cx = [.. Enumerable.Range(0, Width)
+                    .Select(k => Enumerable.Range(0, 4).Sum(j => (double)half[4 * r + j] * xs[(1 + j) * Width + k]))];
+                double[] e = [.. Enumerable.Range(0, Rows)
+                    .Select(i => Math.Exp(cx.Select((v, k) => v * ys[i * Width + k]).Sum()))];
                 for (int k = 0; k < Width; k++)
-                    Assert.That(run.Output("z")[r * Width + k], Is.EqualTo(e.Select((w, i) => w / e.Sum() * ys[i * Width + k]).Sum()).Within(1e-5));
+                    Assert.That(run.Output("z")[r * Width + k],
+                        Is.EqualTo(e.Select((w, i) => w / e.Sum() * ys[i * Width + k]).Sum()).Within(1e-5));
             }
         }
     }

@@ -3,7 +3,9 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Attention: every remainder of queries and keys, several sequences and heads, rotary positions with and without a prefix.</summary>
+/// <summary>
+/// Attention: every remainder of queries and keys, several sequences and heads, rotary positions with and without a prefix.
+/// </summary>
 internal static unsafe class AttentionCases
 {
     public static IEnumerable<KernelCase> All =>
@@ -12,17 +14,21 @@ internal static unsafe class AttentionCases
         .. from keys in KernelCases.Lengths where keys > 0 select Heads(1, 2, 13, keys, 18),
         .. from d in KernelCases.Lengths where d > 0 select Heads(2, 3, 7, 15, d),
         .. from prefix in (int[])[0, 1, 5, 12, 13, 40] from d in (int[])[2, 20, 32, 64] select Heads(1, 2, 40, 40, d, prefix),
-        .. from window in (int[])[1, 2, 3, 4, 5, 7, 8, 12, 14, 16, 17] from d in (int[])[16, 20, 32] select Windows(3, 2, window, d), Windows(1, 12, 32, 32),
+        .. from window in (int[])[1, 2, 3, 4, 5, 7, 8, 12, 14, 16, 17] from d in (int[])[16, 20, 32]
+            select Windows(3, 2, window, d),
+        Windows(1, 12, 32, 32),
         Heads(35, 8, 77, 77, 64), Heads(35, 8, 1, 77, 64), Heads(1, 2, 24, 1024, 64), Heads(1, 6, 1029, 1029, 64, 5),
     ];
 
     private static KernelCase Heads(int batch, int heads, int queries, int keys, int d, int? prefix = null) =>
-        new("Attention", $"{batch} x {heads} heads of {d}, {queries} by {keys}{(prefix is { } p ? $" rotary after {p}" : "")}", workspace =>
+        new("Attention", $"{batch} x {heads} heads of {d}, {queries} by {keys}{(prefix is { } p ? $" rotary after {p}" : "")}",
+            workspace =>
         {
             int width = heads * d, ldq = width + 3, ldk = width + 1, ldv = width + 2, ldy = width + 1;
             AttentionArgs a = new()
             {
-                Batch = batch, Heads = heads, HeadDim = d, HeadStride = d, Queries = queries, Keys = keys, Scale = 1 / MathF.Sqrt(d),
+                Batch = batch, Heads = heads, HeadDim = d, HeadStride = d, Queries = queries, Keys = keys,
+                Scale = 1 / MathF.Sqrt(d),
                 LdQ = ldq, LdK = ldk, LdV = ldv, LdY = ldy,
                 Q = workspace.Normal(Extent(batch * queries, width, ldq), 1.5),
                 K = workspace.Normal(Extent(batch * keys, width, ldk), 1.5),
@@ -49,7 +55,8 @@ internal static unsafe class AttentionCases
                 () => Difference.Max(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
         })
         {
-            // A score sums d products of magnitude 2.25 * 2/pi, scaled by 1/sqrt d: its error s moves every weight by s relatively. Values are below 4.
+            // A score sums d products of magnitude 2.25 * 2/pi, scaled by 1/sqrt d: its error s moves every weight by s
+            // relatively. Values are below 4.
             Tolerance = (2.25 * Math.Sqrt(d) * (d + 8) + keys + Chain(keys, 2) + 16) * E,
             Because = "the scores' error, then a sum of weights and one of weighted values, in units of the largest value (4)",
             Flops = 4.0 * batch * heads * queries * keys * d,
@@ -57,11 +64,15 @@ internal static unsafe class AttentionCases
             Typical = keys > 1000 && queries > 1000,
         };
 
-    /// <summary>Windows of a map in scattered rows, q, k and v of a head together, with position biases; some rows used twice, some results unwanted.</summary>
+    /// <summary>
+    /// Windows of a map in scattered rows, q, k and v of a head together, with position biases; some rows used twice, some
+    /// results unwanted.
+    /// </summary>
     private static KernelCase Windows(int windows, int heads, int window, int d) =>
         new("Attention windows", $"{windows} x {heads} heads of {d}, windows of {window}", workspace =>
         {
-            int tokens = window * window, rows = windows * tokens + 1, width = 3 * heads * d, ld = width + 1, ldy = heads * d + 1, side = 2 * window - 1;
+            int tokens = window * window, rows = windows * tokens + 1, width = 3 * heads * d, ld = width + 1, ldy = heads * d + 1,
+                side = 2 * window - 1;
             float* qkv = workspace.Normal(Extent(rows, width, ld), 1.5);
             int* input = workspace.Block<int>(windows * tokens), output = workspace.Block<int>(windows * tokens);
             int[] shuffled = [.. Enumerable.Range(1, windows * tokens)];
@@ -74,8 +85,10 @@ internal static unsafe class AttentionCases
             }
             AttentionArgs a = new()
             {
-                Batch = windows, Heads = heads, HeadDim = d, HeadStride = 3 * d, Queries = tokens, Keys = tokens, Scale = 1 / MathF.Sqrt(d),
-                LdQ = ld, LdK = ld, LdV = ld, LdY = ldy, Q = qkv, K = qkv + d, V = qkv + 2 * d, InputRows = input, OutputRows = output,
+                Batch = windows, Heads = heads, HeadDim = d, HeadStride = 3 * d, Queries = tokens, Keys = tokens,
+                Scale = 1 / MathF.Sqrt(d),
+                LdQ = ld, LdK = ld, LdV = ld, LdY = ldy, Q = qkv, K = qkv + d, V = qkv + 2 * d, InputRows = input,
+                OutputRows = output,
                 Bias = workspace.Normal(heads * side * side), Window = window,
             };
             AttentionArgs mine = a, definition = a;

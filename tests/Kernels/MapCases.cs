@@ -8,23 +8,32 @@ internal static unsafe class MapCases
 {
     public static IEnumerable<KernelCase> All =>
     [
-        .. from channels in KernelCases.Lengths where channels > 0 from stride in (int[])[1, 2] select Depthwise<Identity>(5, 4, channels, stride, default),
-        .. from height in Enumerable.Range(1, 5) from width in Enumerable.Range(1, 9) from stride in (int[])[1, 2] select Depthwise<Gelu>(height, width, 17, stride, default),
+        .. from channels in KernelCases.Lengths where channels > 0 from stride in (int[])[1, 2]
+            select Depthwise<Identity>(5, 4, channels, stride, default),
+        .. from height in Enumerable.Range(1, 5) from width in Enumerable.Range(1, 9) from stride in (int[])[1, 2]
+            select Depthwise<Gelu>(height, width, 17, stride, default),
         Depthwise<Gelu>(128, 128, 384, 1, default), Depthwise<Gelu>(128, 128, 192, 2, default),
         .. from outputs in KernelCases.Lengths where outputs > 0 select Dense<Identity>(5, 6, 3, outputs, 2, default),
-        .. from channels in Enumerable.Range(1, 20) from stride in (int[])[1, 2] select Dense<Gelu>(4, 7, channels, 20, stride, default),
-        .. from height in Enumerable.Range(1, 5) from width in Enumerable.Range(1, 9) from stride in (int[])[1, 2] select Dense<Identity>(height, width, 3, 18, stride, default),
+        .. from channels in Enumerable.Range(1, 20) from stride in (int[])[1, 2]
+            select Dense<Gelu>(4, 7, channels, 20, stride, default),
+        .. from height in Enumerable.Range(1, 5) from width in Enumerable.Range(1, 9) from stride in (int[])[1, 2]
+            select Dense<Identity>(height, width, 3, 18, stride, default),
         Dense<Identity>(256, 256, 48, 96, 2, default), Dense<Gelu>(512, 512, 3, 48, 2, default),
-        .. from cols in KernelCases.Lengths select Pool(19, cols), .. from rows in Enumerable.Range(1, 40) select Pool(rows, 18), Pool(256, 576),
+        .. from cols in KernelCases.Lengths select Pool(19, cols),
+        .. from rows in Enumerable.Range(1, 40) select Pool(rows, 18),
+        Pool(256, 576),
         .. from count in Enumerable.Range(1, 5) from n in KernelCases.Lengths select Average(count, n), Average(4, 518 * 518),
-        .. from cols in KernelCases.Lengths from inPlace in (bool[])[false, true] select Factors(3, cols, inPlace), Factors(1029, 384, false),
+        .. from cols in KernelCases.Lengths from inPlace in (bool[])[false, true] select Factors(3, cols, inPlace),
+        Factors(1029, 384, false),
     ];
 
-    private static KernelCase Depthwise<TActivation>(int height, int width, int channels, int stride, TActivation f) where TActivation : struct, IActivation =>
+    private static KernelCase Depthwise<TActivation>(int height, int width, int channels, int stride, TActivation f)
+        where TActivation : struct, IActivation =>
         new($"DepthwiseConv {typeof(TActivation).Name}", $"{height} x {width} x {channels} stride {stride}", workspace =>
         {
             int rows = DepthwiseConv.OutputSize(height, stride), n = rows * DepthwiseConv.OutputSize(width, stride) * channels;
-            float* x = workspace.Normal(height * width * channels), w = workspace.Normal(9 * channels), bias = workspace.Normal(channels);
+            float* x = workspace.Normal(height * width * channels), w = workspace.Normal(9 * channels),
+                bias = workspace.Normal(channels);
             float* mine = workspace.Output(n), definition = workspace.Output(n);
             return new(
                 () =>
@@ -38,18 +47,24 @@ internal static unsafe class MapCases
         })
         {
             Tolerance = 1.2 * 16 * E,
-            Because = "10 roundings and the activation's, in units of the largest sum of nine products (20); an activation's slope is below 1.2",
+            Because =
+                "10 roundings and the activation's, in units of the largest sum of nine products (20); an activation's slope " +
+                "is below 1.2",
             Flops = 18.0 * DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * channels,
-            Bytes = 4.0 * channels * (height * width + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride)),
+            Bytes = 4.0 * channels
+                * (height * width + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride)),
             Typical = height > 100,
         };
 
-    private static KernelCase Dense<TActivation>(int height, int width, int channels, int outputs, int stride, TActivation f) where TActivation : struct, IActivation =>
+    private static KernelCase Dense<TActivation>(int height, int width, int channels, int outputs, int stride, TActivation f)
+        where TActivation : struct, IActivation =>
         new($"Conv {typeof(TActivation).Name}", $"{height} x {width} x {channels} to {outputs} stride {stride}", workspace =>
         {
             int rows = DepthwiseConv.OutputSize(height, stride), n = rows * DepthwiseConv.OutputSize(width, stride) * outputs;
-            float* x = workspace.Normal(height * width * channels), w = workspace.Normal(9 * channels * outputs), bias = workspace.Normal(outputs);
-            float* mine = workspace.Output(n), definition = workspace.Output(n), scratch = workspace.Block<float>(Conv.ScratchFloats(channels, outputs));
+            float* x = workspace.Normal(height * width * channels), w = workspace.Normal(9 * channels * outputs),
+                bias = workspace.Normal(outputs);
+            float* mine = workspace.Output(n), definition = workspace.Output(n),
+                scratch = workspace.Block<float>(Conv.ScratchFloats(channels, outputs));
             return new(
                 () =>
                 {
@@ -62,8 +77,10 @@ internal static unsafe class MapCases
         {
             Tolerance = 1.2 * (9 * channels + 8) * E,
             Because = "9 channels + 8 roundings, in units of the expected sum of magnitudes; an activation's slope is below 1.2",
-            Flops = 18.0 * DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * channels * outputs,
-            Bytes = 4.0 * (height * width * channels + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * outputs),
+            Flops = 18.0 * DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride)
+                * channels * outputs,
+            Bytes = 4.0 * (height * width * channels
+                + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * outputs),
             Typical = height > 100,
         };
 
@@ -71,8 +88,10 @@ internal static unsafe class MapCases
         new("MeanRows", $"{rows} x {cols}", workspace =>
         {
             int stride = cols + 1;
-            float* x = workspace.Normal(Extent(rows, cols, stride)), mine = workspace.Output(cols), definition = workspace.Output(cols);
-            return new(() => MeanRows.Execute(x, stride, mine, rows, cols), () => MeanRows.Scalar(x, stride, definition, rows, cols), () => Difference.Max(mine, definition, cols, _ => 4));
+            float* x = workspace.Normal(Extent(rows, cols, stride)), mine = workspace.Output(cols),
+                definition = workspace.Output(cols);
+            return new(() => MeanRows.Execute(x, stride, mine, rows, cols),
+                () => MeanRows.Scalar(x, stride, definition, rows, cols), () => Difference.Max(mine, definition, cols, _ => 4));
         })
         {
             Tolerance = (16 + rows / 16 + 3) * E,
@@ -87,7 +106,8 @@ internal static unsafe class MapCases
             float** x = workspace.Pointers(count);
             for (int i = 0; i < count; i++) x[i] = workspace.Normal(n);
             float* mine = workspace.Output(n), definition = workspace.Output(n);
-            return new(() => Mean.Execute(x, count, mine, n), () => Mean.Scalar(x, count, definition, n), () => Difference.Max(mine, definition, n, _ => 4));
+            return new(() => Mean.Execute(x, count, mine, n), () => Mean.Scalar(x, count, definition, n),
+                () => Difference.Max(mine, definition, n, _ => 4));
         })
         {
             Tolerance = (count + 2) * E,
@@ -101,8 +121,10 @@ internal static unsafe class MapCases
         {
             int xStride = cols + 2, yStride = inPlace ? xStride : cols + 1, n = Extent(rows, cols, yStride);
             float* x = workspace.Normal(Extent(rows, cols, xStride)), scale = workspace.Normal(cols);
-            float* mine = workspace.Result(x, n, inPlace), definition = workspace.Result(x, n, inPlace), source = inPlace ? mine : x;
-            return new(() => Scale.Execute(source, xStride, scale, mine, yStride, rows, cols), () => Scale.Scalar(x, xStride, scale, definition, yStride, rows, cols),
+            float* mine = workspace.Result(x, n, inPlace), definition = workspace.Result(x, n, inPlace),
+                source = inPlace ? mine : x;
+            return new(() => Scale.Execute(source, xStride, scale, mine, yStride, rows, cols),
+                () => Scale.Scalar(x, xStride, scale, definition, yStride, rows, cols),
                 () => Difference.Exact(mine, definition, n));
         })
         {

@@ -12,9 +12,11 @@ internal static unsafe class MatMulCases
     [
         .. from m in Enumerable.Range(1, 26) select Product(m, 35, 19, FloatType.F16),
         .. from n in KernelCases.Lengths where n > 0 select Product(13, n, 18, FloatType.F16),
-        .. from k in KernelCases.Lengths where k > 0 from type in Types from layout in (WeightLayout[])[WeightLayout.OutIn, WeightLayout.InOut]
+        .. from k in KernelCases.Lengths where k > 0 from type in Types
+            from layout in (WeightLayout[])[WeightLayout.OutIn, WeightLayout.InOut]
             select Product(14, 33, k, type, layout),
-        .. from scale in (bool[])[false, true] from residual in (bool[])[false, true] from inPlace in (bool[])[false, true] where residual || !inPlace
+        .. from scale in (bool[])[false, true] from residual in (bool[])[false, true]
+            from inPlace in (bool[])[false, true] where residual || !inPlace
             from last in (bool[])[false, true]
             select Product(27, 37, 20, FloatType.F16, bias: last, scale: scale, residual: residual, inPlace: inPlace, last: last),
         Product<Gelu>(29, 70, 40, default, FloatType.F16), Product<QuickGelu>(29, 70, 40, default, FloatType.F16),
@@ -22,7 +24,8 @@ internal static unsafe class MatMulCases
         // Copied strips, in one and in several panels an item; more rows than an item takes, so that items meet.
         Product(25, 70, 1023, FloatType.F16), Product(25, 140, 2047, FloatType.F16), Product(25, 70, 5119, FloatType.F16),
         Product(1000, 40, 700, FloatType.F16, residual: true, inPlace: true),
-        Product<Gelu>(1029, 1536, 384, default, FloatType.F16), Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
+        Product<Gelu>(1029, 1536, 384, default, FloatType.F16),
+        Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
         Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true),
     ];
 
@@ -30,9 +33,12 @@ internal static unsafe class MatMulCases
         bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false) =>
         Product<Identity>(m, n, k, default, type, layout, bias, scale, residual, inPlace, last);
 
-    private static KernelCase Product<TActivation>(int m, int n, int k, TActivation f, FloatType type, WeightLayout layout = WeightLayout.OutIn,
-        bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false) where TActivation : struct, IActivation =>
-        new($"MatMul {typeof(TActivation).Name}", $"{m} x {n} x {k} {type} {layout}{(bias ? " bias" : "")}{(scale ? " scale" : "")}{(residual ? " residual" : "")}"
+    private static KernelCase Product<TActivation>(
+        int m, int n, int k, TActivation f, FloatType type, WeightLayout layout = WeightLayout.OutIn,
+        bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false)
+        where TActivation : struct, IActivation =>
+        new($"MatMul {typeof(TActivation).Name}",
+            $"{m} x {n} x {k} {type} {layout}{(bias ? " bias" : "")}{(scale ? " scale" : "")}{(residual ? " residual" : "")}"
             + $"{(inPlace ? " in place" : "")}{(last ? " activate last" : "")}", workspace =>
         {
             // A row stride of 4 KiB, where k is one less, is the case in which strips are copied.
@@ -69,7 +75,9 @@ internal static unsafe class MatMulCases
         })
         {
             Tolerance = 1.2 * (k + 12) * E,
-            Because = "k additions and 12 roundings of the epilogue, in units of the terms' magnitudes; an activation's slope is below 1.2",
+            Because =
+                "k additions and 12 roundings of the epilogue, in units of the terms' magnitudes; an activation's slope is " +
+                "below 1.2",
             Flops = 2.0 * m * n * k,
             Bytes = 4.0 * m * (k + n) + (double)n * k * type.Size(),
             Typical = m >= 1000,
@@ -82,20 +90,24 @@ internal static unsafe class MatMulCases
         if (type == FloatType.F32) return x;
         ushort* y = workspace.Block<ushort>(n);
         for (int i = 0; i < n; i++)
-            y[i] = type == FloatType.F16 ? BitConverter.HalfToUInt16Bits((Half)x[i]) : (ushort)(BitConverter.SingleToUInt32Bits(x[i]) >> 16);
+            y[i] = type == FloatType.F16
+                ? BitConverter.HalfToUInt16Bits((Half)x[i])
+                : (ushort)(BitConverter.SingleToUInt32Bits(x[i]) >> 16);
         return y;
     }
 
     /// <summary>The sum of the magnitudes of everything that is added up for one result.</summary>
     private static double Magnitude(in MatMulArgs a, float* residual, int row, int column)
     {
-        // For the large shapes the expected magnitude of a product of two normal numbers, 2 / pi, is near enough, and a hundred times quicker.
+        // For the large shapes the expected magnitude of a product of two normal numbers, 2 / pi, is near enough, and a hundred
+        // times quicker.
         double sum = a.K * 2 / Math.PI;
         if (a.M < 100)
         {
             sum = 0;
             for (int p = 0; p < a.K; p++)
-                sum += Math.Abs(a.X[row * a.LdX + p] * Widen.Scalar(a.W, a.Type, a.Layout == WeightLayout.OutIn ? (nint)column * a.K + p : (nint)p * a.N + column));
+                sum += Math.Abs(a.X[row * a.LdX + p] * Widen.Scalar(
+                    a.W, a.Type, a.Layout == WeightLayout.OutIn ? (nint)column * a.K + p : (nint)p * a.N + column));
         }
         if (a.Bias != null) sum += Math.Abs(a.Bias[column]);
         sum = Math.Max(sum, 1);

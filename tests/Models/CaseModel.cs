@@ -26,12 +26,14 @@ internal class CaseModel(CaseWeights weights)
 {
     /// <summary>What the file will hold.</summary>
     public Dictionary<string, TensorDeclaration> Tensors { get; } =
-        weights.Case.Tensors.ToDictionary(t => t.Name, t => TensorDeclaration.FromValues<Half>(t.Name, t.Shape, weights.Values[t.Name]));
+        weights.Case.Tensors.ToDictionary(
+            t => t.Name, t => TensorDeclaration.FromValues<Half>(t.Name, t.Shape, weights.Values[t.Name]));
 
     /// <summary>What the file will say about itself.</summary>
     public Dictionary<string, string> Metadata { get; } = new(weights.Case.Metadata);
 
-    public void Store(string name, float[] values) => Tensors[name] = TensorDeclaration.FromValues<float>(name, [values.Length], values);
+    public void Store(string name, float[] values) =>
+        Tensors[name] = TensorDeclaration.FromValues<float>(name, [values.Length], values);
 
     public void Rename(string name, string other)
     {
@@ -55,14 +57,17 @@ internal class CaseModel(CaseWeights weights)
         {
             float[] values = [.. weights.Values[t.Name].Select(v => value((float)v))];
             Tensors[t.Name] = type == ElementType.F32 ? TensorDeclaration.FromValues<float>(t.Name, t.Shape, values)
-                : new TensorDeclaration(t.Name, type, t.Shape, stream => stream.Write(MemoryMarshal.AsBytes<ushort>(values.Select(v => (ushort)(BitConverter.SingleToUInt32Bits(v) >> 16)).ToArray())));
+                : new TensorDeclaration(t.Name, type, t.Shape,
+                    stream => stream.Write(MemoryMarshal.AsBytes<ushort>(
+                        values.Select(v => (ushort)(BitConverter.SingleToUInt32Bits(v) >> 16)).ToArray())));
         }
         return this;
     }
 
     /// <summary>A tensor whose elements are others.</summary>
     public void Replace(string name, Func<Half[], IEnumerable<Half>> values) =>
-        Tensors[name] = TensorDeclaration.FromValues<Half>(name, Tensors[name].Shape, values([.. weights.Values[name]]).ToArray());
+        Tensors[name] = TensorDeclaration.FromValues<Half>(
+            name, Tensors[name].Shape, values([.. weights.Values[name]]).ToArray());
 
     public void Change(string name, int index, Func<float, float> value) => Replace(name, values =>
     {
@@ -78,7 +83,8 @@ internal class CaseModel(CaseWeights weights)
         using AnomalySystem system = AnomalySystem.Load(Open());
         using ThreadTeam team = new(1);
         using CpuRun run = CpuPlan.Compile(system.DetectionGraph(system.DefaultScore), surviving: true).Rent(1);
-        BicubicResizer.Resize(Image.Load(weights.Case.Image!).View, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
+        BicubicResizer.Resize(
+            Image.Load(weights.Case.Image!).View, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
         system.Bind(run, system.Prepare(weights.Case.ClassName, team, default));
         Dictionary<string, float[]> taps = [];
         run.Execute(team, (tap, values) => taps[tap.Name] = values);

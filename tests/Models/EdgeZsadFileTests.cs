@@ -5,7 +5,10 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Models;
 
-/// <summary>An EdgeZSAD file that lacks something, or contradicts itself, gives one error that names it; what does not matter does not matter.</summary>
+/// <summary>
+/// An EdgeZSAD file that lacks something, or contradicts itself, gives one error that names it; what does not matter does not
+/// matter.
+/// </summary>
 [TestFixture]
 public sealed class EdgeZsadFileTests
 {
@@ -59,7 +62,10 @@ public sealed class EdgeZsadFileTests
         {
             EdgeModel model = EdgeModel.Whole();
             model.Redeclare(name, ElementType.F16, shape.SetItem(i, shape[i] + 1));
-            IsRefused(model, $"tensor '{name}' has shape [{string.Join(", ", shape.SetItem(i, shape[i] + 1))}], where [{string.Join(", ", shape)}] is needed");
+            IsRefused(
+                model,
+                $"tensor '{name}' has shape [{string.Join(", ", shape.SetItem(i, shape[i] + 1))}], where " +
+                $"[{string.Join(", ", shape)}] is needed");
         }
     }
 
@@ -79,7 +85,8 @@ public sealed class EdgeZsadFileTests
     public void ABackboneAloneHasNoTrainedReadout([Values] bool withClassifier)
     {
         EdgeModel model = EdgeModel.Whole();
-        foreach (string name in TensorNames.Where(n => n.StartsWith("head.", StringComparison.Ordinal))) model.Tensors.Remove(name);
+        foreach (string name in TensorNames.Where(n => n.StartsWith("head.", StringComparison.Ordinal)))
+            model.Tensors.Remove(name);
         if (withClassifier) model.Store("vision.head.fc.bias", new float[1000]);
         IsRefused(model, "without a trained readout");
     }
@@ -162,13 +169,16 @@ public sealed class EdgeZsadFileTests
     public void APublishedVariantHasThePublishedSizes(string key, string value, string naming)
     {
         EdgeModel model = EdgeModel.Whole();
-        (model.Metadata["variant"], model.Metadata["image_size"], model.Metadata["depths"]) = ("tiny_vit_5m_224", "224", "2,2,6,2");
+        (model.Metadata["variant"], model.Metadata["image_size"], model.Metadata["depths"]) =
+            ("tiny_vit_5m_224", "224", "2,2,6,2");
         (model.Metadata["dims"], model.Metadata["heads"], model.Metadata["windows"]) = ("64,128,160,320", "2,4,5,10", "7,7,14,7");
         model.Metadata[key] = value;
         IsRefused(model, naming);
     }
 
-    /// <summary>A megabyte must not ask for gigabytes: neither by the size of the picture nor by windows that are larger than the map.</summary>
+    /// <summary>
+    /// A megabyte must not ask for gigabytes: neither by the size of the picture nor by windows that are larger than the map.
+    /// </summary>
     [TestCase("2048", "256,64,96,128", "4,4,4,2", "stage 0")]
     [TestCase("64", "32,2048,96,128", "4,256,4,2", "stage 1")]
     public void MapsLargerThanMemoryIsMadeForAreRefused(string imageSize, string dims, string windows, string naming)
@@ -221,13 +231,16 @@ public sealed class EdgeZsadFileTests
             string counter = name.Replace(".bn.weight", ".bn.num_batches_tracked", StringComparison.Ordinal);
             model.Tensors[counter] = TensorDeclaration.FromValues<long>(counter, [], new long[] { 12345 });
         }
-        foreach (string name in new[] { "vision.head.norm.weight", "vision.head.fc.weight", "vision.norm_head.bias", "vision.head.weight", "anything" }) model.Store(name, new float[7]);
+        foreach (string name in new[] { "vision.head.norm.weight", "vision.head.fc.weight", "vision.norm_head.bias",
+            "vision.head.weight", "anything" })
+            model.Store(name, new float[7]);
         model.Metadata["trained_on"] = "generated pictures";
         GivesTheSame(model, EdgeModel.Whole());
     }
 
     [Test]
-    public void FloatsAndHalvesOfTheSameValuesGiveTheSame() => GivesTheSame(EdgeModel.Whole().As(ElementType.F32, v => v), EdgeModel.Whole());
+    public void FloatsAndHalvesOfTheSameValuesGiveTheSame() =>
+        GivesTheSame(EdgeModel.Whole().As(ElementType.F32, v => v), EdgeModel.Whole());
 
     [Test]
     public void Bfloat16GivesWhatFloatsOfItsValuesGive()
@@ -235,7 +248,8 @@ public sealed class EdgeZsadFileTests
         static float Cut(float v) => BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(v) & 0xFFFF0000);
         CaseModel brief = EdgeModel.Whole().As(ElementType.BF16, Cut);
         GivesTheSame(brief, EdgeModel.Whole().As(ElementType.F32, Cut));
-        Assert.That(brief.Taps()["map.final"], Is.Not.EqualTo(EdgeModel.Whole().Taps()["map.final"]), "bfloat16 keeps fewer bits");
+        Assert.That(brief.Taps()["map.final"], Is.Not.EqualTo(EdgeModel.Whole().Taps()["map.final"]),
+            "bfloat16 keeps fewer bits");
     }
 
     [Test]
@@ -255,7 +269,9 @@ public sealed class EdgeZsadFileTests
             string[] parts = timm.Split('.');
             if (parts[^2..] is ["conv", "weight"]) parts[^2] = "c";
             if (parts[1] == "patch_embed") parts[2] = parts[2] == "conv1" ? "seq.0" : "seq.2";
-            else (parts[1], parts[2]) = ("layers", parts[3] == "downsample" ? parts[2] switch { "1" => "0", "2" => "1", _ => "2" } : parts[2]);
+            else
+                (parts[1], parts[2]) = ("layers",
+                    parts[3] == "downsample" ? parts[2] switch { "1" => "0", "2" => "1", _ => "2" } : parts[2]);
             model.Rename(timm, string.Join('.', parts));
         }
         return model;

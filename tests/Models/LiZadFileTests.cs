@@ -55,7 +55,8 @@ public sealed class LiZadFileTests
     }
 
     [Test]
-    public void ATensorWithoutElementsIsNamed([Values("vision.embeddings.cls_token", "vision.layer.0.mlp.up_proj.weight", "text.token_embedding.weight")] string name)
+    public void ATensorWithoutElementsIsNamed(
+        [Values("vision.embeddings.cls_token", "vision.layer.0.mlp.up_proj.weight", "text.token_embedding.weight")] string name)
     {
         TinyModel model = TinyModel.Whole();
         ImmutableArray<long> shape = model.Tensors[name].Shape;
@@ -190,7 +191,8 @@ public sealed class LiZadFileTests
     [Test]
     public void FloatsAndHalvesOfTheSameValuesGiveTheSame()
     {
-        Dictionary<string, float[]> halves = TinyModel.Whole().Taps(), floats = TinyModel.Whole().As(ElementType.F32, v => v).Taps();
+        Dictionary<string, float[]> halves = TinyModel.Whole().Taps(),
+            floats = TinyModel.Whole().As(ElementType.F32, v => v).Taps();
         foreach ((string name, float[] values) in halves) Assert.That(floats[name], Is.EqualTo(values), name);
     }
 
@@ -202,12 +204,15 @@ public sealed class LiZadFileTests
             uint bits = BitConverter.SingleToUInt32Bits(v);
             return BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000);
         }
-        Dictionary<string, float[]> brief = TinyModel.Whole().As(ElementType.BF16, Rounded).Taps(), floats = TinyModel.Whole().As(ElementType.F32, Rounded).Taps();
+        Dictionary<string, float[]> brief = TinyModel.Whole().As(ElementType.BF16, Rounded).Taps(),
+            floats = TinyModel.Whole().As(ElementType.F32, Rounded).Taps();
         foreach ((string name, float[] values) in floats) Assert.That(brief[name], Is.EqualTo(values), name);
         Assert.That(brief["head.map"], Is.Not.EqualTo(TinyModel.Whole().Taps()["head.map"]), "bfloat16 keeps fewer bits");
     }
 
-    /// <summary>Vectors of floats that a file happens to hold at an odd address are copied to where kernels may read them.</summary>
+    /// <summary>
+    /// Vectors of floats that a file happens to hold at an odd address are copied to where kernels may read them.
+    /// </summary>
     [Test]
     public void TensorsMayLieAtOddAddresses()
     {
@@ -221,7 +226,8 @@ public sealed class LiZadFileTests
     public void WithoutClassAdaptersThereIsAMapButNoGlobalScore()
     {
         TinyModel model = TinyModel.OfStoredClass();
-        foreach (string name in TensorNames.Where(n => n.StartsWith("head.cls_adapter.", StringComparison.Ordinal))) model.Tensors.Remove(name);
+        foreach (string name in TensorNames.Where(n => n.StartsWith("head.cls_adapter.", StringComparison.Ordinal)))
+            model.Tensors.Remove(name);
         using (AnomalyDetector detector = AnomalyDetector.Load(model.Open()))
             Assert.That(detector.Detect(TinyModel.Picture, TinyModel.ClassName).Score, Is.InRange(0f, 1f));
         Assert.That(() => AnomalyDetector.Load(model.Open(), new DetectorOptions { Score = ImageScore.GlobalLogit }),

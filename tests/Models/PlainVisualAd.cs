@@ -3,10 +3,11 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Tests.Models;
 
 /// <summary>
-/// VisualAD as a reader of its specification would first write it: double precision, loops, no sharing and no saving. It knows CLIP and DINOv2, with and
-/// without registers, of any patch size; positions are taken as they are (the grid is the file's own).
+/// VisualAD as a reader of its specification would first write it: double precision, loops, no sharing and no saving. It knows
+/// CLIP and DINOv2, with and without registers, of any patch size; positions are taken as they are (the grid is the file's own).
 /// </summary>
-internal sealed class PlainVisualAd(Dictionary<string, double[]> w, int width, int heads, int patch, int size, int[] features, bool dino)
+internal sealed class PlainVisualAd(
+    Dictionary<string, double[]> w, int width, int heads, int patch, int size, int[] features, bool dino)
 {
     private readonly int grid = size / patch;
 
@@ -20,14 +21,16 @@ internal sealed class PlainVisualAd(Dictionary<string, double[]> w, int width, i
         int special = x.Length - grid * grid;
         if (!dino) x = Norm(x, "vision.ln_pre", 1e-5);
         List<double[][]> after = [];
-        for (int i = 0; i < features.Max(); i++) after.Add(x = dino ? DinoBlock(x, $"vision.blocks.{i}.") : ClipBlock(x, $"vision.transformer.resblocks.{i}."));
+        for (int i = 0; i < features.Max(); i++)
+            after.Add(x = dino ? DinoBlock(x, $"vision.blocks.{i}.") : ClipBlock(x, $"vision.transformer.resblocks.{i}."));
         Stream = x;
         (string norm, double eps) = dino ? ("vision.norm", 1e-6) : ("vision.ln_post", 1e-5);
         double[][] tokens = Norm(x[..2], norm, eps);
         double[] sum = new double[grid * grid];
         foreach (int l in features)
         {
-            double[][] f = Norm(after[l - 1][special..], norm, eps), t = Attend(tokens, f, $"head.cross_attn.layer_attentions.layer_{l}.");
+            double[][] f = Norm(after[l - 1][special..], norm, eps),
+                t = Attend(tokens, f, $"head.cross_attn.layer_attentions.layer_{l}.");
             string saf = $"head.layer_transforms.layer_{l}.mlp.";
             double[][] p = Linear(Map(Linear(f, saf + "0"), Gelu), saf + "3");
             for (int i = 0; i < sum.Length; i++) sum[i] += Cosine(p[i], t[0]) - Cosine(p[i], t[1]);
@@ -37,10 +40,12 @@ internal sealed class PlainVisualAd(Dictionary<string, double[]> w, int width, i
 
     private double[][] Embed(double[] input)
     {
-        string kernel = dino ? "vision.patch_embed.proj.weight" : "vision.conv1.weight", table = dino ? "vision.pos_embed" : "vision.positional_embedding";
+        string kernel = dino ? "vision.patch_embed.proj.weight" : "vision.conv1.weight",
+            table = dino ? "vision.pos_embed" : "vision.positional_embedding";
         double[] Position(int row) => w[table][(row * width)..((row + 1) * width)];
         List<double[]> rows = [];
-        foreach (string token in new[] { "head.anomaly_token", "head.normal_token", dino ? "vision.cls_token" : "vision.class_embedding" })
+        foreach (string token in new[] { "head.anomaly_token", "head.normal_token",
+            dino ? "vision.cls_token" : "vision.class_embedding" })
             rows.Add(Sum(w[token], Position(0)));
         if (w.TryGetValue("vision.register_tokens", out double[]? registers)) rows.AddRange(registers.Chunk(width));
         for (int p = 0; p < grid * grid; p++)
@@ -50,7 +55,8 @@ internal sealed class PlainVisualAd(Dictionary<string, double[]> w, int width, i
                 for (int c = 0; c < 3; c++)
                     for (int i = 0; i < patch; i++)
                         for (int j = 0; j < patch; j++)
-                            y[o] += w[kernel][((o * 3 + c) * patch + i) * patch + j] * input[(c * size + p / grid * patch + i) * size + p % grid * patch + j];
+                            y[o] += w[kernel][((o * 3 + c) * patch + i) * patch + j]
+                                * input[(c * size + p / grid * patch + i) * size + p % grid * patch + j];
             rows.Add(Sum(dino ? Sum(y, w["vision.patch_embed.proj.bias"]) : y, Position(1 + p)));
         }
         return [.. rows];
@@ -58,14 +64,19 @@ internal sealed class PlainVisualAd(Dictionary<string, double[]> w, int width, i
 
     private double[][] ClipBlock(double[][] x, string p)
     {
-        x = Sum(x, Linear(SelfAttention(Product(Norm(x, p + "ln_1", 1e-5), w[p + "attn.in_proj_weight"], w[p + "attn.in_proj_bias"])), p + "attn.out_proj"));
-        return Sum(x, Linear(Map(Linear(Norm(x, p + "ln_2", 1e-5), p + "mlp.c_fc"), v => v / (1 + Math.Exp(-1.702 * v))), p + "mlp.c_proj"));
+        x = Sum(x, Linear(
+            SelfAttention(Product(Norm(x, p + "ln_1", 1e-5), w[p + "attn.in_proj_weight"], w[p + "attn.in_proj_bias"])),
+            p + "attn.out_proj"));
+        return Sum(x, Linear(
+            Map(Linear(Norm(x, p + "ln_2", 1e-5), p + "mlp.c_fc"), v => v / (1 + Math.Exp(-1.702 * v))), p + "mlp.c_proj"));
     }
 
     private double[][] DinoBlock(double[][] x, string p)
     {
-        x = Sum(x, Times(Linear(SelfAttention(Linear(Norm(x, p + "norm1", 1e-6), p + "attn.qkv")), p + "attn.proj"), w[p + "ls1.gamma"]));
-        return Sum(x, Times(Linear(Map(Linear(Norm(x, p + "norm2", 1e-6), p + "mlp.fc1"), Gelu), p + "mlp.fc2"), w[p + "ls2.gamma"]));
+        x = Sum(x, Times(
+            Linear(SelfAttention(Linear(Norm(x, p + "norm1", 1e-6), p + "attn.qkv")), p + "attn.proj"), w[p + "ls1.gamma"]));
+        return Sum(x, Times(
+            Linear(Map(Linear(Norm(x, p + "norm2", 1e-6), p + "mlp.fc1"), Gelu), p + "mlp.fc2"), w[p + "ls2.gamma"]));
     }
 
     private double[][] SelfAttention(double[][] qkv)
@@ -75,7 +86,8 @@ internal sealed class PlainVisualAd(Dictionary<string, double[]> w, int width, i
         for (int h = 0; h < heads; h++)
             for (int i = 0; i < y.Length; i++)
             {
-                double[] p = Softmax([.. qkv.Select(k => Enumerable.Range(h * d, d).Sum(c => qkv[i][c] * k[width + c]) / Math.Sqrt(d))]);
+                double[] p = Softmax(
+                    [.. qkv.Select(k => Enumerable.Range(h * d, d).Sum(c => qkv[i][c] * k[width + c]) / Math.Sqrt(d))]);
                 for (int c = h * d; c < (h + 1) * d; c++) y[i][c] = qkv.Select((v, j) => p[j] * v[2 * width + c]).Sum();
             }
         return y;
@@ -85,11 +97,14 @@ internal sealed class PlainVisualAd(Dictionary<string, double[]> w, int width, i
     {
         double[][] q = Norm(Product([.. w[p + "anchor_queries"].Chunk(width)], w[p + "q_proj.weight"], null), p + "q_norm", 1e-5);
         double[][] placed = [.. f.Zip(w[p + "pos_encoding"].Chunk(width), Sum)];
-        double[][] k = Norm(Product(placed, w[p + "k_proj.weight"], null), p + "k_norm", 1e-5), v = Product(f, w[p + "v_proj.weight"], null);
+        double[][] k = Norm(Product(placed, w[p + "k_proj.weight"], null), p + "k_norm", 1e-5),
+            v = Product(f, w[p + "v_proj.weight"], null);
         double[][] u = [.. q.Select(a => Softmax([.. k.Select(b => a.Zip(b, (s, t) => s * t).Sum() / Math.Sqrt(width))]))
-            .Select(weights => Enumerable.Range(0, width).Select(c => v.Select((row, i) => weights[i] * row[c]).Sum()).ToArray())];
+            .Select(weights =>
+                Enumerable.Range(0, width).Select(c => v.Select((row, i) => weights[i] * row[c]).Sum()).ToArray())];
         double[][] gates = Map(Linear(tokens, p + "gate.0"), g => 1 / (1 + Math.Exp(-g)));
-        double[][] taken = [.. gates.Select(g => Enumerable.Range(0, width).Select(c => u.Select((row, i) => g[i] * row[c]).Sum()).ToArray())];
+        double[][] taken =
+            [.. gates.Select(g => Enumerable.Range(0, width).Select(c => u.Select((row, i) => g[i] * row[c]).Sum()).ToArray())];
         return Sum(tokens, Map(Linear(taken, p + "out_proj"), o => w[p + "res_scale"][0] * o));
     }
 

@@ -22,7 +22,8 @@ internal sealed record SeededVisualAd
     public List<SeededTensor> Tensors()
     {
         List<SeededTensor> tensors = [];
-        void Add(string name, double scale, double offset, params long[] shape) => tensors.Add(new SeededTensor(name, [.. shape], scale, offset, 5));
+        void Add(string name, double scale, double offset, params long[] shape) =>
+            tensors.Add(new SeededTensor(name, [.. shape], scale, offset, 5));
         void Linear(string weight, string bias, int outputs, int inputs)
         {
             Add(weight, Math.Sqrt(3.0 / inputs), 0, outputs, inputs);
@@ -57,9 +58,11 @@ internal sealed record SeededVisualAd
             string p = Dino ? $"vision.blocks.{i}." : $"vision.transformer.resblocks.{i}.";
             Norm(p + (Dino ? "norm1" : "ln_1"));
             Norm(p + (Dino ? "norm2" : "ln_2"));
-            Linear(p + (Dino ? "attn.qkv.weight" : "attn.in_proj_weight"), p + (Dino ? "attn.qkv.bias" : "attn.in_proj_bias"), 3 * Width, Width);
+            Linear(p + (Dino ? "attn.qkv.weight" : "attn.in_proj_weight"), p + (Dino ? "attn.qkv.bias" : "attn.in_proj_bias"),
+                3 * Width, Width);
             foreach ((string name, int outputs, int inputs) in new[]
-                { (Dino ? "attn.proj" : "attn.out_proj", Width, Width), (Dino ? "mlp.fc1" : "mlp.c_fc", 4 * Width, Width), (Dino ? "mlp.fc2" : "mlp.c_proj", Width, 4 * Width) })
+                { (Dino ? "attn.proj" : "attn.out_proj", Width, Width), (Dino ? "mlp.fc1" : "mlp.c_fc", 4 * Width, Width),
+                    (Dino ? "mlp.fc2" : "mlp.c_proj", Width, 4 * Width) })
                 Linear($"{p}{name}.weight", $"{p}{name}.bias", outputs, inputs);
             if (!Dino) continue;
             Add(p + "ls1.gamma", 0.2, 0.6, Width);
@@ -74,7 +77,8 @@ internal sealed record SeededVisualAd
             Linear(saf + "3.weight", saf + "3.bias", Width, Hidden);
             Add(sca + "anchor_queries", 1, 0, Anchors, Width);
             Add(sca + "pos_encoding", 0.5, 0, 1, AnchorPositions, Width);
-            foreach (string name in new[] { "q_proj", "k_proj", "v_proj" }) Add($"{sca}{name}.weight", Math.Sqrt(3.0 / Width), 0, Width, Width);
+            foreach (string name in new[] { "q_proj", "k_proj", "v_proj" })
+                Add($"{sca}{name}.weight", Math.Sqrt(3.0 / Width), 0, Width, Width);
             Linear(sca + "out_proj.weight", sca + "out_proj.bias", Width, Width);
             Linear(sca + "gate.0.weight", sca + "gate.0.bias", Anchors, Width);
             Norm(sca + "q_norm");
@@ -88,7 +92,10 @@ internal sealed record SeededVisualAd
     public Dictionary<string, string> Metadata() => new()
     {
         ["format"] = "tinyzsad", ["format_version"] = "1", ["model"] = "visualad",
-        ["backbone"] = Backbone ?? (Dino ? "dinov2-vit" : "clip-vit"), ["image_size"] = $"{ImageSize}", ["features_list"] = FeaturesList, ["heads"] = $"{Heads}",
+        ["backbone"] = Backbone ?? (Dino ? "dinov2-vit" : "clip-vit"),
+        ["image_size"] = $"{ImageSize}",
+        ["features_list"] = FeaturesList,
+        ["heads"] = $"{Heads}",
         ["mean"] = "0.5,0.4,0.3", ["std"] = "0.25,0.3,0.2", ["sigma"] = "4", ["topk_ratio"] = "0.01",
     };
 
@@ -97,11 +104,13 @@ internal sealed record SeededVisualAd
     public SafetensorsFile Open(Func<SeededTensor, SeededTensor?>? change = null)
     {
         using MemoryStream stream = new();
-        SafetensorsWriter.Write(stream, Tensors().Select(t => change is null ? t : change(t)).OfType<SeededTensor>().Select(t => t.Declare()), Metadata());
+        SafetensorsWriter.Write(stream,
+            Tensors().Select(t => change is null ? t : change(t)).OfType<SeededTensor>().Select(t => t.Declare()), Metadata());
         return SafetensorsFile.Open(stream.ToArray(), "seeded.safetensors");
     }
 
     /// <summary>All numbers, by name.</summary>
     public Dictionary<string, double[]> Values() =>
-        Tensors().ToDictionary(t => t.Name, t => Enumerable.Range(0, (int)t.Shape.Aggregate(1L, (n, d) => n * d)).Select(i => (double)t[i]).ToArray());
+        Tensors().ToDictionary(t => t.Name,
+            t => Enumerable.Range(0, (int)t.Shape.Aggregate(1L, (n, d) => n * d)).Select(i => (double)t[i]).ToArray());
 }

@@ -15,18 +15,22 @@ internal sealed class TinyModel() : CaseModel(Weights)
 
     public static TinyModel Whole() => new();
 
-    /// <summary>The model without its text tower, for one class whose embedding it stores: milliseconds instead of a second to prepare.</summary>
+    /// <summary>
+    /// The model without its text tower, for one class whose embedding it stores: milliseconds instead of a second to prepare.
+    /// </summary>
     public static TinyModel OfStoredClass(params string[] classes)
     {
         TinyModel model = new();
-        foreach (string name in Case.Tensors.Select(t => t.Name).Where(n => n.StartsWith("text.", StringComparison.Ordinal))) model.Tensors.Remove(name);
+        foreach (string name in Case.Tensors.Select(t => t.Name).Where(n => n.StartsWith("text.", StringComparison.Ordinal)))
+            model.Tensors.Remove(name);
         IReadOnlyList<ExpectedTap> taps = Case.ExpectedTaps();
         foreach (string className in classes.Length > 0 ? classes : [ClassName])
             foreach (string kind in new[] { "text.normal", "text.abnormal" })
             {
                 // Another name, another embedding.
                 float[] values = taps.Single(t => t.Name == kind).Expected;
-                model.Store($"{kind}.{className}", className == ClassName ? values : [.. values.Select((v, i) => v * (1 + (i + className.Length) % 3))]);
+                model.Store($"{kind}.{className}",
+                    className == ClassName ? values : [.. values.Select((v, i) => v * (1 + (i + className.Length) % 3))]);
             }
         return model;
     }

@@ -32,10 +32,14 @@ public sealed class VisualAdTests
         SafetensorsWriter.Write(stream, reference.Tensors.Select(t =>
             (t.Name == "head.normal_token" ? new SeededTensor(t.Name, t.Shape, 0.3, 0, 99) : t).Declare()), reference.Metadata);
         IReadOnlyList<TapComparison> rows = Verification.Run(reference, SafetensorsFile.Open(stream.ToArray(), "wrong"));
-        Assert.That(rows.Where(r => !r.Passed).Select(r => r.Name), Does.Contain("embed").And.Contain("map.final").And.Not.Contain("input"));
+        Assert.That(rows.Where(r => !r.Passed).Select(r => r.Name),
+            Does.Contain("embed").And.Contain("map.final").And.Not.Contain("input"));
     }
 
-    /// <summary>CLIP at the patch sizes of ViT-B/32 and B/16, whose cases nobody made, and DINOv2 with registers: against loops in double precision.</summary>
+    /// <summary>
+    /// CLIP at the patch sizes of ViT-B/32 and B/16, whose cases nobody made, and DINOv2 with registers: against loops in double
+    /// precision.
+    /// </summary>
     [TestCase(false, 32, 96, 3, 0)]
     [TestCase(false, 16, 64, 4, 0)]
     [TestCase(false, 14, 28, 2, 0)]
@@ -56,9 +60,11 @@ public sealed class VisualAdTests
     public void Another_image_size_is_the_model_that_states_it()
     {
         SeededVisualAd model = new() { ImageSize = 42 };
-        float[] asked = Taps((model with { ImageSize = 56 }).Open(), 42)["map.final"], stated = Taps(model.Open(), null)["map.final"];
+        float[] asked = Taps((model with { ImageSize = 56 }).Open(), 42)["map.final"],
+            stated = Taps(model.Open(), null)["map.final"];
         Assert.That(asked, Is.EqualTo(stated));
-        using AnomalyDetector detector = AnomalyDetector.Load((model with { ImageSize = 56 }).Open(), new DetectorOptions { ImageSize = 42 });
+        using AnomalyDetector detector = AnomalyDetector.Load(
+            (model with { ImageSize = 56 }).Open(), new DetectorOptions { ImageSize = 42 });
         AnomalyResult result = detector.Detect(Image.Load(Picture));
         Assert.That((detector.Model.ImageSize, result.Map.Width, result.Map.Height), Is.EqualTo((42, 42, 42)));
         Assert.That(result.Map.Values.ToArray(), Is.EqualTo(stated));
@@ -71,16 +77,19 @@ public sealed class VisualAdTests
     public void Sizes_that_do_not_fit_are_refused(int size, string why)
     {
         SeededVisualAd model = new();
-        Assert.That(() => AnomalyDetector.Load(model.Open(), new DetectorOptions { ImageSize = size }), Throws.ArgumentException.With.Message.Contains(why));
+        Assert.That(() => AnomalyDetector.Load(model.Open(), new DetectorOptions { ImageSize = size }),
+            Throws.ArgumentException.With.Message.Contains(why));
         if (size > 0)
-            Assert.That(() => AnomalyDetector.Load((model with { ImageSize = size }).Open()), Throws.InstanceOf<ModelFormatException>().With.Message.Contains(why));
+            Assert.That(() => AnomalyDetector.Load((model with { ImageSize = size }).Open()),
+                Throws.InstanceOf<ModelFormatException>().With.Message.Contains(why));
     }
 
     [Test]
     public void A_system_of_one_size_refuses_others()
     {
         ReferenceCase lizad = ReferenceCase.Open(TestData.Path("lizad", "tiny"));
-        Assert.That(() => AnomalyDetector.Load(ReferenceCase.OpenModel(lizad), new DetectorOptions { ImageSize = 64 }), Throws.ArgumentException.With.Message.Contains("LiZAD works at 70"));
+        Assert.That(() => AnomalyDetector.Load(ReferenceCase.OpenModel(lizad), new DetectorOptions { ImageSize = 64 }),
+            Throws.ArgumentException.With.Message.Contains("LiZAD works at 70"));
         using AnomalyDetector own = AnomalyDetector.Load(ReferenceCase.OpenModel(lizad), new DetectorOptions { ImageSize = 70 });
         Assert.That(own.Model.ImageSize, Is.EqualTo(70));
     }
@@ -89,7 +98,8 @@ public sealed class VisualAdTests
     public void Scores_come_from_the_map()
     {
         Image image = Image.Load(Picture);
-        using AnomalyDetector top = AnomalyDetector.Load(new SeededVisualAd().Open()), largest = AnomalyDetector.Load(new SeededVisualAd().Open(), new DetectorOptions { Score = ImageScore.Maximum });
+        using AnomalyDetector top = AnomalyDetector.Load(new SeededVisualAd().Open()),
+            largest = AnomalyDetector.Load(new SeededVisualAd().Open(), new DetectorOptions { Score = ImageScore.Maximum });
         AnomalyResult result = top.Detect(image, "ignored");
         float[] sorted = [.. result.Map.Values.ToArray().OrderDescending()];
         // 1 % of 56 x 56 = 31.36 values: 32.
@@ -97,7 +107,8 @@ public sealed class VisualAdTests
         Assert.That(result.RawScore, Is.EqualTo(result.Score));
         Assert.That(result.ClassName, Is.Null);
         Assert.That(largest.Detect(image).Score, Is.EqualTo(sorted[0]));
-        Assert.That(() => AnomalyDetector.Load(new SeededVisualAd().Open(), new DetectorOptions { Score = ImageScore.GlobalLogit }),
+        Assert.That(
+            () => AnomalyDetector.Load(new SeededVisualAd().Open(), new DetectorOptions { Score = ImageScore.GlobalLogit }),
             Throws.InstanceOf<NotSupportedException>().With.Message.Contains("no global logit"));
     }
 
@@ -107,7 +118,8 @@ public sealed class VisualAdTests
         Image image = Image.Load(Picture);
         float[][] maps = [.. new[] { 1, 2, 3 }.Select(threads =>
         {
-            using AnomalyDetector detector = AnomalyDetector.Load(new SeededVisualAd().Open(), new DetectorOptions { Threads = threads });
+            using AnomalyDetector detector = AnomalyDetector.Load(
+                new SeededVisualAd().Open(), new DetectorOptions { Threads = threads });
             return detector.Detect(image).Map.Values.ToArray();
         })];
         Assert.That(maps[1], Is.EqualTo(maps[0]));
@@ -118,15 +130,18 @@ public sealed class VisualAdTests
     [TestCase("0,1", "'features_list' is '0,1'")]
     [TestCase("2,2", "names a block twice")]
     public void A_wrong_list_of_layers_is_refused(string list, string message) =>
-        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { FeaturesList = list }.Open()), Throws.InstanceOf<ModelFormatException>().With.Message.Contains(message));
+        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { FeaturesList = list }.Open()),
+            Throws.InstanceOf<ModelFormatException>().With.Message.Contains(message));
 
     [Test]
     public void An_unknown_backbone_is_refused_by_name() =>
-        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { Backbone = "swin-b" }.Open()), Throws.InstanceOf<ModelFormatException>().With.Message.Contains("'swin-b'"));
+        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { Backbone = "swin-b" }.Open()),
+            Throws.InstanceOf<ModelFormatException>().With.Message.Contains("'swin-b'"));
 
     [Test]
     public void A_width_without_heads_is_refused() =>
-        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { Heads = 3 }.Open()), Throws.InstanceOf<ModelFormatException>().With.Message.Contains("64 cannot be divided into 3"));
+        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { Heads = 3 }.Open()),
+            Throws.InstanceOf<ModelFormatException>().With.Message.Contains("64 cannot be divided into 3"));
 
     /// <summary>Whatever is missing or of another shape is named; only a layer's SAF may be missing as a whole.</summary>
     [Test]
@@ -139,14 +154,17 @@ public sealed class VisualAdTests
             bool countsBlocks = tensor.Name.EndsWith(dino ? "norm1.weight" : "ln_1.weight", StringComparison.Ordinal);
             Assert.That(() => AnomalySystem.Load(model.Open(t => t.Name == tensor.Name ? null : t)),
                 Throws.InstanceOf<ModelFormatException>().With.Message.Contains(countsBlocks ? "" : tensor.Name), tensor.Name);
-            Assert.That(() => AnomalySystem.Load(model.Open(t => t.Name == tensor.Name ? new SeededTensor(t.Name, [.. t.Shape, 1], 0.1, 0, 5) : t)),
+            Assert.That(() => AnomalySystem.Load(
+                model.Open(t => t.Name == tensor.Name ? new SeededTensor(t.Name, [.. t.Shape, 1], 0.1, 0, 5) : t)),
                 Throws.InstanceOf<ModelFormatException>().With.Message.Contains(tensor.Name), $"{tensor.Name} of another shape");
         }
     }
 
     [Test]
     public void Positions_that_make_no_square_are_refused() =>
-        Assert.That(() => AnomalySystem.Load(new SeededVisualAd().Open(t => t.Name == "vision.positional_embedding" ? new SeededTensor(t.Name, [16, 64], 0.1, 0, 5) : t)),
+        Assert.That(
+            () => AnomalySystem.Load(new SeededVisualAd().Open(
+                t => t.Name == "vision.positional_embedding" ? new SeededTensor(t.Name, [16, 64], 0.1, 0, 5) : t)),
             Throws.InstanceOf<ModelFormatException>().With.Message.Contains("16 rows"));
 
     /// <summary>The antialiased bicubic of DINOv2 with registers is Pillow's, which the resampler has to the byte.</summary>
@@ -162,7 +180,8 @@ public sealed class VisualAdTests
         Parameter grid = store.Floats("grid", [.. gray.Select(b => (float)b)], side * side, 1);
         float[] actual = new PositionGrid(grid, grid, side, PositionFilter.BicubicAntialias).Resize(store, size).ToFloats();
         // Two roundings to bytes: one at the end, and one between the passes, whose weights' magnitudes sum to less than 1.5.
-        for (int i = 0; i < actual.Length; i++) Assert.That(actual[i], Is.EqualTo((double)expected[3 * i]).Within(0.5 + 0.5 * 1.5));
+        for (int i = 0; i < actual.Length; i++)
+            Assert.That(actual[i], Is.EqualTo((double)expected[3 * i]).Within(0.5 + 0.5 * 1.5));
     }
 
     private static Dictionary<string, float[]> Taps(SafetensorsFile file, int? imageSize)

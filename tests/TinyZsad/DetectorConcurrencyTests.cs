@@ -10,7 +10,8 @@ public sealed class DetectorConcurrencyTests
 {
     private static readonly string[] Classes = [TinyModel.ClassName, "cable"];
 
-    private static AnomalyDetector Load(int threads = 2) => AnomalyDetector.Load(TinyModel.OfStoredClass(Classes).Open(), new DetectorOptions { Threads = threads });
+    private static AnomalyDetector Load(int threads = 2) =>
+        AnomalyDetector.Load(TinyModel.OfStoredClass(Classes).Open(), new DetectorOptions { Threads = threads });
 
     private static readonly Image[] Pictures = [.. Enumerable.Range(0, 5).Select(seed =>
     {
@@ -23,14 +24,16 @@ public sealed class DetectorConcurrencyTests
     public void SixteenThreadsGetWhatOneGets()
     {
         using AnomalyDetector detector = Load();
-        float[][] right = [.. Enumerable.Range(0, 10).Select(i => detector.Detect(Pictures[i % 5], Classes[i / 5]).Map.Values.ToArray())];
+        float[][] right = [.. Enumerable.Range(0, 10)
+            .Select(i => detector.Detect(Pictures[i % 5], Classes[i / 5]).Map.Values.ToArray())];
         int wrong = 0;
         Together(16, thread =>
         {
             for (int i = 0; i < 20; i++)
             {
                 int which = (thread * 7 + i) % 10;
-                if (!detector.Detect(Pictures[which % 5], Classes[which / 5]).Map.Values.SequenceEqual(right[which])) Interlocked.Increment(ref wrong);
+                if (!detector.Detect(Pictures[which % 5], Classes[which / 5]).Map.Values.SequenceEqual(right[which]))
+                    Interlocked.Increment(ref wrong);
             }
         });
         Assert.That(right[0], Is.Not.EqualTo(right[5]), "the classes differ");
@@ -62,7 +65,8 @@ public sealed class DetectorConcurrencyTests
                 {
                     while (true)
                     {
-                        if (detector.Detect(Pictures[0], Classes[0]).Map.Values.SequenceEqual(right)) Interlocked.Increment(ref finished);
+                        if (detector.Detect(Pictures[0], Classes[0]).Map.Values.SequenceEqual(right))
+                            Interlocked.Increment(ref finished);
                         else Interlocked.Increment(ref wrong);
                     }
                 }
@@ -91,7 +95,8 @@ public sealed class DetectorConcurrencyTests
                 if (thread % 2 == 0) cancellation.CancelAfter(TimeSpan.FromMilliseconds(i % 3));
                 try
                 {
-                    if (!detector.Detect(Pictures[0], Classes[0], cancellation.Token).Map.Values.SequenceEqual(right)) Interlocked.Increment(ref wrong);
+                    if (!detector.Detect(Pictures[0], Classes[0], cancellation.Token).Map.Values.SequenceEqual(right))
+                        Interlocked.Increment(ref wrong);
                 }
                 catch (OperationCanceledException) when (thread % 2 == 0) { }
             }

@@ -23,10 +23,12 @@ public sealed class DetectorStreamTests
     [TearDown]
     public void Unload() => detector.Dispose();
 
-    private static Image Picture(int i) => Image.Create(8 + i, 8, [.. Enumerable.Range(0, 3 * 8 * (8 + i)).Select(j => (byte)(j * (i + 3)))]);
+    private static Image Picture(int i) =>
+        Image.Create(8 + i, 8, [.. Enumerable.Range(0, 3 * 8 * (8 + i)).Select(j => (byte)(j * (i + 3)))]);
 
     /// <summary>Pictures of growing width; fails instead of giving one, if asked to.</summary>
-    private async IAsyncEnumerable<Image> Source(int count, int failAt = -1, [EnumeratorCancellation] CancellationToken cancellation = default)
+    private async IAsyncEnumerable<Image> Source(
+        int count, int failAt = -1, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         try
         {
@@ -52,7 +54,8 @@ public sealed class DetectorStreamTests
         await foreach (AnomalyResult result in detector.DetectStream(Source(count), TinyModel.ClassName))
         {
             Assert.That(result.PictureWidth, Is.EqualTo(8 + i));
-            Assert.That(result.Map.Values.ToArray(), Is.EqualTo(detector.Detect(Picture(i), TinyModel.ClassName).Map.Values.ToArray()));
+            Assert.That(result.Map.Values.ToArray(),
+                Is.EqualTo(detector.Detect(Picture(i), TinyModel.ClassName).Map.Values.ToArray()));
             i++;
             Assert.That(asked, Is.LessThanOrEqualTo(i + 1), "no more than one is asked for ahead");
         }
@@ -65,7 +68,8 @@ public sealed class DetectorStreamTests
         List<int> widths = [];
         Assert.That(async () =>
         {
-            await foreach (AnomalyResult result in detector.DetectStream(Source(5, failAt), TinyModel.ClassName)) widths.Add(result.PictureWidth);
+            await foreach (AnomalyResult result in detector.DetectStream(Source(5, failAt), TinyModel.ClassName))
+                widths.Add(result.PictureWidth);
         }, Throws.InstanceOf<IOException>().With.Message.EqualTo("the camera is gone"));
         Assert.That(widths, Is.EqualTo(Enumerable.Range(8, failAt)));
         Assert.That(closed);
@@ -89,7 +93,8 @@ public sealed class DetectorStreamTests
         int results = 0;
         Assert.That(async () =>
         {
-            await foreach (AnomalyResult _ in detector.DetectStream(Source(100), TinyModel.ClassName).WithCancellation(cancellation.Token))
+            await foreach (AnomalyResult _ in
+                detector.DetectStream(Source(100), TinyModel.ClassName).WithCancellation(cancellation.Token))
                 if (++results == 3) cancellation.Cancel();
         }, Throws.InstanceOf<OperationCanceledException>());
         Assert.That(results, Is.EqualTo(3));

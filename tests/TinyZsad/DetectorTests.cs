@@ -12,7 +12,8 @@ namespace TinyZsad.Tests;
 [TestFixture]
 public sealed class DetectorTests
 {
-    private static AnomalyDetector Load(DetectorOptions? options = null) => AnomalyDetector.Load(TinyModel.OfStoredClass().Open(), options);
+    private static AnomalyDetector Load(DetectorOptions? options = null) =>
+        AnomalyDetector.Load(TinyModel.OfStoredClass().Open(), options);
 
     private static Image Noise(int width, int height, int seed = 1)
     {
@@ -26,21 +27,26 @@ public sealed class DetectorTests
     {
         using AnomalyDetector detector = Load();
         AnomalyResult result = detector.Detect(TinyModel.Picture, TinyModel.ClassName);
-        Assert.That((result.PictureWidth, result.PictureHeight, result.ClassName), Is.EqualTo((TinyModel.Picture.Width, TinyModel.Picture.Height, TinyModel.ClassName)));
+        Assert.That((result.PictureWidth, result.PictureHeight, result.ClassName),
+            Is.EqualTo((TinyModel.Picture.Width, TinyModel.Picture.Height, TinyModel.ClassName)));
         Assert.That((result.Map.Width, result.Map.Height, result.Map.Values.Length), Is.EqualTo((70, 70, 4900)));
         Assert.That(result.Map.Values.ToArray(), Is.All.InRange(0f, 1f));
-        Assert.That((result.PictureMap.Width, result.PictureMap.Height), Is.EqualTo((TinyModel.Picture.Width, TinyModel.Picture.Height)));
+        Assert.That((result.PictureMap.Width, result.PictureMap.Height),
+            Is.EqualTo((TinyModel.Picture.Width, TinyModel.Picture.Height)));
         Assert.That(result.PictureMap, Is.SameAs(result.PictureMap));
         Assert.That(result.Timings.Inference, Is.GreaterThan(TimeSpan.Zero));
-        Assert.That(result.Timings.Total, Is.EqualTo(result.Timings.Resize + result.Timings.ClassEmbedding + result.Timings.Inference));
+        Assert.That(result.Timings.Total,
+            Is.EqualTo(result.Timings.Resize + result.Timings.ClassEmbedding + result.Timings.Inference));
     }
 
     [Test]
     public void EveryPixelFormatAndStrideGivesTheSame()
     {
         using AnomalyDetector detector = Load();
-        Image colour = Noise(83, 61), gray = Image.Create(83, 61, [.. colour.Pixels.ToArray().Chunk(3).SelectMany(p => new[] { p[0], p[0], p[0] })]);
-        float[] ofColour = Map(detector.Detect(colour, TinyModel.ClassName)), ofGray = Map(detector.Detect(gray, TinyModel.ClassName));
+        Image colour = Noise(83, 61),
+            gray = Image.Create(83, 61, [.. colour.Pixels.ToArray().Chunk(3).SelectMany(p => new[] { p[0], p[0], p[0] })]);
+        float[] ofColour = Map(detector.Detect(colour, TinyModel.ClassName)),
+            ofGray = Map(detector.Detect(gray, TinyModel.ClassName));
         foreach (PixelFormat format in Enum.GetValues<PixelFormat>())
             foreach (int gap in new[] { 0, 13 })
             {
@@ -98,7 +104,8 @@ public sealed class DetectorTests
             result = detector.Detect(TinyModel.Picture, TinyModel.ClassName);
             return result.Score;
         }
-        float maximum = Score(ImageScore.Maximum, out AnomalyResult result), top = Score(ImageScore.TopPercentMean, out _), global = Score(ImageScore.GlobalLogit, out AnomalyResult logit);
+        float maximum = Score(ImageScore.Maximum, out AnomalyResult result), top = Score(ImageScore.TopPercentMean, out _),
+            global = Score(ImageScore.GlobalLogit, out AnomalyResult logit);
         float[] sorted = [.. Map(result).OrderDescending()];
         Assert.That(maximum, Is.EqualTo(sorted[0]).And.EqualTo(result.RawScore));
         // 1 % of 4900 values; a sum of 49 floats in (0, 1).
@@ -125,7 +132,8 @@ public sealed class DetectorTests
     [Test]
     public void OptionsOutOfRangeAreRefusedAndTheFileClosed()
     {
-        foreach (DetectorOptions options in new DetectorOptions[] { new() { Threads = -1 }, new() { Threads = 257 }, new() { Score = (ImageScore)99 } })
+        foreach (DetectorOptions options in new DetectorOptions[] { new() { Threads = -1 }, new() { Threads = 257 },
+            new() { Score = (ImageScore)99 } })
         {
             TinyModel model = TinyModel.OfStoredClass();
             string path = TestFiles.NewPath();
@@ -146,7 +154,8 @@ public sealed class DetectorTests
         Assert.That(() => AnomalyDetector.Load((string)null!), Throws.ArgumentNullException);
         Assert.That(() => AnomalyDetector.Load((SafetensorsFile)null!), Throws.ArgumentNullException);
         string folder = Path.GetTempPath();
-        Assert.That(() => AnomalyDetector.Load(folder), Throws.InstanceOf<ModelFormatException>().Or.InstanceOf<IOException>().Or.InstanceOf<UnauthorizedAccessException>());
+        Assert.That(() => AnomalyDetector.Load(folder),
+            Throws.InstanceOf<ModelFormatException>().Or.InstanceOf<IOException>().Or.InstanceOf<UnauthorizedAccessException>());
         Assert.That(() => AnomalyDetector.Load(TinyModel.Case.Image!), Throws.InstanceOf<ModelFormatException>(), "a picture");
         Assert.That(() => AnomalyDetector.Load(Path.Combine(TinyModel.Case.Folder, "expected.safetensors")),
             Throws.InstanceOf<ModelFormatException>().With.Message.Contains("not a TinyZsad model"));
@@ -161,8 +170,10 @@ public sealed class DetectorTests
         string sha = detector.Model.Sha256;
         detector.Dispose();
         ModelInfo info = detector.Model;
-        Assert.That(sha, Is.EqualTo(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes))).And.EqualTo(info.Sha256));
-        Assert.That((info.System, info.Path, info.ImageSize, info.TakesClassName, info.AnyClass), Is.EqualTo(("LiZAD", "tiny.safetensors", 70, true, false)));
+        Assert.That(sha,
+            Is.EqualTo(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes))).And.EqualTo(info.Sha256));
+        Assert.That((info.System, info.Path, info.ImageSize, info.TakesClassName, info.AnyClass),
+            Is.EqualTo(("LiZAD", "tiny.safetensors", 70, true, false)));
         Assert.That((info.FileBytes, info.Tensors), Is.EqualTo((bytes.LongLength, model.Tensors.Count)));
         Assert.That(info.Parameters, Is.EqualTo(model.Tensors.Values.Sum(t => t.ByteLength / t.Type.ByteSize())));
         Assert.That(info.StoredClasses, Is.EqualTo(new[] { TinyModel.ClassName }));
@@ -172,10 +183,12 @@ public sealed class DetectorTests
     [Test]
     public void NoClassMeansAnObject()
     {
-        using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.OfStoredClass(AnomalyDetector.DefaultClassName, "other").Open());
+        using AnomalyDetector detector = AnomalyDetector.Load(
+            TinyModel.OfStoredClass(AnomalyDetector.DefaultClassName, "other").Open());
         AnomalyResult result = detector.Detect(TinyModel.Picture);
         Assert.That(result.ClassName, Is.EqualTo("object"));
-        Assert.That(Map(result), Is.EqualTo(Map(detector.Detect(TinyModel.Picture, "object"))).And.Not.EqualTo(Map(detector.Detect(TinyModel.Picture, "other"))));
+        Assert.That(Map(result), Is.EqualTo(Map(detector.Detect(TinyModel.Picture, "object")))
+            .And.Not.EqualTo(Map(detector.Detect(TinyModel.Picture, "other"))));
     }
 
     [Test]
@@ -194,7 +207,8 @@ public sealed class DetectorTests
         using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.Whole().Open(), new DetectorOptions { Threads = 2 });
         detector.Warmup();
         detector.Warmup(TinyModel.ClassName);
-        TimeSpan known = detector.Detect(TinyModel.Picture, TinyModel.ClassName).Timings.ClassEmbedding, unknown = detector.Detect(TinyModel.Picture, "cable").Timings.ClassEmbedding;
+        TimeSpan known = detector.Detect(TinyModel.Picture, TinyModel.ClassName).Timings.ClassEmbedding,
+            unknown = detector.Detect(TinyModel.Picture, "cable").Timings.ClassEmbedding;
         Assert.That(known, Is.LessThan(unknown / 4));
     }
 
@@ -204,9 +218,11 @@ public sealed class DetectorTests
         using AnomalyDetector detector = Load();
         IReadOnlyList<ProfileEntry> entries = detector.Profile(3);
         string labels = string.Join('\n', entries.Select(e => e.Label));
-        foreach (string part in new[] { "vision.embeddings", "vision.layer.0", "vision.layer.3.mlp.down_proj.weight", "head.patch_adapter.3", "head" })
+        foreach (string part in new[] { "vision.embeddings", "vision.layer.0", "vision.layer.3.mlp.down_proj.weight",
+            "head.patch_adapter.3", "head" })
             Assert.That(labels, Does.Contain(part));
-        Assert.That(entries.Sum(e => e.Flops), Is.GreaterThan(4 * 21 * 64 * 64 * 12 * 2L), "the linear layers of four blocks at least");
+        Assert.That(entries.Sum(e => e.Flops), Is.GreaterThan(4 * 21 * 64 * 64 * 12 * 2L),
+            "the linear layers of four blocks at least");
         Assert.That(entries.Select(e => e.Time), Is.All.GreaterThanOrEqualTo(TimeSpan.Zero));
         Assert.That(() => detector.Profile(0), Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
@@ -215,8 +231,10 @@ public sealed class DetectorTests
     public void CancelledItStaysUsable()
     {
         using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.Whole().Open(), new DetectorOptions { Threads = 2 });
-        Assert.That(() => detector.Detect(TinyModel.Picture, "nut", new CancellationToken(true)), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(async () => await detector.DetectAsync(TinyModel.Picture, "nut", new CancellationToken(true)), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => detector.Detect(TinyModel.Picture, "nut", new CancellationToken(true)),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await detector.DetectAsync(TinyModel.Picture, "nut", new CancellationToken(true)),
+            Throws.InstanceOf<OperationCanceledException>());
         // The embedding takes far longer than this.
         using CancellationTokenSource soon = new(TimeSpan.FromMilliseconds(5));
         Assert.That(() => detector.Detect(TinyModel.Picture, "nut", soon.Token), Throws.InstanceOf<OperationCanceledException>());
@@ -227,7 +245,8 @@ public sealed class DetectorTests
     public async Task AsynchronouslyItIsTheSame()
     {
         using AnomalyDetector detector = Load();
-        Assert.That(Map(await detector.DetectAsync(TinyModel.Picture, TinyModel.ClassName)), Is.EqualTo(Map(detector.Detect(TinyModel.Picture, TinyModel.ClassName))));
+        Assert.That(Map(await detector.DetectAsync(TinyModel.Picture, TinyModel.ClassName)),
+            Is.EqualTo(Map(detector.Detect(TinyModel.Picture, TinyModel.ClassName))));
     }
 
     [Test]
@@ -236,7 +255,8 @@ public sealed class DetectorTests
         AnomalyDetector detector = Load();
         detector.Dispose();
         detector.Dispose();
-        Assert.That(() => detector.Detect(TinyModel.Picture, TinyModel.ClassName), Throws.InstanceOf<ObjectDisposedException>().With.Message.Contains(nameof(AnomalyDetector)));
+        Assert.That(() => detector.Detect(TinyModel.Picture, TinyModel.ClassName),
+            Throws.InstanceOf<ObjectDisposedException>().With.Message.Contains(nameof(AnomalyDetector)));
         Assert.That(() => detector.DetectBatch([TinyModel.Picture]), Throws.InstanceOf<ObjectDisposedException>());
         Assert.That(async () => await detector.DetectAsync(TinyModel.Picture), Throws.InstanceOf<ObjectDisposedException>());
         Assert.That(() => detector.Warmup(), Throws.InstanceOf<ObjectDisposedException>());
@@ -249,7 +269,8 @@ public sealed class DetectorTests
     {
         AnomalyMap map = new(2, 2, [0, 1, 2, 3]);
         Assert.That((map[0, 0], map[1, 0], map[0, 1], map[1, 1]), Is.EqualTo((0f, 1f, 2f, 3f)));
-        foreach ((int x, int y) in new[] { (-1, 0), (2, 0), (0, -1), (0, 2) }) Assert.That(() => map[x, y], Throws.InstanceOf<ArgumentOutOfRangeException>());
+        foreach ((int x, int y) in new[] { (-1, 0), (2, 0), (0, -1), (0, 2) })
+            Assert.That(() => map[x, y], Throws.InstanceOf<ArgumentOutOfRangeException>());
         Assert.That(map.Resize(2, 2), Is.SameAs(map));
         // Half-pixel centres: 0, 1/4, 3/4, 1 between the two.
         Assert.That(map.Resize(4, 2).Values.ToArray(), Is.EqualTo(new[] { 0, 0.25f, 0.75f, 1, 2, 2.25f, 2.75f, 3 }).Within(1e-6));

@@ -11,7 +11,8 @@ namespace TinyZsad.Tests;
 [TestFixture]
 public sealed class EdgeZsadDetectorTests
 {
-    private static AnomalyDetector Load(DetectorOptions? options = null) => AnomalyDetector.Load(EdgeModel.Whole().Open(), options);
+    private static AnomalyDetector Load(DetectorOptions? options = null) =>
+        AnomalyDetector.Load(EdgeModel.Whole().Open(), options);
 
     private static float[] Map(AnomalyResult result) => result.Map.Values.ToArray();
 
@@ -20,10 +21,12 @@ public sealed class EdgeZsadDetectorTests
     {
         using AnomalyDetector detector = Load();
         ModelInfo info = detector.Model;
-        Assert.That((info.System, info.ImageSize, info.TakesClassName, info.AnyClass, info.Tensors), Is.EqualTo(("EdgeZSAD", 64, false, false, EdgeModel.Tiny.Case.Tensors.Count)));
+        Assert.That((info.System, info.ImageSize, info.TakesClassName, info.AnyClass, info.Tensors),
+            Is.EqualTo(("EdgeZSAD", 64, false, false, EdgeModel.Tiny.Case.Tensors.Count)));
         Assert.That(info.StoredClasses, Is.Empty);
         Assert.That(info.Parameters, Is.EqualTo(EdgeModel.Tiny.Values.Values.Sum(v => v.Length)));
-        Assert.That(() => detector.SaveWithClasses(TestFiles.NewPath(), ["nut"]), Throws.InstanceOf<NotSupportedException>().With.Message.Contains("EdgeZSAD"));
+        Assert.That(() => detector.SaveWithClasses(TestFiles.NewPath(), ["nut"]),
+            Throws.InstanceOf<NotSupportedException>().With.Message.Contains("EdgeZSAD"));
         using AnomalySystem system = AnomalySystem.Load(EdgeModel.Whole().Open());
         Assert.That((system as EdgeZsad)?.Variant, Is.EqualTo("custom"));
     }
@@ -54,7 +57,8 @@ public sealed class EdgeZsadDetectorTests
     [Test]
     public void TheScoreMayBeReadOffTheMap()
     {
-        using AnomalyDetector ofMaximum = Load(new DetectorOptions { Score = ImageScore.Maximum }), ofTop = Load(new DetectorOptions { Score = ImageScore.TopPercentMean });
+        using AnomalyDetector ofMaximum = Load(new DetectorOptions { Score = ImageScore.Maximum }),
+            ofTop = Load(new DetectorOptions { Score = ImageScore.TopPercentMean });
         AnomalyResult maximum = ofMaximum.Detect(EdgeModel.Picture), top = ofTop.Detect(EdgeModel.Picture);
         float[] sorted = [.. Map(maximum).OrderDescending()];
         Assert.That(maximum.Score, Is.EqualTo(sorted[0]).And.EqualTo(maximum.RawScore));
@@ -70,11 +74,13 @@ public sealed class EdgeZsadDetectorTests
         using AnomalyDetector detector = Load();
         AnomalyResult result = detector.Detect(EdgeModel.Picture);
         float[] map = EdgeModel.Expected("map.original"), fitted = EdgeModel.Expected("map.final");
-        Assert.That((result.PictureMap.Width, result.PictureMap.Height), Is.EqualTo((EdgeModel.Picture.Width, EdgeModel.Picture.Height)));
+        Assert.That((result.PictureMap.Width, result.PictureMap.Height),
+            Is.EqualTo((EdgeModel.Picture.Width, EdgeModel.Picture.Height)));
         Assert.That(result.PictureMap.Values.ToArray(), Is.EqualTo(map).Within(3 * 1.3e-6 * map.Max()));
         Assert.That(Map(result), Is.EqualTo(fitted).Within(3 * 1.3e-6 * fitted.Max()));
         float[] resized = result.Map.Resize(EdgeModel.Picture.Width, EdgeModel.Picture.Height).Values.ToArray();
-        Assert.That(resized.Zip(map, (a, b) => Math.Abs(a - b)).Max(), Is.GreaterThan(1e-3), "resizing the map is something else");
+        Assert.That(resized.Zip(map, (a, b) => Math.Abs(a - b)).Max(), Is.GreaterThan(1e-3),
+            "resizing the map is something else");
     }
 
     [TestCase("tiny")]
@@ -85,7 +91,8 @@ public sealed class EdgeZsadDetectorTests
         ReferenceCase reference = ReferenceCase.Open(TestData.Path("edgezsad", name));
         (float Score, float Raw, float[] Map, float[] PictureMap)[] results = [.. new[] { 1, 2, 3, 5 }.Select(threads =>
         {
-            using AnomalyDetector detector = AnomalyDetector.Load(ReferenceCase.OpenModel(reference), new DetectorOptions { Threads = threads });
+            using AnomalyDetector detector = AnomalyDetector.Load(
+                ReferenceCase.OpenModel(reference), new DetectorOptions { Threads = threads });
             AnomalyResult result = detector.Detect(Image.Load(reference.Image!));
             return (result.Score, result.RawScore, Map(result), result.PictureMap.Values.ToArray());
         })];
@@ -110,15 +117,19 @@ public sealed class EdgeZsadDetectorTests
         Assert.That(wrong, Is.Zero);
     }
 
-    /// <summary>All multiply-adds of TinyViT-5M at 224 (SPEC.md, section 3.1) are accounted for; the readout's are no thousandth of them.</summary>
+    /// <summary>
+    /// All multiply-adds of TinyViT-5M at 224 (SPEC.md, section 3.1) are accounted for; the readout's are no thousandth of them.
+    /// </summary>
     [Test]
     public void AProfileNamesEveryPartAndCountsItsWork()
     {
-        using AnomalyDetector detector = AnomalyDetector.Load(ReferenceCase.OpenModel(ReferenceCase.Open(TestData.Path("edgezsad", "5m-224"))));
+        using AnomalyDetector detector = AnomalyDetector.Load(
+            ReferenceCase.OpenModel(ReferenceCase.Open(TestData.Path("edgezsad", "5m-224"))));
         detector.Warmup();
         IReadOnlyList<ProfileEntry> entries = detector.Profile(1);
         string labels = string.Join('\n', entries.Select(e => e.Label));
-        foreach (string part in new[] { "patch_embed.conv1", "stages.0.blocks.1", "stages.1.downsample", "stages.2.blocks.5", "stages.3.blocks.1.mlp.fc2.weight", "head.glr.global", "head.glr.local" })
+        foreach (string part in new[] { "patch_embed.conv1", "stages.0.blocks.1", "stages.1.downsample", "stages.2.blocks.5",
+            "stages.3.blocks.1.mlp.fc2.weight", "head.glr.global", "head.glr.local" })
             Assert.That(labels, Does.Contain(part));
         Assert.That(entries.Sum(e => e.Flops), Is.EqualTo(2 * 1.2549e9).Within(0.1).Percent);
     }

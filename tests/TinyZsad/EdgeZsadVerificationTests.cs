@@ -5,8 +5,9 @@ using TinyZsad.Tests.Models;
 namespace TinyZsad.Tests;
 
 /// <summary>
-/// EdgeZSAD against its reference cases, and the slips that the cases are made to show. Limits are three times what PyTorch's own arithmetic in
-/// float32 differs from float64 in the same case (SPEC.md, section 7), and no more than the 1e-5 that the cases allow.
+/// EdgeZSAD against its reference cases, and the slips that the cases are made to show. Limits are three times what PyTorch's own
+/// arithmetic in float32 differs from float64 in the same case (SPEC.md, section 7), and no more than the 1e-5 that the cases
+/// allow.
 /// </summary>
 [TestFixture]
 public sealed class EdgeZsadVerificationTests
@@ -27,7 +28,9 @@ public sealed class EdgeZsadVerificationTests
             TapComparison[] some = [.. rows.Where(r => r.Name != "resized" && r.Shape.SequenceEqual([1]) == scalar)];
             TapComparison worst = some.MaxBy(r => r.MaxError)!;
             double limit = Math.Min(1e-5, 3 * (scalar ? worstScalar : worstMap));
-            TestContext.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{some.Length} {(scalar ? "scalars" : "maps")}, worst {worst.Name} {worst.MaxError:E2} of {limit:E2}"));
+            TestContext.Out.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{some.Length} {(scalar ? "scalars" : "maps")}, worst {worst.Name} {worst.MaxError:E2} of {limit:E2}"));
             Assert.Multiple(() =>
             {
                 foreach (TapComparison row in some) Assert.That(row.Passed && row.MaxError <= limit, row.ToString());
@@ -46,13 +49,15 @@ public sealed class EdgeZsadVerificationTests
         {
             foreach (TapComparison row in rows) Assert.That(row.Passed, row.ToString());
         });
-        Assert.That(rows.Where(r => r.Tolerance == 0).Select(r => r.Name), Is.SupersetOf((string[])["resize-noise-mixed", "attention-bias-matrix"]), "bytes and copies are exact");
+        Assert.That(rows.Where(r => r.Tolerance == 0).Select(r => r.Name),
+            Is.SupersetOf((string[])["resize-noise-mixed", "attention-bias-matrix"]), "bytes and copies are exact");
     }
 
     [Test]
     public void SingleOperationsAreNotExact()
     {
-        IReadOnlyList<TapComparison> rows = Verification.Run(ReferenceCase.Open(TestData.Path("edgezsad", "kernels")), tolerance: 0);
+        IReadOnlyList<TapComparison> rows = Verification.Run(
+            ReferenceCase.Open(TestData.Path("edgezsad", "kernels")), tolerance: 0);
         foreach (string name in new[] { "dwconv3x3-s1", "conv3x3-s2-odd", "attention-padded", "mlp", "mbconv", "layer-norm" })
             Assert.That(rows.Single(r => r.Name == name).Passed, Is.False, name);
         Assert.That(rows.Single(r => r.Name == "attention-bias-matrix").Passed);
@@ -86,7 +91,8 @@ public sealed class EdgeZsadVerificationTests
     {
         EdgeModel model = EdgeModel.Whole();
         // 2 heads, windows of 4.
-        model.Replace("vision.stages.1.blocks.0.attn.attention_biases", values => values.Select((_, i) => values[i / 16 * 16 + i % 4 * 4 + i / 4 % 4]));
+        model.Replace("vision.stages.1.blocks.0.attn.attention_biases",
+            values => values.Select((_, i) => values[i / 16 * 16 + i % 4 * 4 + i / 4 % 4]));
         IsSeen(EdgeModel.Tiny, model, "stages.1.blocks.0.after_attn", "stages.1.downsample");
     }
 
@@ -101,7 +107,8 @@ public sealed class EdgeZsadVerificationTests
     [TestCase("vision.patch_embed.conv2.bn.running_var", "patch_embed", "patch_embed.act")]
     [TestCase("vision.stages.0.blocks.0.conv2.conv.weight", "stages.0.blocks.0", "patch_embed")]
     [TestCase("vision.stages.2.downsample.conv3.bn.running_mean", "stages.2.downsample", "stages.1")]
-    [TestCase("vision.stages.2.blocks.1.local_conv.conv.weight", "stages.2.blocks.1.after_local_conv", "stages.2.blocks.1.after_attn")]
+    [TestCase("vision.stages.2.blocks.1.local_conv.conv.weight", "stages.2.blocks.1.after_local_conv",
+        "stages.2.blocks.1.after_attn")]
     [TestCase("vision.stages.3.blocks.0.mlp.fc2.weight", "stages.3.blocks.0", "stages.3.blocks.0.after_local_conv")]
     [TestCase("head.glr.global.norm.weight", "global.norm", "global.pool")]
     [TestCase("head.glr.global.fc.weight", "global.logit", "global.norm")]
@@ -126,7 +133,8 @@ public sealed class EdgeZsadVerificationTests
     {
         double[] one = [.. Verification.Run(EdgeModel.Padded.Case, threads: 1).Select(r => r.MaxError)];
         foreach (int threads in new[] { 2, 3, 5 })
-            Assert.That(Verification.Run(EdgeModel.Padded.Case, threads: threads).Select(r => r.MaxError), Is.EqualTo(one), $"{threads} threads");
+            Assert.That(Verification.Run(EdgeModel.Padded.Case, threads: threads).Select(r => r.MaxError), Is.EqualTo(one),
+                $"{threads} threads");
     }
 
     private static void IsSeen(CaseWeights weights, EdgeModel model, string seen, string before)

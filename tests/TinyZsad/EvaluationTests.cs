@@ -27,12 +27,15 @@ public sealed class EvaluationTests
     {
         ReferenceCase reference = ReferenceCase.Open(TestData.Path("visualad", "eval"));
         using AnomalyDetector detector = AnomalyDetector.Load(ReferenceCase.OpenModel(reference));
-        List<ClassMetrics> rows = [.. DetectionEvaluation.Run(detector, Dataset.Load(TestData.Path("visualad", "eval", "meta.json")))];
+        List<ClassMetrics> rows =
+            [.. DetectionEvaluation.Run(detector, Dataset.Load(TestData.Path("visualad", "eval", "meta.json")))];
         rows.Add(ClassMetrics.Mean(rows));
         using JsonDocument manifest = JsonDocument.Parse(File.ReadAllBytes(TestData.Path("visualad", "eval", "manifest.json")));
         string[][] table = manifest.RootElement.GetProperty("official_table").Deserialize<string[][]>()!;
-        Assert.That(table[0], Is.EqualTo(new[] { "Class", "Pixel-AUROC", "Pixel-F1", "Pixel-AP", "Pixel-AUPRO", "Sample-AUROC", "Sample-F1", "Sample-AP" }));
-        string[][] actual = [.. rows.Select(r => new[] { r.Name, Percent(r.Pixel.Auroc), Percent(r.Pixel.F1Max), Percent(r.Pixel.AveragePrecision), "0.0",
+        Assert.That(table[0], Is.EqualTo(
+            new[] { "Class", "Pixel-AUROC", "Pixel-F1", "Pixel-AP", "Pixel-AUPRO", "Sample-AUROC", "Sample-F1", "Sample-AP" }));
+        string[][] actual = [.. rows.Select(
+            r => new[] { r.Name, Percent(r.Pixel.Auroc), Percent(r.Pixel.F1Max), Percent(r.Pixel.AveragePrecision), "0.0",
             Percent(r.Image.Auroc), Percent(r.Image.F1Max), Percent(r.Image.AveragePrecision) })];
         Assert.That(actual, Is.EqualTo(table[1..]));
 
@@ -58,7 +61,8 @@ public sealed class EvaluationTests
     {
         const int Width = 13, Height = 9;
         Random random = new(seed);
-        bool[][] masks = [.. Enumerable.Range(0, 3).Select(_ => Enumerable.Range(0, Width * Height).Select(_ => random.Next(7) == 0).ToArray())];
+        bool[][] masks = [.. Enumerable.Range(0, 3)
+            .Select(_ => Enumerable.Range(0, Width * Height).Select(_ => random.Next(7) == 0).ToArray())];
         float[][] maps = [.. masks.Select(m => m.Select(a => (float)(random.NextDouble() + (a ? 0.4 : 0))).ToArray())];
         float least = maps.Min(m => m.Min()), most = maps.Max(m => m.Max());
         List<int[]>[] regions = [.. masks.Select(Regions)];
@@ -66,8 +70,10 @@ public sealed class EvaluationTests
         for (int t = 0; t < 200; t++)
         {
             float threshold = (float)(least + t * ((double)(most - least) / 200));
-            double overlap = regions.SelectMany((list, i) => list.Select(r => r.Average(p => maps[i][p] > threshold ? 1.0 : 0))).Average();
-            double fpr = maps.Zip(masks).SelectMany(p => p.First.Zip(p.Second)).Where(p => !p.Second).Average(p => p.First > threshold ? 1.0 : 0);
+            double overlap = regions.SelectMany(
+                (list, i) => list.Select(r => r.Average(p => maps[i][p] > threshold ? 1.0 : 0))).Average();
+            double fpr = maps.Zip(masks).SelectMany(p => p.First.Zip(p.Second)).Where(p => !p.Second)
+                .Average(p => p.First > threshold ? 1.0 : 0);
             if (fpr <= 0.3) kept.Add((fpr, overlap));
         }
         double span = kept[0].Fpr - kept[^1].Fpr;
@@ -83,7 +89,8 @@ public sealed class EvaluationTests
                 changed = false;
                 for (int a = 0; a < mask.Length; a++)
                     for (int b = 0; b < mask.Length; b++)
-                        if (mask[a] && mask[b] && Math.Abs(a / Width - b / Width) <= 1 && Math.Abs(a % Width - b % Width) <= 1 && label[b] > label[a])
+                        if (mask[a] && mask[b] && Math.Abs(a / Width - b / Width) <= 1
+                            && Math.Abs(a % Width - b % Width) <= 1 && label[b] > label[a])
                         {
                             label[b] = label[a];
                             changed = true;
@@ -135,10 +142,12 @@ public sealed class EvaluationTests
         Assert.That(new DatasetImage("x.png", "c", Anomalous: true, MaskPath: null).Mask(3), Has.Exactly(9).False);
 
         string path = Path.Combine(TestContext.CurrentContext.WorkDirectory, $"meta-{Guid.NewGuid():N}.json");
-        foreach (string wrong in new[] { "", "{", "[]", "{\"train\": {}}", "{\"test\": {\"a\": [{\"anomaly\": 1}]}}", "{\"test\": {\"a\": [{\"img_path\": \"x\", \"anomaly\": \"yes\"}]}}" })
+        foreach (string wrong in new[] { "", "{", "[]", "{\"train\": {}}", "{\"test\": {\"a\": [{\"anomaly\": 1}]}}",
+            "{\"test\": {\"a\": [{\"img_path\": \"x\", \"anomaly\": \"yes\"}]}}" })
         {
             File.WriteAllText(path, wrong);
-            Assert.That(() => Dataset.Load(path), Throws.InstanceOf<InvalidDataException>().With.Message.Contains("meta-"), wrong);
+            Assert.That(() => Dataset.Load(path),
+                Throws.InstanceOf<InvalidDataException>().With.Message.Contains("meta-"), wrong);
         }
         File.Delete(path);
     }
@@ -159,5 +168,6 @@ public sealed class EvaluationTests
 
     [Test]
     public void A_folder_without_a_case_is_refused() =>
-        Assert.That(() => ReferenceCase.Open(TestData.Path("visualad", "eval", "images")), Throws.InstanceOf<FileNotFoundException>());
+        Assert.That(() => ReferenceCase.Open(TestData.Path("visualad", "eval", "images")),
+            Throws.InstanceOf<FileNotFoundException>());
 }

@@ -35,7 +35,8 @@ public sealed class MemoryTests
     [Test]
     public void TwoHundredPicturesLeaveNothingBehind()
     {
-        using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.OfStoredClass().Open(), new DetectorOptions { Threads = 2 });
+        using AnomalyDetector detector = AnomalyDetector.Load(
+            TinyModel.OfStoredClass().Open(), new DetectorOptions { Threads = 2 });
         long Heap()
         {
             for (int i = 0; i < 200; i++) detector.Detect(TinyModel.Picture, TinyModel.ClassName);
@@ -53,10 +54,12 @@ public sealed class MemoryTests
     }
 
     [Test, Category("Full"), Platform("Linux")]
-    public void LiZadDetectsInAQuarterOfAGigabyte() => TheFullModelDetects(ReferenceCase.Open(TestData.Path("lizad", "vision-full")), megabytes: 250, seconds: 0.6);
+    public void LiZadDetectsInAQuarterOfAGigabyte() =>
+        TheFullModelDetects(ReferenceCase.Open(TestData.Path("lizad", "vision-full")), megabytes: 250, seconds: 0.6);
 
     [Test, Category("Full"), Platform("Linux")]
-    public void EdgeZsadDetectsInAFifthOfAGigabyte() => TheFullModelDetects(ReferenceCase.Open(TestData.Path("edgezsad", "full")), megabytes: 200, seconds: 0.5);
+    public void EdgeZsadDetectsInAFifthOfAGigabyte() =>
+        TheFullModelDetects(ReferenceCase.Open(TestData.Path("edgezsad", "full")), megabytes: 200, seconds: 0.5);
 
     /// <summary>A full model in a process of its own, which reports what the system says of it.</summary>
     private static void TheFullModelDetects(ReferenceCase full, double megabytes, double seconds)
@@ -65,7 +68,8 @@ public sealed class MemoryTests
         try
         {
             ReferenceCase.WriteModel(path, full);
-            string[] arguments = [typeof(MemoryTests).Assembly.Location, "memory", path, full.Image!, full.ClassName ?? AnomalyDetector.DefaultClassName];
+            string[] arguments = [typeof(MemoryTests).Assembly.Location, "memory", path, full.Image!,
+                full.ClassName ?? AnomalyDetector.DefaultClassName];
             ProcessStartInfo start = new("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
             using Process child = Process.Start(start)!;
             Task<string> errors = child.StandardError.ReadToEndAsync();
@@ -73,9 +77,11 @@ public sealed class MemoryTests
             child.WaitForExit();
             Assert.That(child.ExitCode, Is.Zero, errors.Result);
             TestContext.Out.WriteLine(output);
-            double[] figures = [.. output.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(4).Select(f => double.Parse(f, CultureInfo.InvariantCulture))];
+            double[] figures = [.. output.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(4)
+                .Select(f => double.Parse(f, CultureInfo.InvariantCulture))];
             Assert.That(figures[0], Is.LessThan(megabytes), "MB at most");
-            Assert.That(figures[2] - figures[1], Is.LessThan(8), "MB of growth from the 5th detection to the 20th; maps of 1 MB each wait for collection");
+            Assert.That(figures[2] - figures[1], Is.LessThan(8),
+                "MB of growth from the 5th detection to the 20th; maps of 1 MB each wait for collection");
             Assert.That(figures[3], Is.LessThan(seconds), "seconds, the fastest");
         }
         finally
@@ -84,7 +90,10 @@ public sealed class MemoryTests
         }
     }
 
-    /// <summary>The child: prints the peak, the resident memory after 5 and after 20 detections, in MB, and the fastest detection in seconds.</summary>
+    /// <summary>
+    /// The child: prints the peak, the resident memory after 5 and after 20 detections, in MB, and the fastest detection in
+    /// seconds.
+    /// </summary>
     public static int Run(string model, string picture, string className, TextWriter output)
     {
         using AnomalyDetector detector = AnomalyDetector.Load(model);
@@ -97,7 +106,8 @@ public sealed class MemoryTests
             fastest = Math.Min(fastest, Stopwatch.GetElapsedTime(begin).TotalSeconds);
             if (i == 5) early = Megabytes("VmRSS:");
         }
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Megabytes("VmHWM:")} {early} {Megabytes("VmRSS:")} {fastest:F3} (peak MB, MB after 5, MB after 20, fastest s)"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{Megabytes("VmHWM:")} {early} {Megabytes("VmRSS:")} {fastest:F3} (peak MB, MB after 5, MB after 20, fastest s)"));
         return 0;
     }
 

@@ -17,8 +17,10 @@ public sealed class SeededTensorTests
         {
             ImmutableArray<long> shape = [.. c.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64())];
             string name = c.GetProperty("name").GetString()!;
-            SeededTensor tensor = new(name, shape, c.GetProperty("scale").GetDouble(), c.GetProperty("offset").GetDouble(), ulong.Parse(c.GetProperty("seed").GetString()!));
-            yield return new TestCaseData(tensor, c.GetProperty("at").Deserialize<int[]>(), c.GetProperty("bits").Deserialize<ushort[]>()).SetArgDisplayNames($"'{name}'");
+            SeededTensor tensor = new(name, shape, c.GetProperty("scale").GetDouble(), c.GetProperty("offset").GetDouble(),
+                ulong.Parse(c.GetProperty("seed").GetString()!));
+            yield return new TestCaseData(tensor, c.GetProperty("at").Deserialize<int[]>(),
+                c.GetProperty("bits").Deserialize<ushort[]>()).SetArgDisplayNames($"'{name}'");
         }
     }
 
@@ -37,15 +39,18 @@ public sealed class SeededTensorTests
     {
         SeededTensor a = new("a", [2, 3], 1, 0, 7);
         Assert.That(a, Is.EqualTo(new SeededTensor("a", [2, 3], 1, 0, 7)));
-        foreach (SeededTensor other in new SeededTensor[] { new("b", [2, 3], 1, 0, 7), new("a", [3, 2], 1, 0, 7), new("a", [2, 3], 2, 0, 7), new("a", [2, 3], 1, 1, 7), new("a", [2, 3], 1, 0, 8) })
+        foreach (SeededTensor other in new SeededTensor[] { new("b", [2, 3], 1, 0, 7), new("a", [3, 2], 1, 0, 7),
+            new("a", [2, 3], 2, 0, 7), new("a", [2, 3], 1, 1, 7), new("a", [2, 3], 1, 0, 8) })
             Assert.That(a, Is.Not.EqualTo(other));
     }
 
     [Test]
     public void CasesThatDisagreeMakeNoModel()
     {
-        ReferenceCase tiny = ReferenceCase.Open(TestData.Path("lizad", "tiny")), text = ReferenceCase.Open(TestData.Path("lizad", "text"));
-        Assert.That(() => ReferenceCase.WriteModel(TestFiles.NewPath(), tiny, text), Throws.ArgumentException.With.Message.Contains("do not belong together"));
+        ReferenceCase tiny = ReferenceCase.Open(TestData.Path("lizad", "tiny")),
+            text = ReferenceCase.Open(TestData.Path("lizad", "text"));
+        Assert.That(() => ReferenceCase.WriteModel(TestFiles.NewPath(), tiny, text),
+            Throws.ArgumentException.With.Message.Contains("do not belong together"));
         Assert.That(() => ReferenceCase.WriteModel(TestFiles.NewPath()), Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
 }

@@ -13,7 +13,8 @@ public sealed class TrainingTests
 
     /// <summary>The first Python that has what the training program needs.</summary>
     private static readonly Lazy<string?> Python = new(() =>
-        new[] { "python3", "/usr/bin/python3" }.FirstOrDefault(python => Run(python, TimeSpan.FromMinutes(1), "-c", "import torch, numpy, PIL").Code == 0));
+        new[] { "python3", "/usr/bin/python3" }.FirstOrDefault(
+            python => Run(python, TimeSpan.FromMinutes(1), "-c", "import torch, numpy, PIL").Code == 0));
 
     [Test]
     public void ATrainedModelDetectsAsInPyTorch()
@@ -30,8 +31,10 @@ public sealed class TrainingTests
             {
                 Image image = Image.Load(Path.Combine(picture, "image.png"));
                 string expected = Path.Combine(picture, "expected.safetensors");
-                IReadOnlyList<TapComparison> rows = Verification.Run(SafetensorsFile.Open(path), image, expected, tolerance: 1e-5);
-                Assert.That(rows.Select(r => r.Name), Is.SupersetOf((string[])["score", "score.logit", "local.logits", "map.final"]));
+                IReadOnlyList<TapComparison> rows = Verification.Run(
+                    SafetensorsFile.Open(path), image, expected, tolerance: 1e-5);
+                Assert.That(rows.Select(r => r.Name),
+                    Is.SupersetOf((string[])["score", "score.logit", "local.logits", "map.final"]));
                 Assert.Multiple(() =>
                 {
                     foreach (TapComparison row in rows) Assert.That(row.Passed, $"{Path.GetFileName(picture)}: {row}");
@@ -39,7 +42,8 @@ public sealed class TrainingTests
                 AnomalyResult result = detector.Detect(image);
                 Assert.That(result.RawScore, Is.EqualTo(rows.Single(r => r.Name == "score.logit").WorstExpected).Within(1e-5));
                 Assert.That(result.Score, Is.EqualTo(rows.Single(r => r.Name == "score").WorstExpected).Within(1e-5));
-                TestContext.Out.WriteLine($"{Path.GetFileName(picture)}: score {result.Score}, worst {rows.MaxBy(r => r.MaxError)}");
+                TestContext.Out.WriteLine(
+                    $"{Path.GetFileName(picture)}: score {result.Score}, worst {rows.MaxBy(r => r.MaxError)}");
             }
         }
         finally
@@ -55,7 +59,9 @@ public sealed class TrainingTests
     {
         if (Python.Value is not { } python)
         {
-            Assert.Ignore("Training needs Python with PyTorch, NumPy and Pillow, which are not installed; on Debian: apt install python3-torch python3-numpy python3-pil.");
+            Assert.Ignore(
+                "Training needs Python with PyTorch, NumPy and Pillow, which are not installed; on Debian: apt install " +
+                "python3-torch python3-numpy python3-pil.");
             return;
         }
         (int code, string output) = Run(python, TimeSpan.FromMinutes(10), arguments);
@@ -64,7 +70,10 @@ public sealed class TrainingTests
 
     private static (int Code, string Output) Run(string program, TimeSpan limit, params string[] arguments)
     {
-        ProcessStartInfo start = new(program, arguments) { WorkingDirectory = Root, RedirectStandardOutput = true, RedirectStandardError = true };
+        ProcessStartInfo start = new(program, arguments)
+        {
+            WorkingDirectory = Root, RedirectStandardOutput = true, RedirectStandardError = true
+        };
         try
         {
             using Process process = Process.Start(start)!;

@@ -16,7 +16,8 @@ public sealed class VerificationTests
 {
     private const double TinyLimit = 3 * 7.2e-7;
 
-    private static IReadOnlyList<TapComparison> Full(string name) => Verification.Run(ReferenceCase.Open(TestData.Path("lizad", name)));
+    private static IReadOnlyList<TapComparison> Full(string name) =>
+        Verification.Run(ReferenceCase.Open(TestData.Path("lizad", name)));
 
     private static void AllWithin(IReadOnlyList<TapComparison> rows, double limit)
     {
@@ -29,7 +30,8 @@ public sealed class VerificationTests
             Assert.That(row.MaxError, Is.LessThanOrEqualTo(row.Tolerance == 0 ? 0 : limit), row.Name);
         }
         TapComparison worst = rows.MaxBy(r => r.MaxError)!;
-        TestContext.Out.WriteLine($"{rows.Count} taps, worst {worst.Name} {worst.MaxError.ToString("E2", CultureInfo.InvariantCulture)} of {limit}");
+        TestContext.Out.WriteLine(
+            $"{rows.Count} taps, worst {worst.Name} {worst.MaxError.ToString("E2", CultureInfo.InvariantCulture)} of {limit}");
     }
 
     [Test]
@@ -38,11 +40,13 @@ public sealed class VerificationTests
         IReadOnlyList<TapComparison> rows = Verification.Run(TinyModel.Case, TinyModel.Whole().Open());
         AllWithin(rows, TinyLimit);
         // Every expected tap, and the two exact rows before them.
-        Assert.That(rows.Select(r => r.Name), Is.EqualTo((string[])["text.tokens", "resized", .. TinyModel.Case.ExpectedTaps().Select(t => t.Name)]));
+        Assert.That(rows.Select(r => r.Name),
+            Is.EqualTo((string[])["text.tokens", "resized", .. TinyModel.Case.ExpectedTaps().Select(t => t.Name)]));
     }
 
     [Test]
-    public void TinyAgreesAsFloatsToo() => AllWithin(Verification.Run(TinyModel.Case, TinyModel.Whole().As(ElementType.F32, v => v).Open()), TinyLimit);
+    public void TinyAgreesAsFloatsToo() =>
+        AllWithin(Verification.Run(TinyModel.Case, TinyModel.Whole().As(ElementType.F32, v => v).Open()), TinyLimit);
 
     [Test, Category("Full")]
     public void VisionFullAgrees() => AllWithin(Full("vision-full"), 3 * 1.8e-6);
@@ -57,7 +61,8 @@ public sealed class VerificationTests
     public void TheThreadsDoNotMatter()
     {
         double[] one = [.. Verification.Run(TinyModel.Case, TinyModel.Whole().Open(), threads: 1).Select(r => r.MaxError)];
-        Assert.That(Verification.Run(TinyModel.Case, TinyModel.Whole().Open(), threads: 3).Select(r => r.MaxError), Is.EqualTo(one));
+        Assert.That(Verification.Run(TinyModel.Case, TinyModel.Whole().Open(), threads: 3).Select(r => r.MaxError),
+            Is.EqualTo(one));
     }
 
     [Test]
@@ -66,7 +71,8 @@ public sealed class VerificationTests
         Dictionary<string, float[]> surviving = TinyModel.Whole().Taps();
         Assert.That(surviving.Keys, Does.Contain("vision.hidden1").And.Not.Contain("vision.block0.mlp"));
         IReadOnlyList<TapComparison> rows = Verification.Run(TinyModel.Case, TinyModel.Whole().Open());
-        Assert.That(rows.Where(r => r.Name is "vision.hidden1" or "vision.block0.mlp").Select(r => r.Passed), Is.EqualTo(new[] { true, true }));
+        Assert.That(rows.Where(r => r.Name is "vision.hidden1" or "vision.block0.mlp").Select(r => r.Passed),
+            Is.EqualTo(new[] { true, true }));
     }
 
     [TestCase("vision.layer.2.mlp.down_proj.weight", "vision.hidden3", "vision.hidden2")]
@@ -120,21 +126,26 @@ public sealed class VerificationTests
             Tensor("vision.hidden99", [1, 2, 3]),
         ];
         Dictionary<string, TapComparison> rows = Run(dump, tolerance: 1e-3).ToDictionary(r => r.Name);
-        Assert.That(rows["head.map"] is { Passed: true, MaxError: 0, RelativeL2: 0, NormError: null }, rows["head.map"].ToString());
+        Assert.That(rows["head.map"] is { Passed: true, MaxError: 0, RelativeL2: 0, NormError: null },
+            rows["head.map"].ToString());
         Assert.That(rows["head.logits.0"] is { Passed: false, WorstIndex: 7, Problem: null }, "NaN agrees with nothing");
         Assert.That(rows["head.logits.1"].Passed, Is.False);
-        Assert.That(rows["vision.hidden1"] is { Passed: false, WorstIndex: 9 } and { MaxError: > 0.0098 and < 0.0102 }, rows["vision.hidden1"].ToString());
+        Assert.That(rows["vision.hidden1"] is { Passed: false, WorstIndex: 9 } and { MaxError: > 0.0098 and < 0.0102 },
+            rows["vision.hidden1"].ToString());
         Assert.That(rows["vision.hidden1"].WorstActual, Is.EqualTo(hidden[9]));
         Assert.That(rows["vision.hidden2"] is { Passed: false } and { Problem: not null }, "one value too few");
-        Assert.That(rows["vision.hidden2"].Problem, Does.Contain($"{hidden.Length} values").And.Contain($"{hidden.Length - 1} are expected"));
+        Assert.That(rows["vision.hidden2"].Problem,
+            Does.Contain($"{hidden.Length} values").And.Contain($"{hidden.Length - 1} are expected"));
         Assert.That(rows["vision.hidden99"].Problem, Does.Contain("no tap of this name"));
-        Assert.That(Run([Tensor("vision.hidden1", Changed(hidden, 9, hidden[9] + hidden.Max(v => Math.Abs(v)) / 100))], 0.02).Single().Passed, Is.True, "the tolerance counts");
+        Assert.That(Run([Tensor("vision.hidden1", Changed(hidden, 9, hidden[9] + hidden.Max(v => Math.Abs(v)) / 100))], 0.02)
+            .Single().Passed, Is.True, "the tolerance counts");
         Assert.That(largest, Is.InRange(0, map.Length - 1));
     }
 
     [Test]
     public void ADumpOfAnotherTypeIsRefused() => Assert.That(
-        () => Run([TensorDeclaration.FromValues<double>("head.map", [1], new double[1])], null), Throws.InstanceOf<ModelFormatException>().With.Message.Contains("head.map"));
+        () => Run([TensorDeclaration.FromValues<double>("head.map", [1], new double[1])], null),
+        Throws.InstanceOf<ModelFormatException>().With.Message.Contains("head.map"));
 
     private static IReadOnlyList<TapComparison> Run(TensorDeclaration[] dump, double? tolerance)
     {
@@ -142,7 +153,8 @@ public sealed class VerificationTests
         try
         {
             SafetensorsWriter.Write(path, dump);
-            return Verification.Run(TinyModel.Whole().Open(), TinyModel.Picture, path, TinyModel.ClassName, tolerance, threads: 1);
+            return Verification.Run(TinyModel.Whole().Open(), TinyModel.Picture, path, TinyModel.ClassName, tolerance,
+                threads: 1);
         }
         finally
         {
@@ -150,7 +162,8 @@ public sealed class VerificationTests
         }
     }
 
-    private static TensorDeclaration Tensor(string name, float[] values) => TensorDeclaration.FromValues<float>(name, [values.Length], values);
+    private static TensorDeclaration Tensor(string name, float[] values) =>
+        TensorDeclaration.FromValues<float>(name, [values.Length], values);
 
     private static float[] Changed(float[] values, int index, float value)
     {

@@ -4,10 +4,11 @@ using System.Runtime.InteropServices;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// One use of a plan: an arena and what the threads need besides. Rented from <see cref="CpuPlan.Rent"/>; used by one caller at a time.
-/// Executing it allocates nothing.
+/// One use of a plan: an arena and what the threads need besides. Rented from <see cref="CpuPlan.Rent"/>; used by one caller at a
+/// time. Executing it allocates nothing.
 /// </summary>
-#pragma warning disable CA1816 // Dispose gives the run back for further use; only Free ends its life, and it suppresses the finalizer.
+// Dispose gives the run back for further use; only Free ends its life, and it suppresses the finalizer.
+#pragma warning disable CA1816
 public sealed unsafe class CpuRun : IDisposable
 {
     private const int Never = int.MaxValue;
@@ -42,7 +43,8 @@ public sealed unsafe class CpuRun : IDisposable
         taken = new int[phases.Sum(p => p.Length) * CounterStride];
         arrived = new int[phases.Length * CounterStride];
         scratchStride = (plan.ScratchFloats + 31) / 16 * 16;
-        memory = (byte*)NativeMemory.AlignedAlloc((nuint)(plan.ArenaBytes + threads * scratchStride * sizeof(float)), Arena.Alignment);
+        memory = (byte*)NativeMemory.AlignedAlloc(
+            (nuint)(plan.ArenaBytes + threads * scratchStride * sizeof(float)), Arena.Alignment);
         frame = new Frame(memory, plan.Offsets);
         scratch = (float*)(memory + plan.ArenaBytes);
     }
@@ -71,11 +73,14 @@ public sealed unsafe class CpuRun : IDisposable
     /// <param name="profile">Takes the time of every phase.</param>
     /// <param name="cancellation">Looked at after every phase.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the run can be used again.</exception>
-    public void Execute(ThreadTeam team, TapReceiver? receiver = null, PlanProfile? profile = null, CancellationToken cancellation = default)
+    public void Execute(
+        ThreadTeam team, TapReceiver? receiver = null, PlanProfile? profile = null, CancellationToken cancellation = default)
     {
         cancellation.ThrowIfCancellationRequested();
         ThrowIfGivenBack();
-        if (team.Size > Threads) throw new ArgumentException($"The run was rented for {Threads} threads, and is given a team of {team.Size}.", nameof(team));
+        if (team.Size > Threads)
+            throw new ArgumentException(
+                $"The run was rented for {Threads} threads, and is given a team of {team.Size}.", nameof(team));
         this.receiver = receiver;
         this.profile = profile;
         this.cancellation = cancellation;
@@ -114,7 +119,9 @@ public sealed unsafe class CpuRun : IDisposable
     /// <summary>A run that is never given back frees its memory when it is collected.</summary>
     ~CpuRun() => Free();
 
-    /// <summary>What every thread of the team does: take items of a phase until none is left, wait for the others, go on.</summary>
+    /// <summary>
+    /// What every thread of the team does: take items of a phase until none is left, wait for the others, go on.
+    /// </summary>
     private void Work(int worker, int workers)
     {
         float* own = scratch + worker * scratchStride;
@@ -145,7 +152,8 @@ public sealed unsafe class CpuRun : IDisposable
             Spin.Until(ref arrived[p * CounterStride], workers);
             if (worker == 0) profile?.Mark(p);
 
-            // Compared with the phase, not with "never": a faster thread may already have stopped a later one, and waits there for this one.
+            // Compared with the phase, not with "never": a faster thread may already have stopped a later one, and waits there
+            // for this one.
             if (Volatile.Read(ref stopAfter) <= p) return;
         }
     }
@@ -162,7 +170,9 @@ public sealed unsafe class CpuRun : IDisposable
     {
         ThrowIfGivenBack();
         Value value = plan.Graph.Inputs[name];
-        return value.Type == type ? value : throw new ArgumentException($"Input '{name}' holds {value.Type} elements, not {type}.");
+        return value.Type == type
+            ? value
+            : throw new ArgumentException($"Input '{name}' holds {value.Type} elements, not {type}.");
     }
 
     private static int Count(Value value) => checked(value.Rows * value.Columns);

@@ -20,7 +20,9 @@ internal sealed unsafe class RowsStep : OperationStep
     /// <param name="columns">Elements of a row; those of the output by default.</param>
     /// <param name="scratch">Floats of scratch an item needs.</param>
     /// <param name="inPlace">An input whose memory the output may take.</param>
-    public RowsStep(Operation operation, RowsKernel kernel, int? rows = null, int? columns = null, nint scratch = 0, Value? inPlace = null) : base(operation)
+    public RowsStep(
+        Operation operation, RowsKernel kernel, int? rows = null, int? columns = null, nint scratch = 0, Value? inPlace = null)
+        : base(operation)
     {
         this.kernel = kernel;
         this.rows = rows ?? operation.Output.Rows;

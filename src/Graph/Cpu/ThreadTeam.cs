@@ -1,8 +1,9 @@
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// A few threads that work on one job together with the thread that calls <see cref="Run"/>. Between jobs they sleep; within a job they
-/// never do, so a job pays one wake-up and no more. A team serves one job at a time; whoever finds it busy computes alone.
+/// A few threads that work on one job together with the thread that calls <see cref="Run"/>. Between jobs they sleep; within a
+/// job they never do, so a job pays one wake-up and no more. A team serves one job at a time; whoever finds it busy computes
+/// alone.
 /// </summary>
 public sealed class ThreadTeam : IDisposable
 {
@@ -19,7 +20,8 @@ public sealed class ThreadTeam : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
         wake = [.. Enumerable.Range(1, size - 1).Select(_ => new SemaphoreSlim(0))];
-        threads = [.. wake.Select((signal, i) => new Thread(() => Serve(i + 1, signal)) { IsBackground = true, Name = $"TinyZsad {i + 1}" })];
+        threads = [.. wake.Select(
+            (signal, i) => new Thread(() => Serve(i + 1, signal)) { IsBackground = true, Name = $"TinyZsad {i + 1}" })];
         foreach (Thread thread in threads) thread.Start();
     }
 
@@ -27,8 +29,9 @@ public sealed class ThreadTeam : IDisposable
     public int Size => threads.Length + 1;
 
     /// <summary>
-    /// Calls <paramref name="work"/> once on every thread, with its number and how many there are, and returns when all are done. The job must not
-    /// throw. While another job runs, <paramref name="work"/> is called once, as (0, 1). Any number of threads may call this at once.
+    /// Calls <paramref name="work"/> once on every thread, with its number and how many there are, and returns when all are done.
+    /// The job must not throw. While another job runs, <paramref name="work"/> is called once, as (0, 1). Any number of threads
+    /// may call this at once.
     /// </summary>
     public void Run(Action<int, int> work)
     {

@@ -10,7 +10,9 @@ internal static unsafe class Transpose
 {
     /// <summary>Writes a block of Count rows as its transpose.</summary>
     /// <param name="rows">Count vectors; used as scratch.</param>
-    /// <param name="y">Where element (0, 0) goes; row i of the result, which is column i of the block, starts at y + i * ldy.</param>
+    /// <param name="y">
+    /// Where element (0, 0) goes; row i of the result, which is column i of the block, starts at y + i * ldy.
+    /// </param>
     /// <param name="ldy">Row stride of the result, in floats.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<TVec>(TVec* rows, float* y, nint ldy) where TVec : unmanaged, IVector<TVec>
@@ -29,8 +31,10 @@ internal static unsafe class Transpose
     {
         for (int g = 0; g < 16; g += 4)
         {
-            Vector512<double> lo01 = Avx512F.UnpackLow(r[g], r[g + 1]).AsDouble(), hi01 = Avx512F.UnpackHigh(r[g], r[g + 1]).AsDouble();
-            Vector512<double> lo23 = Avx512F.UnpackLow(r[g + 2], r[g + 3]).AsDouble(), hi23 = Avx512F.UnpackHigh(r[g + 2], r[g + 3]).AsDouble();
+            Vector512<double> lo01 = Avx512F.UnpackLow(r[g], r[g + 1]).AsDouble(),
+                hi01 = Avx512F.UnpackHigh(r[g], r[g + 1]).AsDouble();
+            Vector512<double> lo23 = Avx512F.UnpackLow(r[g + 2], r[g + 3]).AsDouble(),
+                hi23 = Avx512F.UnpackHigh(r[g + 2], r[g + 3]).AsDouble();
             r[g] = Avx512F.UnpackLow(lo01, lo23).AsSingle();
             r[g + 1] = Avx512F.UnpackHigh(lo01, lo23).AsSingle();
             r[g + 2] = Avx512F.UnpackLow(hi01, hi23).AsSingle();
@@ -38,8 +42,10 @@ internal static unsafe class Transpose
         }
         for (int j = 0; j < 4; j++)
         {
-            Vector512<float> even0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0x88), even1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0x88);
-            Vector512<float> odd0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0xDD), odd1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0xDD);
+            Vector512<float> even0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0x88),
+                even1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0x88);
+            Vector512<float> odd0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0xDD),
+                odd1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0xDD);
             Avx512F.Shuffle4x128(even0, even1, 0x88).Store(y + j * ldy);
             Avx512F.Shuffle4x128(odd0, odd1, 0x88).Store(y + (j + 4) * ldy);
             Avx512F.Shuffle4x128(even0, even1, 0xDD).Store(y + (j + 8) * ldy);
@@ -53,7 +59,8 @@ internal static unsafe class Transpose
         for (int g = 0; g < 8; g += 4)
         {
             Vector256<double> lo01 = Avx.UnpackLow(r[g], r[g + 1]).AsDouble(), hi01 = Avx.UnpackHigh(r[g], r[g + 1]).AsDouble();
-            Vector256<double> lo23 = Avx.UnpackLow(r[g + 2], r[g + 3]).AsDouble(), hi23 = Avx.UnpackHigh(r[g + 2], r[g + 3]).AsDouble();
+            Vector256<double> lo23 = Avx.UnpackLow(r[g + 2], r[g + 3]).AsDouble(),
+                hi23 = Avx.UnpackHigh(r[g + 2], r[g + 3]).AsDouble();
             r[g] = Avx.UnpackLow(lo01, lo23).AsSingle();
             r[g + 1] = Avx.UnpackHigh(lo01, lo23).AsSingle();
             r[g + 2] = Avx.UnpackLow(hi01, hi23).AsSingle();
@@ -80,8 +87,10 @@ internal static unsafe class Transpose
         }
         else if (AdvSimd.Arm64.IsSupported)
         {
-            Vector128<double> lo01 = AdvSimd.Arm64.ZipLow(r[0], r[1]).AsDouble(), hi01 = AdvSimd.Arm64.ZipHigh(r[0], r[1]).AsDouble();
-            Vector128<double> lo23 = AdvSimd.Arm64.ZipLow(r[2], r[3]).AsDouble(), hi23 = AdvSimd.Arm64.ZipHigh(r[2], r[3]).AsDouble();
+            Vector128<double> lo01 = AdvSimd.Arm64.ZipLow(r[0], r[1]).AsDouble(),
+                hi01 = AdvSimd.Arm64.ZipHigh(r[0], r[1]).AsDouble();
+            Vector128<double> lo23 = AdvSimd.Arm64.ZipLow(r[2], r[3]).AsDouble(),
+                hi23 = AdvSimd.Arm64.ZipHigh(r[2], r[3]).AsDouble();
             AdvSimd.Arm64.ZipLow(lo01, lo23).AsSingle().Store(y);
             AdvSimd.Arm64.ZipHigh(lo01, lo23).AsSingle().Store(y + ldy);
             AdvSimd.Arm64.ZipLow(hi01, hi23).AsSingle().Store(y + 2 * ldy);

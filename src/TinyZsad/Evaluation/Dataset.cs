@@ -10,15 +10,17 @@ namespace TinyZsad.Evaluation;
 public sealed record DatasetImage(string Path, string ClassName, bool Anomalous, string? MaskPath)
 {
     /// <summary>
-    /// The truth at a map's size, row by row. All normal for a normal picture and, as in the published evaluations, for an anomalous one without a mask.
+    /// The truth at a map's size, row by row. All normal for a normal picture and, as in the published evaluations, for an
+    /// anomalous one without a mask.
     /// </summary>
     /// <exception cref="ImageFormatException">The mask is no picture.</exception>
-    public bool[] Mask(int size) => Anomalous && MaskPath is not null ? GroundTruth.Load(MaskPath, size) : new bool[checked(size * size)];
+    public bool[] Mask(int size) =>
+        Anomalous && MaskPath is not null ? GroundTruth.Load(MaskPath, size) : new bool[checked(size * size)];
 }
 
 /// <summary>
-/// A test set as the published evaluations describe it: <c>meta.json</c> with <c>{"test": {class: [{"img_path", "mask_path", "anomaly"}]}}</c>, paths relative to
-/// its folder.
+/// A test set as the published evaluations describe it: <c>meta.json</c> with
+/// <c>{"test": {class: [{"img_path", "mask_path", "anomaly"}]}}</c>, paths relative to its folder.
 /// </summary>
 public sealed class Dataset
 {
@@ -46,9 +48,11 @@ public sealed class Dataset
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(metaPath));
             JsonProperty[] classes = [.. document.RootElement.GetProperty("test").EnumerateObject()];
-            return new Dataset([.. classes.Select(c => c.Name)], [.. classes.SelectMany(c => c.Value.EnumerateArray().Select(i => Read(i, c.Name)))]);
+            return new Dataset([.. classes.Select(c => c.Name)],
+                [.. classes.SelectMany(c => c.Value.EnumerateArray().Select(i => Read(i, c.Name)))]);
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
+        catch (Exception e) when (
+            e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {
             throw new InvalidDataException($"{metaPath}: not the description of a test set: {e.Message}", e);
         }

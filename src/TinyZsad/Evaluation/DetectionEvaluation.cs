@@ -1,8 +1,8 @@
 namespace TinyZsad.Evaluation;
 
 /// <summary>
-/// Collects what a detector said of a test set and measures it class by class. Keeps every map until it is measured: 1 MB a picture of 518 pixels.
-/// Not thread safe.
+/// Collects what a detector said of a test set and measures it class by class. Keeps every map until it is measured: 1 MB a
+/// picture of 518 pixels. Not thread safe.
 /// </summary>
 /// <param name="size">Pixels of a map each way.</param>
 public sealed class DetectionEvaluation(int size)
@@ -24,7 +24,8 @@ public sealed class DetectionEvaluation(int size)
     /// <param name="cancellation">Stops between two pictures or within one.</param>
     /// <returns>A row a class, in the test set's order; a class without pictures has NaN.</returns>
     public static IReadOnlyList<ClassMetrics> Run(
-        AnomalyDetector detector, Dataset dataset, Action<DatasetImage, AnomalyResult>? progress = null, CancellationToken cancellation = default)
+        AnomalyDetector detector, Dataset dataset, Action<DatasetImage, AnomalyResult>? progress = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(detector);
         ArgumentNullException.ThrowIfNull(dataset);
@@ -55,8 +56,10 @@ public sealed class DetectionEvaluation(int size)
     {
         ArgumentNullException.ThrowIfNull(map);
         ArgumentNullException.ThrowIfNull(mask);
-        if (map.Width != size || map.Height != size) throw new ArgumentException($"The map is {map.Width} x {map.Height}, not {size} x {size}.", nameof(map));
-        if (mask.Length != size * size) throw new ArgumentException($"The mask has {mask.Length} pixels, not {size} x {size}.", nameof(mask));
+        if (map.Width != size || map.Height != size)
+            throw new ArgumentException($"The map is {map.Width} x {map.Height}, not {size} x {size}.", nameof(map));
+        if (mask.Length != size * size)
+            throw new ArgumentException($"The mask has {mask.Length} pixels, not {size} x {size}.", nameof(mask));
         Samples samples = Of(className);
         samples.Anomalous.Add(anomalous);
         samples.Scores.Add(score);

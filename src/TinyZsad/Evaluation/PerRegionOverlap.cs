@@ -1,8 +1,9 @@
 namespace TinyZsad.Evaluation;
 
 /// <summary>
-/// PRO: the mean, over all anomalous regions of a class, of the part that is found, against the part of the normal pixels wrongly found; the area under that
-/// curve up to a false positive rate of 0.3, as the published evaluations' <c>cal_pro_score</c> computes it.
+/// PRO: the mean, over all anomalous regions of a class, of the part that is found, against the part of the normal pixels wrongly
+/// found; the area under that curve up to a false positive rate of 0.3, as the published evaluations' <c>cal_pro_score</c>
+/// computes it.
 /// </summary>
 public static class PerRegionOverlap
 {
@@ -15,8 +16,8 @@ public static class PerRegionOverlap
     /// <param name="maps">Higher is more anomalous; [height * width] each.</param>
     /// <param name="width">Pixels a row.</param>
     /// <returns>
-    /// 0 to 1. 0 where there is no region, or fewer than two thresholds keep the false positive rate; NaN where there are no maps, they hold NaN or one value only, or all
-    /// kept rates are equal (a perfect map).
+    /// 0 to 1. 0 where there is no region, or fewer than two thresholds keep the false positive rate; NaN where there are no
+    /// maps, they hold NaN or one value only, or all kept rates are equal (a perfect map).
     /// </returns>
     /// <exception cref="ArgumentException">Masks and maps do not match in number or size.</exception>
     public static double Of(IReadOnlyList<bool[]> masks, IReadOnlyList<float[]> maps, int width)
@@ -24,16 +25,19 @@ public static class PerRegionOverlap
         ArgumentNullException.ThrowIfNull(masks);
         ArgumentNullException.ThrowIfNull(maps);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        if (masks.Count != maps.Count) throw new ArgumentException($"There are {masks.Count} masks for {maps.Count} maps.", nameof(masks));
+        if (masks.Count != maps.Count)
+            throw new ArgumentException($"There are {masks.Count} masks for {maps.Count} maps.", nameof(masks));
         for (int i = 0; i < maps.Count; i++)
             if (masks[i].Length != maps[i].Length || maps[i].Length % width != 0)
-                throw new ArgumentException($"Mask {i} has {masks[i].Length} pixels and its map {maps[i].Length}, of rows of {width}.", nameof(masks));
+                throw new ArgumentException(
+                    $"Mask {i} has {masks[i].Length} pixels and its map {maps[i].Length}, of rows of {width}.", nameof(masks));
         if (maps.All(m => m.Length == 0) || maps.Any(m => Array.Exists(m, float.IsNaN))) return double.NaN;
 
         float[] thresholds = Thresholds(maps.Min(m => m.Min()), maps.Max(m => m.Max()));
         if (thresholds.Length == 0) return double.NaN;
 
-        // How many pixels of each region, and of what is normal, lie above so many thresholds: the curve follows by summing from the top.
+        // How many pixels of each region, and of what is normal, lie above so many thresholds: the curve follows by summing from
+        // the top.
         List<long[]> regions = [];
         long[] normal = new long[thresholds.Length + 1];
         for (int i = 0; i < maps.Count; i++)
@@ -48,8 +52,8 @@ public static class PerRegionOverlap
     }
 
     /// <summary>
-    /// 200 steps from the least value on; none where all values are one. They are computed in double as numpy's <c>arange</c> does it, which by
-    /// rounding sometimes gives a 201st, and used as floats.
+    /// 200 steps from the least value on; none where all values are one. They are computed in double as numpy's <c>arange</c>
+    /// does it, which by rounding sometimes gives a 201st, and used as floats.
     /// </summary>
     private static float[] Thresholds(float least, float most)
     {
@@ -73,7 +77,9 @@ public static class PerRegionOverlap
         return low;
     }
 
-    /// <summary>(false positive rate, overlap) at every threshold where the rate is within the limit, thresholds ascending.</summary>
+    /// <summary>
+    /// (false positive rate, overlap) at every threshold where the rate is within the limit, thresholds ascending.
+    /// </summary>
     private static List<(double Fpr, double Overlap)> Rates(List<long[]> regions, long[] normal, int thresholds)
     {
         long normals = Math.Max(normal.Sum(), 1), wrong = 0;

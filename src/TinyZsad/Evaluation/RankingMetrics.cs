@@ -1,12 +1,16 @@
 namespace TinyZsad.Evaluation;
 
 /// <summary>
-/// How well scores rank the anomalous above the normal, as scikit-learn computes it and the published evaluations use it. Each value is in 0 to 1, or NaN where
-/// it is not defined.
+/// How well scores rank the anomalous above the normal, as scikit-learn computes it and the published evaluations use it. Each
+/// value is in 0 to 1, or NaN where it is not defined.
 /// </summary>
 /// <param name="Auroc">Area under the ROC curve, ties counted half; NaN unless both kinds are there.</param>
-/// <param name="AveragePrecision">Sum over distinct thresholds of (gain in recall) times precision; 0 where nothing is anomalous.</param>
-/// <param name="F1Max">Largest 2PR / (P + R + 1e-8) over distinct thresholds: 0.999999995 for a perfect ranking; 0 where nothing is anomalous.</param>
+/// <param name="AveragePrecision">
+/// Sum over distinct thresholds of (gain in recall) times precision; 0 where nothing is anomalous.
+/// </param>
+/// <param name="F1Max">
+/// Largest 2PR / (P + R + 1e-8) over distinct thresholds: 0.999999995 for a perfect ranking; 0 where nothing is anomalous.
+/// </param>
 public readonly record struct RankingMetrics(double Auroc, double AveragePrecision, double F1Max)
 {
     /// <summary>What is not defined: no scores, or NaN among them.</summary>
