@@ -3,9 +3,9 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The operands of multi-head attention, y = softmax(q kᵀ · scale) v a head, over a batch of sequences that do not see each other.
-/// Head h is columns h * <see cref="HeadStride"/> and on of q, k and v, and h * <see cref="HeadDim"/> and on of y; sequence b is rows b * <see cref="Queries"/> and on of q and y, and rows
-/// b * <see cref="Keys"/> and on of k and v.
+/// The operands of multi-head attention, y = softmax(q kᵀ · scale) v a head, over a batch of sequences that do not
+/// see each other. Head h is columns h * <see cref="HeadStride"/> and on of q, k and v, and h * <see cref="HeadDim"/> and on of
+/// y; sequence b is rows b * <see cref="Queries"/> and on of q and y, and rows b * <see cref="Keys"/> and on of k and v.
 /// </summary>
 public unsafe struct AttentionArgs
 {
@@ -18,7 +18,9 @@ public unsafe struct AttentionArgs
     /// <summary>[Batch * Keys, Heads * HeadDim], row stride <see cref="LdV"/>.</summary>
     public float* V;
 
-    /// <summary>[Batch * Queries, Heads * HeadDim], row stride <see cref="LdY"/>; overwritten. May not overlap q, k or v.</summary>
+    /// <summary>
+    /// [Batch * Queries, Heads * HeadDim], row stride <see cref="LdY"/>; overwritten. May not overlap q, k or v.
+    /// </summary>
     public float* Y;
 
     /// <summary>Row strides, in floats.</summary>
@@ -33,7 +35,10 @@ public unsafe struct AttentionArgs
     /// <summary>Columns of one head.</summary>
     public int HeadDim;
 
-    /// <summary>Columns from one head to the next in q, k and v: <see cref="HeadDim"/>, or more where a projection keeps each head's q, k and v together.</summary>
+    /// <summary>
+    /// Columns from one head to the next in q, k and v: <see cref="HeadDim"/>, or more where a projection keeps each head's q,
+    /// k and v together.
+    /// </summary>
     public int HeadStride;
 
     /// <summary>Query rows of a sequence.</summary>
@@ -45,7 +50,9 @@ public unsafe struct AttentionArgs
     /// <summary>Multiplies every score; 1 / sqrt(HeadDim) in all our models.</summary>
     public float Scale;
 
-    /// <summary>Rotary tables for queries, [Queries - <see cref="RotaryPrefix"/>, HeadDim] each, or null for no rotation.</summary>
+    /// <summary>
+    /// Rotary tables for queries, [Queries - <see cref="RotaryPrefix"/>, HeadDim] each, or null for no rotation.
+    /// </summary>
     public float* QueryCos, QuerySin;
 
     /// <summary>Rotary tables for keys, [Keys - <see cref="RotaryPrefix"/>, HeadDim] each, or null for no rotation.</summary>
@@ -55,8 +62,8 @@ public unsafe struct AttentionArgs
     public int RotaryPrefix;
 
     /// <summary>
-    /// The row of q, k and v that each token of each sequence is, [Batch * Keys], where sequences are windows of a map; null for rows in order. Then there are
-    /// as many queries as keys, and no rotation.
+    /// The row of q, k and v that each token of each sequence is, [Batch * Keys], where sequences are windows of a
+    /// map; null for rows in order. Then there are as many queries as keys, and no rotation.
     /// </summary>
     public int* InputRows;
 
@@ -64,28 +71,33 @@ public unsafe struct AttentionArgs
     public int* OutputRows;
 
     /// <summary>
-    /// Position biases of square windows, added to the scores: [Heads, (2 w - 1)²], entry (dy + w - 1, dx + w - 1) for a key dy below and dx right of the
-    /// query; null for none. A sequence is then a window of w x w tokens, row by row.
+    /// Position biases of square windows, added to the scores: [Heads, (2 w - 1)²], entry (dy + w - 1, dx + w - 1)
+    /// for a key dy below and dx right of the query; null for none. A sequence is then a window of w x w tokens, row by row.
     /// </summary>
     public float* Bias;
 
     /// <summary>w: side of the windows that <see cref="Bias"/> is for.</summary>
     public int Window;
 
-    /// <summary>Where <see cref="Attention.Pack"/> leaves keys and values: <see cref="Attention.PackedFloats"/> floats, 64-byte aligned.</summary>
+    /// <summary>
+    /// Where <see cref="Attention.Pack"/> leaves keys and values: <see cref="Attention.PackedFloats"/> floats, 64-byte aligned.
+    /// </summary>
     public float* Packed;
 }
 
 /// <summary>
-/// Multi-head attention that never stores a matrix of queries by keys. First every head's keys and values become the panels that
-/// <see cref="Tile"/> reads (<see cref="Pack"/>; rotary positions are applied on the way). Then (<see cref="Attend"/>) each strip of <see cref="Tile.Rows"/>
-/// queries is scored against all keys, its rows of scores are turned to weights while they lie in the first- and second-level caches, and
-/// the weighted sum of the values is taken: the same tile does both products. Items are independent; all of <see cref="Pack"/> must be done
-/// before any of <see cref="Attend"/>.
+/// Multi-head attention that never stores a matrix of queries by keys. First every head's keys and values become the
+/// panels that <see cref="Tile"/> reads (<see cref="Pack"/>; rotary positions are applied on the way). Then
+/// (<see cref="Attend"/>) each strip of <see cref="Tile.Rows"/> queries is scored against all keys, its rows of scores are turned to
+/// weights while they lie in the first- and second-level caches, and the weighted sum of the values is taken: the same tile
+/// does both products. Items are independent; all of <see cref="Pack"/> must be done before any of <see cref="Attend"/>.
 /// </summary>
 public static unsafe class Attention
 {
-    /// <summary>Strips that one item of <see cref="Attend"/> covers: coarse enough to be cheap to hand out, fine enough to share out evenly.</summary>
+    /// <summary>
+    /// Strips that one item of <see cref="Attend"/> covers: coarse enough to be cheap to hand out, fine enough to share out
+    /// evenly.
+    /// </summary>
     private const int StripsOfItem = 4;
 
     private static int KeyPanels(in AttentionArgs a) => (a.Keys + Tile.Columns - 1) / Tile.Columns;
@@ -96,7 +108,10 @@ public static unsafe class Attention
 
     private static nint HeadFloats(in AttentionArgs a) => KeyFloats(a) + (nint)ValuePanels(a) * Tile.Columns * a.Keys;
 
-    /// <summary>Row stride of the strip of scores. Not a multiple of 4 KiB, or all its rows would fall into one set of the first-level cache.</summary>
+    /// <summary>
+    /// Row stride of the strip of scores. Not a multiple of 4 KiB, or all its rows would fall into one set of the first-level
+    /// cache.
+    /// </summary>
     private static nint ScoreStride(in AttentionArgs a)
     {
         nint columns = (nint)KeyPanels(a) * Tile.Columns;
@@ -108,7 +123,7 @@ public static unsafe class Attention
 
     /// <summary>Floats of scratch that an item of either phase needs; 64-byte aligned.</summary>
     public static nint ScratchFloats(in AttentionArgs a) =>
-        Tile.Rows * ((nint)Tile.Columns + ScoreStride(a)) + Math.Max(Tile.Rows, Tile.Columns) * (nint)a.HeadDim + Tile.Rows * (nint)16;
+        Tile.Rows * ((nint)Tile.Columns + ScoreStride(a) + 16) + Math.Max(Tile.Rows, Tile.Columns) * (nint)a.HeadDim;
 
     /// <summary>Items of <see cref="Pack"/>: one a sequence and head.</summary>
     public static int PackItems(in AttentionArgs a) => a.Batch * a.Heads;
@@ -116,7 +131,8 @@ public static unsafe class Attention
     /// <summary>Items of <see cref="Attend"/>: a few strips of queries of one sequence and head each.</summary>
     public static int AttendItems(in AttentionArgs a) => a.Batch * a.Heads * AttendItemsOfHead(a);
 
-    private static int AttendItemsOfHead(in AttentionArgs a) => (a.Queries + StripsOfItem * Tile.Rows - 1) / (StripsOfItem * Tile.Rows);
+    private static int AttendItemsOfHead(in AttentionArgs a) =>
+        (a.Queries + StripsOfItem * Tile.Rows - 1) / (StripsOfItem * Tile.Rows);
 
     /// <summary>Lays out keys and values of one sequence and head.</summary>
     public static void Pack(in AttentionArgs a, int item, float* scratch)
@@ -146,11 +162,13 @@ public static unsafe class Attention
                 {
                     int output = a.OutputRows == null ? b * a.Queries + i : a.OutputRows[b * a.Queries + i];
                     if (output < 0) continue;
-                    RotateScalar(a.Q + (nint)InputRow(a, b, i, a.Queries) * a.LdQ + h * a.HeadStride, i - a.RotaryPrefix, a.QueryCos, a.QuerySin, q);
+                    float* query = a.Q + (nint)InputRow(a, b, i, a.Queries) * a.LdQ + h * a.HeadStride;
+                    RotateScalar(query, i - a.RotaryPrefix, a.QueryCos, a.QuerySin, q);
                     double max = double.NegativeInfinity, sum = 0;
                     for (int j = 0; j < a.Keys; j++)
                     {
-                        RotateScalar(a.K + (nint)InputRow(a, b, j, a.Keys) * a.LdK + h * a.HeadStride, j - a.RotaryPrefix, a.KeyCos, a.KeySin, k);
+                        float* key = a.K + (nint)InputRow(a, b, j, a.Keys) * a.LdK + h * a.HeadStride;
+                        RotateScalar(key, j - a.RotaryPrefix, a.KeyCos, a.KeySin, k);
                         p[j] = 0;
                         for (int c = 0; c < a.HeadDim; c++) p[j] += q[c] * k[c];
                         p[j] *= a.Scale;
@@ -165,13 +183,15 @@ public static unsafe class Attention
                     for (int c = 0; c < a.HeadDim; c++)
                     {
                         double y = 0;
-                        for (int j = 0; j < a.Keys; j++) y += p[j] / sum * a.V[(nint)InputRow(a, b, j, a.Keys) * a.LdV + h * a.HeadStride + c];
+                        for (int j = 0; j < a.Keys; j++)
+                            y += p[j] / sum * a.V[(nint)InputRow(a, b, j, a.Keys) * a.LdV + h * a.HeadStride + c];
                         a.Y[(nint)output * a.LdY + h * a.HeadDim + c] = (float)y;
                     }
                 }
     }
 
-    private static int InputRow(in AttentionArgs a, int batch, int token, int tokens) => a.InputRows == null ? batch * tokens + token : a.InputRows[batch * tokens + token];
+    private static int InputRow(in AttentionArgs a, int batch, int token, int tokens) =>
+        a.InputRows == null ? batch * tokens + token : a.InputRows[batch * tokens + token];
 
     private static void RotateScalar(float* x, int position, float* cos, float* sin, double[] y)
     {
@@ -179,7 +199,8 @@ public static unsafe class Attention
         for (int c = 0; c < y.Length; c++)
         {
             double turned = c < half ? -x[c + half] : x[c - half];
-            y[c] = cos == null || position < 0 ? x[c] : x[c] * cos[position * y.Length + c] + turned * sin[position * y.Length + c];
+            int at = position * y.Length + c;
+            y[c] = cos == null || position < 0 ? x[c] : x[c] * cos[at] + turned * sin[at];
         }
     }
 
@@ -215,7 +236,8 @@ public static unsafe class Attention
             int width = Math.Min(d - c, Tile.Columns);
             if (map == null) Panel.Copy<F32Format, TVec>(v, c, a.LdV, width, a.Keys, packed);
             else
-                for (int j = 0; j < a.Keys; j++) Panel.Copy<F32Format, TVec>(v, map[j] * a.LdV + c, a.LdV, width, 1, packed + (nint)j * Tile.Columns);
+                for (int j = 0; j < a.Keys; j++)
+                    Panel.Copy<F32Format, TVec>(v, map[j] * a.LdV + c, a.LdV, width, 1, packed + (nint)j * Tile.Columns);
         }
     }
 
@@ -260,15 +282,20 @@ public static unsafe class Attention
                 for (int r = 0; r < rows; r++)
                 {
                     int output = a.OutputRows == null ? token + r : a.OutputRows[token + r];
-                    if (output >= 0) Divide<TVec>(tile + r * Tile.Columns, a.Y + output * a.LdY + head * d + c, Math.Min(d - c, Tile.Columns), sums[r]);
+                    if (output < 0) continue;
+                    float* y = a.Y + output * a.LdY + head * d + c;
+                    Divide<TVec>(tile + r * Tile.Columns, y, Math.Min(d - c, Tile.Columns), sums[r]);
                 }
             }
         }
     }
 
-    /// <summary>Copies rows of one head, scaled, and from position 0 on rotated (rows of negative position are the prefix).</summary>
+    /// <summary>
+    /// Copies rows of one head, scaled, and from position 0 on rotated (rows of negative position are the prefix).
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Rows<TVec>(float* x, nint ldx, int rows, int d, int position, float* cos, float* sin, float scale, float* y)
+    private static void Rows<TVec>(
+        float* x, nint ldx, int rows, int d, int position, float* cos, float* sin, float scale, float* y)
         where TVec : unmanaged, IVector<TVec>
     {
         int plain = cos == null ? rows : Math.Clamp(-position, 0, rows);
@@ -279,7 +306,8 @@ public static unsafe class Attention
 
     /// <summary>Copies the rows of one head that a map names, scaled.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Gathered<TVec>(float* x, nint ldx, int* map, int rows, int d, float scale, float* y) where TVec : unmanaged, IVector<TVec>
+    private static void Gathered<TVec>(float* x, nint ldx, int* map, int rows, int d, float scale, float* y)
+        where TVec : unmanaged, IVector<TVec>
     {
         for (int r = 0; r < rows; r++, y += d) Scaled<TVec>(x + map[r] * ldx, d, scale, y);
     }
@@ -292,9 +320,12 @@ public static unsafe class Attention
         for (; c < d; c++) y[c] = x[c] * scale;
     }
 
-    /// <summary>Adds one query's biases to its scores: for each row of keys they are a slice of the table, which is mirrored for that.</summary>
+    /// <summary>
+    /// Adds one query's biases to its scores: for each row of keys they are a slice of the table, which is mirrored for that.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddBias<TVec>(float* table, int window, int head, int query, float* s) where TVec : unmanaged, IVector<TVec>
+    private static void AddBias<TVec>(float* table, int window, int head, int query, float* s)
+        where TVec : unmanaged, IVector<TVec>
     {
         int side = 2 * window - 1;
         float* slice = table + (nint)head * side * side + (window - 1 - query / window) * side + window - 1 - query % window;
@@ -306,7 +337,10 @@ public static unsafe class Attention
         }
     }
 
-    /// <summary>s ← exp(s - max s), n a multiple of the vector; returns the sum. Not divided yet: that is cheaper on the d outputs than on the n weights.</summary>
+    /// <summary>
+    /// s ← exp(s - max s), n a multiple of the vector; returns the sum. Not divided yet: that is cheaper on the d outputs than
+    /// on the n weights.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Weights<TVec>(float* s, int n) where TVec : unmanaged, IVector<TVec>
     {
@@ -315,7 +349,8 @@ public static unsafe class Attention
         TVec max = TVec.Broadcast(TVec.MaxAcross(most)), sum0 = TVec.Zero, sum1 = TVec.Zero;
         for (int j = 0; j < n; j += 2 * TVec.Count)
         {
-            TVec e0 = VectorMath.ExpNonPositive(TVec.Load(s + j) - max), e1 = VectorMath.ExpNonPositive(TVec.Load(s + j + TVec.Count) - max);
+            TVec e0 = VectorMath.ExpNonPositive(TVec.Load(s + j) - max);
+            TVec e1 = VectorMath.ExpNonPositive(TVec.Load(s + j + TVec.Count) - max);
             e0.Store(s + j);
             e1.Store(s + j + TVec.Count);
             sum0 += e0;

@@ -2,7 +2,10 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Graph;
 
-/// <summary>The two phases of attention share their operands; the keys and values that the first lays out are a value of its own in the arena.</summary>
+/// <summary>
+/// The two phases of attention share their operands; the keys and values that the first lays out are a value of its own in the
+/// arena.
+/// </summary>
 internal abstract unsafe class AttentionPhase(AttentionOperation attention, Value packed) : OperationStep(attention)
 {
     public override nint ScratchFloats => Attention.ScratchFloats(Shape(attention));
@@ -24,7 +27,10 @@ internal abstract unsafe class AttentionPhase(AttentionOperation attention, Valu
     protected AttentionArgs Args(in Frame frame)
     {
         AttentionArgs args = Shape(attention);
-        (args.LdQ, args.LdK, args.LdV, args.LdY) = (attention.Q.RowStride, attention.K.RowStride, attention.V.RowStride, attention.Output.RowStride);
+        args.LdQ = attention.Q.RowStride;
+        args.LdK = attention.K.RowStride;
+        args.LdV = attention.V.RowStride;
+        args.LdY = attention.Output.RowStride;
         args.Q = frame.Floats(attention.Q);
         args.K = frame.Floats(attention.K);
         args.V = frame.Floats(attention.V);

@@ -61,7 +61,8 @@ internal sealed unsafe class WindowAttentionShape
 }
 
 /// <summary>Lays out the keys and values of all windows.</summary>
-internal sealed unsafe class WindowPackStep(WindowAttentionOperation attention, WindowAttentionShape shape, Value packed) : OperationStep(attention)
+internal sealed unsafe class WindowPackStep(WindowAttentionOperation attention, WindowAttentionShape shape, Value packed)
+    : OperationStep(attention)
 {
     private readonly WindowAttentionOperation attention = attention;
 
@@ -75,11 +76,13 @@ internal sealed unsafe class WindowPackStep(WindowAttentionOperation attention, 
 
     public override nint ScratchFloats => Attention.ScratchFloats(shape.Args);
 
-    public override void Run(in Frame frame, int item, float* scratch) => Attention.Pack(shape.At(frame, attention, packed), item, scratch);
+    public override void Run(in Frame frame, int item, float* scratch) =>
+        Attention.Pack(shape.At(frame, attention, packed), item, scratch);
 }
 
 /// <summary>Scores, weights and sums of all windows.</summary>
-internal sealed unsafe class WindowAttendStep(WindowAttentionOperation attention, WindowAttentionShape shape, Value packed) : OperationStep(attention)
+internal sealed unsafe class WindowAttendStep(WindowAttentionOperation attention, WindowAttentionShape shape, Value packed)
+    : OperationStep(attention)
 {
     private readonly WindowAttentionOperation attention = attention;
 
@@ -89,5 +92,6 @@ internal sealed unsafe class WindowAttendStep(WindowAttentionOperation attention
 
     public override nint ScratchFloats => Attention.ScratchFloats(shape.Args);
 
-    public override void Run(in Frame frame, int item, float* scratch) => Attention.Attend(shape.At(frame, attention, packed), item, scratch);
+    public override void Run(in Frame frame, int item, float* scratch) =>
+        Attention.Attend(shape.At(frame, attention, packed), item, scratch);
 }

@@ -56,12 +56,14 @@ public unsafe struct MatMulArgs
 }
 
 /// <summary>
-/// Dense linear layers. The work is cut into items: an item widens a panel of W once (<see cref="Panel"/>), then runs <see cref="Tile"/> down its rows,
-/// with bias, activation, scale and residual applied while a tile is still in the first-level cache. Items are independent, and a value of y is
-/// computed by the same operations whichever thread takes its item and however the work is cut, so results depend on neither.
-/// <para>Sums run over k in order, in single precision with fused multiply-adds: |error| ≤ k 2⁻²⁴ · Σ|x w| before the epilogue.</para>
-/// <para>When there are fewer rows than a tile has, they are first copied below zeros; elsewhere the last tile overlaps the one before it and
-/// stores only its new rows. So every tile is a full one.</para>
+/// Dense linear layers. The work is cut into items: an item widens a panel of W once (<see cref="Panel"/>), then runs
+/// <see cref="Tile"/> down its rows, with bias, activation, scale and residual applied while a tile is still in the first-level
+/// cache. Items are independent, and a value of y is computed by the same operations whichever thread takes its item and
+/// however the work is cut, so results depend on neither.
+/// <para>Sums run over k in order, in single precision with fused multiply-adds: |error| ≤ k 2⁻²⁴ · Σ|x w| before the
+/// epilogue.</para>
+/// <para>When there are fewer rows than a tile has, they are first copied below zeros; elsewhere the last tile overlaps the one
+/// before it and stores only its new rows. So every tile is a full one.</para>
 /// </summary>
 public static unsafe class MatMul
 {
@@ -71,12 +73,15 @@ public static unsafe class MatMul
     /// <summary>Rows below which an item is not cut further: widening a panel costs as much as some sixteen rows of it.</summary>
     private const int FewRows = 192;
 
-    /// <summary>Elements of x that an item reads at most: they come by again for the next panel, and should still be in the third-level cache.</summary>
+    /// <summary>
+    /// Elements of x that an item reads at most: they come by again for the next panel, and should still be in the third-level
+    /// cache.
+    /// </summary>
     private const int MostElements = 1 << 21;
 
     /// <summary>
-    /// Whether strips of x are copied before use: rows a multiple of 4 KiB apart all fall into one set of the first-level cache and push each other out. It
-    /// pays where several panels share the copy.
+    /// Whether strips of x are copied before use: rows a multiple of 4 KiB apart all fall into one set of the
+    /// first-level cache and push each other out. It pays where several panels share the copy.
     /// </summary>
     private static bool RowsCollide(nint ldx, int k) => ldx % 1024 == 0 && PanelsOfItem(ldx, k) > 1;
 
@@ -87,7 +92,8 @@ public static unsafe class MatMul
     private static int RowsOfItem(int m, int n, int k, nint ldx)
     {
         int columns = PanelsOfItem(ldx, k) * Tile.Columns, groups = (n + columns - 1) / columns;
-        int forThreads = (ItemsOfThread * Environment.ProcessorCount + groups - 1) / groups, forCache = (int)((long)m * k / MostElements) + 1;
+        int forThreads = (ItemsOfThread * Environment.ProcessorCount + groups - 1) / groups;
+        int forCache = (int)((long)m * k / MostElements) + 1;
         int blocks = Math.Clamp(Math.Max(forThreads, forCache), 1, Math.Max(m / FewRows, 1));
         int rows = (m + blocks - 1) / blocks;
         return (rows + Tile.Rows - 1) / Tile.Rows * Tile.Rows;
@@ -143,7 +149,8 @@ public static unsafe class MatMul
             {
                 Fetch(a, row, rows, column);
                 Tile.Execute(x, ldx, panels + (nint)(column - first) * a.K, a.K, tile, Tile.Columns);
-                Finish(a, activation, tile + (row - start) * Tile.Columns, row, rows, column, Math.Min(last - column, Tile.Columns));
+                float* wanted = tile + (row - start) * Tile.Columns;
+                Finish(a, activation, wanted, row, rows, column, Math.Min(last - column, Tile.Columns));
             }
         }
     }
@@ -199,7 +206,8 @@ public static unsafe class MatMul
     }
 
     /// <summary>Bias, activation, scale and residual for the valid part of a tile, and the store.</summary>
-    internal static void Finish<TActivation>(in MatMulArgs a, TActivation activation, float* tile, int row, int rows, int column, int width)
+    internal static void Finish<TActivation>(
+        in MatMulArgs a, TActivation activation, float* tile, int row, int rows, int column, int width)
         where TActivation : struct, IActivation
     {
         if (Simd.Lanes == 16) Finish<Lanes16, TActivation>(a, activation, tile, row, rows, column, width);
@@ -209,16 +217,19 @@ public static unsafe class MatMul
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Finish<TVec, TActivation>(in MatMulArgs a, TActivation activation, float* tile, int row, int rows, int column, int width)
+    private static void Finish<TVec, TActivation>(
+        in MatMulArgs a, TActivation activation, float* tile, int row, int rows, int column, int width)
         where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
     {
         int c = 0;
-        for (; c <= width - TVec.Count; c += TVec.Count) FinishColumn<TVec, TActivation>(a, activation, tile + c, row, rows, column + c);
+        for (; c <= width - TVec.Count; c += TVec.Count)
+            FinishColumn<TVec, TActivation>(a, activation, tile + c, row, rows, column + c);
         for (; c < width; c++) FinishColumn<Lanes1, TActivation>(a, activation, tile + c, row, rows, column + c);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FinishColumn<TVec, TActivation>(in MatMulArgs a, TActivation activation, float* tile, int row, int rows, int column)
+    private static void FinishColumn<TVec, TActivation>(
+        in MatMulArgs a, TActivation activation, float* tile, int row, int rows, int column)
         where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
     {
         TVec bias = a.Bias == null ? TVec.Zero : TVec.Load(a.Bias + column);

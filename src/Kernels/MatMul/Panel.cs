@@ -13,8 +13,9 @@ public enum WeightLayout
 }
 
 /// <summary>
-/// The B operand of <see cref="Tile"/>: <see cref="Tile.Columns"/> output columns of a weight matrix as [k][<see cref="Tile.Columns"/>] floats, widened
-/// and turned just before use, so that the weights themselves stay as they are in the mapped file.
+/// The B operand of <see cref="Tile"/>: <see cref="Tile.Columns"/> output columns of a weight matrix as [k]
+/// [<see cref="Tile.Columns"/>] floats, widened and turned just before use, so that the weights themselves stay as they are in the
+/// mapped file.
 /// </summary>
 public static unsafe class Panel
 {
@@ -33,7 +34,8 @@ public static unsafe class Panel
         else Expand<F32Format>(w, layout, n, k, first, panel);
     }
 
-    private static void Expand<TFormat>(void* w, WeightLayout layout, int n, int k, int first, float* panel) where TFormat : struct, IFloatFormat
+    private static void Expand<TFormat>(void* w, WeightLayout layout, int n, int k, int first, float* panel)
+        where TFormat : struct, IFloatFormat
     {
         int width = Math.Min(n - first, Tile.Columns);
         if (Simd.Lanes == 16) Expand<TFormat, Lanes16>(w, layout, n, k, first, width, panel);
@@ -49,7 +51,9 @@ public static unsafe class Panel
         else Copy<TFormat, TVec>(w, first, n, width, k, panel);
     }
 
-    /// <summary>Rows of k, from element <paramref name="at"/> on and <paramref name="stride"/> apart, turned Count x Count at a time.</summary>
+    /// <summary>
+    /// Rows of k, from element <paramref name="at"/> on and <paramref name="stride"/> apart, turned Count x Count at a time.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Turn<TFormat, TVec>(void* w, nint at, nint stride, int width, int k, float* panel)
         where TFormat : struct, IFloatFormat where TVec : unmanaged, IVector<TVec>
@@ -76,7 +80,10 @@ public static unsafe class Panel
         }
     }
 
-    /// <summary>Rows that already run along the panel, k of them, from element <paramref name="at"/> on and <paramref name="stride"/> apart.</summary>
+    /// <summary>
+    /// Rows that already run along the panel, k of them, from element <paramref name="at"/> on and <paramref name="stride"/>
+    /// apart.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Copy<TFormat, TVec>(void* w, nint at, nint stride, int width, int k, float* panel)
         where TFormat : struct, IFloatFormat where TVec : unmanaged, IVector<TVec>

@@ -4,16 +4,17 @@ using System.Runtime.Intrinsics.Arm;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The innermost product of every matmul and attention: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B, held wholly in
-/// registers while k runs.
+/// The innermost product of every matmul and attention: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B, held
+/// wholly in registers while k runs.
 /// <para>
-/// A is read where it lies, row-major with row stride lda: one base pointer serves three rows, with lda and 2 lda as indexes, so that
-/// no packing is needed and no register is spilled. B is a panel [k][<see cref="Columns"/>], two vectors a step. Each step is a broadcast a row
-/// and two multiply-adds a row, so the multiply-adds bound it.
+/// A is read where it lies, row-major with row stride lda: one base pointer serves three rows, with lda and 2 lda as
+/// indexes, so that no packing is needed and no register is spilled. B is a panel [k][<see cref="Columns"/>], two vectors a
+/// step. Each step is a broadcast a row and two multiply-adds a row, so the multiply-adds bound it.
 /// </para>
 /// <para>
-/// Two shapes serve all processors: 12 rows where there are 32 vector registers (AVX-512, Arm64), 6 where there are 16 (AVX2, SSE).
-/// Anything called from inside the loop, or accumulators in an array, would cost half the speed; hence the written-out locals.
+/// Two shapes serve all processors: 12 rows where there are 32 vector registers (AVX-512, Arm64), 6 where there are 16
+/// (AVX2, SSE). Anything called from inside the loop, or accumulators in an array, would cost half the speed; hence the
+/// written-out locals.
 /// </para>
 /// </summary>
 public static unsafe class Tile
@@ -29,7 +30,8 @@ public static unsafe class Tile
     /// <param name="lda">Row stride of A, in floats.</param>
     /// <param name="b">[k, <see cref="Columns"/>], contiguous.</param>
     /// <param name="k">Length of the sums.</param>
-    /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not overlap A or B.</param>
+    /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not
+    /// overlap A or B.</param>
     /// <param name="ldc">Row stride of C, in floats.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Execute(float* a, nint lda, float* b, nint k, float* c, nint ldc)
@@ -55,7 +57,8 @@ public static unsafe class Tile
 
     /// <summary>24 accumulators, 2 of B, 1 broadcast: 27 of 32 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile12<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc) where TVec : unmanaged, IVector<TVec>
+    private static void Tile12<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc)
+        where TVec : unmanaged, IVector<TVec>
     {
         nint n = TVec.Count, lda2 = 2 * lda;
         TVec c00 = TVec.Zero, c01 = TVec.Zero;
@@ -109,7 +112,8 @@ public static unsafe class Tile
 
     /// <summary>12 accumulators, 2 of B, 1 broadcast: 15 of 16 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile6<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc) where TVec : unmanaged, IVector<TVec>
+    private static void Tile6<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc)
+        where TVec : unmanaged, IVector<TVec>
     {
         nint n = TVec.Count, lda2 = 2 * lda;
         TVec c00 = TVec.Zero, c01 = TVec.Zero;
