@@ -90,19 +90,16 @@ public static unsafe class Int8MatMul
     /// <summary>The definition: quantised element by element, summed in whole numbers, and the rest in double precision.</summary>
     public static void ExecuteScalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
     {
+        MatMulArgs args = a;
+        (int[] x, double[] s) = Quantized(a.M, a.K, (i, p) => args.X[i * args.LdX + p]);
+        (int[] w, double[] t) = Quantized(a.N, a.K, (j, p) =>
+            Widen.Scalar(args.W, args.Type, args.Layout == WeightLayout.OutIn ? (nint)j * args.K + p : (nint)p * args.N + j));
         for (int i = 0; i < a.M; i++)
             for (int j = 0; j < a.N; j++)
             {
-                float s = 0, t = 0;
-                for (int p = 0; p < a.K; p++)
-                {
-                    s = Math.Max(s, Math.Abs(a.X[i * a.LdX + p]));
-                    t = Math.Max(t, Math.Abs(Weight(a, j, p)));
-                }
                 long sum = 0;
-                for (int p = 0; p < a.K; p++)
-                    sum += Integer(a.X[i * a.LdX + p], s) * Integer(Weight(a, j, p), t);
-                double y = sum * (double)(s / Int8Rows.Most) * (t / Int8Rows.Most) + (a.Bias == null ? 0 : a.Bias[j]);
+                for (int p = 0; p < a.K; p++) sum += x[i * a.K + p] * w[j * a.K + p];
+                double y = sum * s[i] * t[j] + (a.Bias == null ? 0 : a.Bias[j]);
                 if (!a.ActivateLast) y = activation.Scalar(y);
                 if (a.Scale != null) y *= a.Scale[j];
                 if (a.Residual != null) y += a.Residual[i * a.LdResidual + j];
@@ -111,8 +108,18 @@ public static unsafe class Int8MatMul
             }
     }
 
-    private static long Integer(float v, float max) => max < Int8Rows.Least ? 0 : (long)Math.Round(v * (Int8Rows.Most / max), MidpointRounding.ToEven);
-
-    private static float Weight(in MatMulArgs a, int output, int input) =>
-        Widen.Scalar(a.W, a.Type, a.Layout == WeightLayout.OutIn ? (nint)output * a.K + input : (nint)input * a.N + output);
+    private static (int[] Integers, double[] Scales) Quantized(int rows, int k, Func<int, int, float> value)
+    {
+        int[] integers = new int[rows * k];
+        double[] scales = new double[rows];
+        for (int r = 0; r < rows; r++)
+        {
+            float max = 0;
+            for (int p = 0; p < k; p++) max = Math.Max(max, Math.Abs(value(r, p)));
+            if (max < Int8Rows.Least) continue;
+            scales[r] = max / Int8Rows.Most;
+            for (int p = 0; p < k; p++) integers[r * k + p] = (int)Math.Round(value(r, p) * (Int8Rows.Most / max), MidpointRounding.ToEven);
+        }
+        return (integers, scales);
+    }
 }

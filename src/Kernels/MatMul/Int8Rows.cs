@@ -16,7 +16,7 @@ public static unsafe class Int8Rows
     internal const float Most = 127;
 
     /// <summary>Below this a scale would lose precision, and its reciprocal overflow.</summary>
-    internal const float Least = 1e-34f;
+    public const float Least = 1e-34f;
 
     /// <summary>Inputs, rounded up to whole groups.</summary>
     internal static int Padded(int k) => (k + 3) / 4 * 4;
@@ -27,8 +27,8 @@ public static unsafe class Int8Rows
     /// <summary>Rows that the buffer must have room for: those of x, or of a whole tile.</summary>
     public static int Rows(int m) => Math.Max(m, Int8Tile.Rows);
 
-    /// <summary>The scale of a quantised row.</summary>
-    internal static float ScaleOf(byte* row, int k) => Unsafe.ReadUnaligned<float>(row + (nint)Padded(k) * Int8Tile.ElementSize);
+    /// <summary>The scale of a quantised row of <paramref name="k"/> numbers.</summary>
+    public static float ScaleOf(byte* row, int k) => Unsafe.ReadUnaligned<float>(row + (nint)Padded(k) * Int8Tile.ElementSize);
 
     /// <summary>Quantises rows, each for itself.</summary>
     /// <param name="x">[<paramref name="rows"/>, <paramref name="k"/>].</param>

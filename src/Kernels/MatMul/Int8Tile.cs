@@ -28,10 +28,10 @@ public static unsafe class Int8Tile
     public static int Columns => Math.Min(Tile.Columns, 16);
 
     /// <summary>Bytes of an element of A.</summary>
-    internal static int ElementSize => AvxVnni.IsSupported ? 1 : 2;
+    public static int ElementSize => AvxVnni.IsSupported ? 1 : 2;
 
     /// <summary>What is added to the elements of A as they are stored.</summary>
-    internal static int Offset => AvxVnni.IsSupported ? 128 : 0;
+    public static int Offset => AvxVnni.IsSupported ? 128 : 0;
 
     /// <summary>C = A · B for one whole tile.</summary>
     /// <param name="a"><see cref="Rows"/> rows of k elements.</param>

@@ -10,7 +10,7 @@ namespace TinyZsad.Kernels;
 public static unsafe class Int8Weights
 {
     /// <summary>Bytes of a panel: a multiple of 64 where vectors are that wide.</summary>
-    internal static nint PanelBytes(int k) => ((nint)Int8Rows.Padded(k) + 2 * sizeof(float)) * Int8Tile.Columns;
+    public static nint PanelBytes(int k) => ((nint)Int8Rows.Padded(k) + 2 * sizeof(float)) * Int8Tile.Columns;
 
     private static int PanelsOfTile => Tile.Columns / Int8Tile.Columns;
 
