@@ -24,6 +24,7 @@ internal sealed class BenchCommand
     private readonly Option<int> warmup = Arguments.Whole("--warmup", "Detections before them, the first included, that do not.",
         3, 1, 1_000_000);
     private readonly Option<int> threads = Arguments.Threads();
+    private readonly Option<Precision> precision = Arguments.Precision();
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
 
     private readonly Option<string?> profile = new("--profile")
@@ -38,7 +39,7 @@ internal sealed class BenchCommand
         this.terminal = terminal;
         source = new ModelSource(command);
         profile.AcceptOnlyFromAmong("all");
-        foreach (Option option in new Option[] { image, className, runs, warmup, threads, json, profile }) command.Add(option);
+        foreach (Option option in new Option[] { image, className, runs, warmup, threads, precision, json, profile }) command.Add(option);
         command.SetAction(terminal, Run);
     }
 
@@ -51,7 +52,7 @@ internal sealed class BenchCommand
             "bench -m lizad.safetensors",
             "bench -m lizad.safetensors --image nut.png --class \"metal nut\" --runs 100 --threads 4",
             "bench --case tests/reference/lizad/vision-full --profile",
-            "bench --case tests/reference/lizad/vision-full --json",
+            "bench --case tests/reference/lizad/vision-full --precision int8 --json",
         ]);
     }
 
@@ -60,7 +61,7 @@ internal sealed class BenchCommand
         Image picture = parsed.GetValue(image) is { } path ? Image.Load(path) : Generated(640, 480);
         long start = Stopwatch.GetTimestamp();
         using AnomalyDetector detector = source.Load(parsed, terminal,
-            new DetectorOptions { Threads = parsed.GetValue(threads) });
+            new DetectorOptions { Threads = parsed.GetValue(threads), Precision = parsed.GetValue(precision) });
         TimeSpan load = Stopwatch.GetElapsedTime(start);
         string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className) ?? Known(detector.Model));
 
@@ -84,14 +85,14 @@ internal sealed class BenchCommand
 
         IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null
             : Profile(detector, parsed.GetValue(profile) == "all");
-        Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads, load, first,
+        Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads, parsed.GetValue(precision), load, first,
             firstResult.Timings.ClassEmbedding, times, PeakMemory(), entries);
         if (parsed.GetValue(json)) WriteJson(measured);
         else WriteTables(measured);
         return ExitCode.Done;
     }
 
-    private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads,
+    private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads, Precision Precision,
         TimeSpan Load, TimeSpan First, TimeSpan Embedding, TimeSpan[] Sorted, long PeakMemory,
         IReadOnlyList<ProfileEntry>? Profile)
     {
@@ -125,7 +126,7 @@ internal sealed class BenchCommand
             ("model", $"{m.Model.System}, {m.Source}"),
             ("picture", $"{m.Picture.Width} x {m.Picture.Height}, brought to {m.Model.ImageSize} x {m.Model.ImageSize}"),
             .. m.ClassName is null ? Array.Empty<(string, string)>() : [("class", m.ClassName)],
-            ("threads", $"{m.Threads}"), ("SIMD", $"{Simd.Lanes} lanes of float32"),
+            ("threads", $"{m.Threads}"), ("precision", NameOf(m.Precision)), ("SIMD", $"{Simd.Lanes} lanes of float32"),
             ("load", Units.Milliseconds(m.Load)),
             ("first detection", Units.Milliseconds(m.First)
                 + (m.Embedding > TimeSpan.Zero ? $", {Units.Milliseconds(m.Embedding)} of it for the class" : "")),
@@ -147,6 +148,8 @@ internal sealed class BenchCommand
         terminal.Show(table);
     }
 
+    private static string NameOf(Precision precision) => precision == Precision.Int8 ? "int8" : "float32";
+
     private static string Rate(double perSecond) => double.IsFinite(perSecond) && perSecond > 0 ? $"{perSecond / 1e9:0.0}" : "-";
 
     private void WriteJson(Measurements m) => Json.WriteObject(terminal.Output, indented: true, json =>
@@ -157,6 +160,7 @@ internal sealed class BenchCommand
         json.WriteNumber("height", m.Picture.Height);
         json.WriteString("class", m.ClassName);
         json.WriteNumber("threads", m.Threads);
+        json.WriteString("precision", NameOf(m.Precision));
         json.WriteNumber("simd_lanes", Simd.Lanes);
         json.Milliseconds("load_ms", m.Load);
         json.Milliseconds("first_ms", m.First);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Diagnostics;
+using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
 
@@ -44,13 +45,14 @@ internal sealed class DetectCommand
         ("table", DetectionFormat.Table), ("json", DetectionFormat.Json), ("csv", DetectionFormat.Csv));
 
     private readonly Option<int> threads = Arguments.Threads();
+    private readonly Option<Precision> precision = Arguments.Precision();
 
     private DetectCommand(Terminal terminal, Command command)
     {
         this.terminal = terminal;
         command.Add(pictures);
         source = new ModelSource(command);
-        foreach (Option option in new Option[] { className, folder, save, threshold, score, format, threads })
+        foreach (Option option in new Option[] { className, folder, save, threshold, score, format, threads, precision })
             command.Add(option);
         command.Validators.Add(Check);
         command.SetAction(terminal, Run);
@@ -88,7 +90,10 @@ internal sealed class DetectCommand
         foreach (string problem in problems) terminal.Complain(problem);
         if (found.Count == 0) return ExitCode.BadInput;
 
-        DetectorOptions options = new() { Threads = parsed.GetValue(threads), Score = parsed.GetValue(score) };
+        DetectorOptions options = new()
+        {
+            Threads = parsed.GetValue(threads), Score = parsed.GetValue(score), Precision = parsed.GetValue(precision),
+        };
         using AnomalyDetector detector = source.Load(parsed, terminal, options);
         string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className));
         if (asked is not null && parsed.GetResult(className) is null)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Spectre.Console;
+using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Weights;
 
@@ -37,16 +38,17 @@ internal sealed class VerifyCommand
 
     private readonly Option<double?> tolerance = Arguments.Number("--tolerance",
         "Limit on the largest error over the largest value, for all taps "
-            + $"(default: the case's own; without a case {Verification.DefaultTolerance:0e+0}).", min: 0);
+            + $"(default: the case's own; without a case {Verification.DefaultTolerance:0e+0}; with --precision int8 none).", min: 0);
 
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
     private readonly Option<int> threads = Arguments.Threads();
+    private readonly Option<Precision> precision = Arguments.Precision();
 
     private VerifyCommand(Terminal terminal, Command command)
     {
         this.terminal = terminal;
         command.Add(cases);
-        foreach (Option option in new Option[] { model, image, expected, className, tolerance, json, threads })
+        foreach (Option option in new Option[] { model, image, expected, className, tolerance, json, threads, precision })
             command.Add(option);
         command.Validators.Add(Check);
         command.SetAction(terminal, Run);
@@ -61,6 +63,7 @@ internal sealed class VerifyCommand
             "verify tests/reference/lizad/tiny",
             "verify tests/reference/lizad/vision-full tests/reference/lizad/text",
             "verify tests/reference/lizad/tiny --tolerance 1e-6 --json",
+            "verify tests/reference/lizad/vision-full --precision int8",
             "verify -m lizad.safetensors --image nut.png --class \"metal nut\" --expected dumped.safetensors",
         ]);
     }
@@ -98,19 +101,20 @@ internal sealed class VerifyCommand
     {
         double? limit = parsed.GetValue(tolerance);
         int team = parsed.GetValue(threads);
+        Precision how = parsed.GetValue(precision);
         foreach (string folder in parsed.GetValue(cases)!)
             yield return (folder, () =>
             {
                 ReferenceCase reference = ReferenceCase.Open(folder);
                 SafetensorsFile? weights = parsed.GetValue(model) is { } path ? SafetensorsFile.Open(path) : null;
-                return Verification.Run(reference, weights, limit, team);
+                return Verification.Run(reference, weights, limit, team, how);
             });
         if (parsed.GetValue(expected) is { } dump)
             yield return (dump, () =>
             {
                 Image picture = Image.Load(parsed.GetValue(image)!);
                 SafetensorsFile weights = SafetensorsFile.Open(parsed.GetValue(model)!);
-                return Verification.Run(weights, picture, dump, parsed.GetValue(className), limit, team);
+                return Verification.Run(weights, picture, dump, parsed.GetValue(className), limit, team, how);
             });
     }
 
@@ -119,11 +123,11 @@ internal sealed class VerifyCommand
         Table table = Tables.Of("tap", "shape", ">max error", ">rel. L2", "worst at", ">expected", ">actual", ">limit", "");
         foreach (TapComparison t in taps)
         {
-            Text outcome = t.Passed ? Tables.Cell("pass", new Style(Color.Green)) : Tables.Cell(Failure(t), new Style(Color.Red));
+            Text outcome = t.Passed && Unlimited(t) ? Tables.Cell("") : t.Passed ? Tables.Cell("pass", new Style(Color.Green)) : Tables.Cell(Failure(t), new Style(Color.Red));
             string[] cells = t.Problem is not null
-                ? [t.Name, Units.Shape(t.Shape), "-", "-", "-", "-", "-", Units.Error(t.Tolerance)]
+                ? [t.Name, Units.Shape(t.Shape), "-", "-", "-", "-", "-", Limit(t)]
                 : [t.Name, Units.Shape(t.Shape), Units.Error(t.MaxError), Units.Error(t.RelativeL2), Units.Shape(Position(t)),
-                    $"{t.WorstExpected:g6}", $"{t.WorstActual:g6}", Units.Error(t.Tolerance)];
+                    $"{t.WorstExpected:g6}", $"{t.WorstActual:g6}", Limit(t)];
             table.AddRow([.. cells.Select(c => Tables.Cell(c)), outcome]);
         }
         if (taps.Count > 0) terminal.Show(table);
@@ -133,11 +137,18 @@ internal sealed class VerifyCommand
         {
             (0, _) => ("it expects nothing, so nothing was verified.", Color.Red),
             (_, > 0) => ($"{failures} of {Units.Plural(taps.Count, "tap")} failed.", Color.Red),
+            _ when taps.Any(Unlimited) =>
+                ($"{Units.Plural(taps.Count, "tap")}, largest error {Units.Error(taps.Max(t => t.MaxError))}; at this precision there is no limit "
+                    + "unless --tolerance sets one, so only what is missing or not finite would fail.", Color.Yellow),
             _ => ($"{Units.Plural(taps.Count, "tap")}, all passed; largest error {Units.Error(taps.Max(t => t.MaxError))}.",
                 Color.Green),
         };
         terminal.Show($"{name}: {verdict}", new Style(colour));
     }
+
+    private static bool Unlimited(TapComparison t) => double.IsPositiveInfinity(t.Tolerance);
+
+    private static string Limit(TapComparison t) => Unlimited(t) ? "none" : Units.Error(t.Tolerance);
 
     private static string Failure(TapComparison t) =>
         t.Problem is { } problem ? $"FAIL: {problem}"

@@ -71,13 +71,17 @@ public sealed class ComputeGraph
     /// </param>
     /// <param name="bias">[out] floats, or null.</param>
     /// <param name="layout">Which way the weight lies.</param>
-    public Value Linear(Value x, Parameter weight, Parameter? bias = null, WeightLayout layout = WeightLayout.OutIn)
+    /// <param name="trunk">
+    /// Whether the layer stands on the network's trunk, with no residual connection beside it that would carry its input on unharmed: patch embeddings, downsampling, heads.
+    /// There a coarse result would cost most, and little time is spent: it is computed in floats at any precision.
+    /// </param>
+    public Value Linear(Value x, Parameter weight, Parameter? bias = null, WeightLayout layout = WeightLayout.OutIn, bool trunk = false)
     {
         int rows = weight.Shape[0], columns = (int)(weight.Count / rows);
         (int outputCount, int inputCount) = layout == WeightLayout.OutIn ? (rows, columns) : (columns, rows);
         Check(x.Columns == inputCount, $"Linear {weight.Name} takes {inputCount} columns, and is given {x}.");
         CheckVector(bias, outputCount);
-        return Add(new LinearOperation(x, weight, layout, bias) { Label = weight.Name }, x.Rows, outputCount);
+        return Add(new LinearOperation(x, weight, layout, bias) { Label = weight.Name, Trunk = trunk }, x.Rows, outputCount);
     }
 
     /// <summary>Layer normalisation of each row.</summary>

@@ -34,7 +34,8 @@ internal static class Fusion
                 case ActivationOperation a when Swallow<LinearOperation>(a.X) is { Activation.Kind: ActivationKind.None } l
                     && (l.Scale is null || l.Residual is not null):
                     fused = new LinearOperation(
-                        l.X, l.Weight, l.Layout, l.Bias, a.Activation, l.Scale, l.Residual, activateLast: l.Residual is not null);
+                        l.X, l.Weight, l.Layout, l.Bias, a.Activation, l.Scale, l.Residual, activateLast: l.Residual is not null)
+                    { Trunk = l.Trunk };
                     swallowed = [l];
                     break;
                 case ActivationOperation a when Swallow<ConvolutionOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
@@ -42,15 +43,15 @@ internal static class Fusion
                     swallowed = [c];
                     break;
                 case ScaleOperation s when Swallow<LinearOperation>(s.X) is { Scale: null, Residual: null } l:
-                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, s.Scale);
+                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, s.Scale) { Trunk = l.Trunk };
                     swallowed = [l];
                     break;
                 case AddOperation { Subtract: false } a when Swallow<LinearOperation>(a.B) is { Residual: null } l:
-                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, l.Scale, a.A);
+                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, l.Scale, a.A) { Trunk = l.Trunk };
                     swallowed = [l];
                     break;
                 case AddOperation { Subtract: false } a when Swallow<LinearOperation>(a.A) is { Residual: null } l:
-                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, l.Scale, a.B);
+                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, l.Scale, a.B) { Trunk = l.Trunk };
                     swallowed = [l];
                     break;
                 case AttentionOperation a:

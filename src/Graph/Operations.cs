@@ -79,6 +79,7 @@ internal sealed class LinearOperation(
     public Parameter? Scale => scale;
     public Value? Residual => residual;
     public bool ActivateLast => activateLast;
+    public bool Trunk { get; init; }
     public int Outputs => weight.Shape[layout == WeightLayout.OutIn ? 0 : 1];
     public override long Flops => 2L * x.Rows * x.Columns * Outputs;
     public override long WeightBytes => weight.Bytes;

@@ -86,7 +86,7 @@ internal sealed class DinoV3
         g.Scope = "vision.embeddings";
         Value input = g.NormalizeImage(pixels, mean, std);
         g.Tap("input", input, [1, 3, height, width], TapLayout.ChannelsFirst);
-        Value patches = g.Linear(g.Patchify(input, height, width, PatchSize), patchWeight, patchBias);
+        Value patches = g.Linear(g.Patchify(input, height, width, PatchSize), patchWeight, patchBias, trunk: true);
         g.Tap("vision.patch_embed", patches, [1, patches.Rows, Width]);
         Value x = g.PrependRows(patches, classToken, registers);
         g.Tap("vision.tokens", x, [1, x.Rows, Width]);

@@ -147,7 +147,7 @@ public sealed class LiZad : AnomalySystem
     /// <summary>A linear adapter of the head, named for taps.</summary>
     private Value Adapt(ComputeGraph g, Value x, LinearWeights adapter, string tap)
     {
-        Value y = g.Activate(g.Linear(x, adapter.Weight, adapter.Bias), leaky);
+        Value y = g.Activate(g.Linear(x, adapter.Weight, adapter.Bias, trunk: true), leaky);
         g.Tap(tap, y, x.Rows == 1 ? [1, y.Columns] : [1, y.Rows, y.Columns]);
         return y;
     }

@@ -71,7 +71,7 @@ internal sealed class SpatialCrossAttention
     /// <returns>The tokens, adapted to the picture.</returns>
     public Value Build(ComputeGraph g, Value tokens, Value patches)
     {
-        Value keys = g.LayerNorm(g.AddRows(g.Linear(patches, key), keyOffsets), keyNorm.Weight, keyNorm.Bias, Eps);
+        Value keys = g.LayerNorm(g.AddRows(g.Linear(patches, key, trunk: true), keyOffsets), keyNorm.Weight, keyNorm.Bias, Eps);
         Value weights = g.Softmax(g.MatMul(g.Constant(anchors), keys, transposed: true));
         Value gathered = g.Linear(g.MatMul(weights, patches), value);
         Value gates = g.Activate(g.Linear(tokens, gate.Weight, gate.Bias), ActivationKind.Sigmoid);

@@ -133,9 +133,9 @@ internal sealed class TinyVit
         {
             g.Scope = $"vision.stages.{s}.downsample";
             Bottleneck m = stages[s - 1].Downsample;
-            x = g.Activate(g.Linear(x, m.Expand.Weight, m.Expand.Bias), ActivationKind.Gelu);
+            x = g.Activate(g.Linear(x, m.Expand.Weight, m.Expand.Bias, trunk: true), ActivationKind.Gelu);
             x = g.Activate(g.DepthwiseConv(x, side, side, 2, m.Depthwise.Weight, m.Depthwise.Bias), ActivationKind.Gelu);
-            x = g.Linear(x, m.Project.Weight, m.Project.Bias);
+            x = g.Linear(x, m.Project.Weight, m.Project.Bias, trunk: true);
             side = Halved(side);
             TapMap($"stages.{s}.downsample");
             for (int b = 0; b < stages[s - 1].Blocks.Length; b++)

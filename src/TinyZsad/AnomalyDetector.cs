@@ -39,13 +39,13 @@ public sealed class AnomalyDetector : IDisposable
     {
         this.system = system;
         score = options.Score == ImageScore.Default ? system.DefaultScore : options.Score;
-        plan = CpuPlan.Compile(system.DetectionGraph(score));
+        plan = CpuPlan.Compile(system.DetectionGraph(score), precision: options.Precision);
         Model = new ModelInfo(system);
         team = new ThreadTeam(options.ThreadCount);
         lifetime = new Lifetime(this, () =>
         {
             team.Dispose();
-            plan.Trim();
+            plan.Dispose();
             system.Dispose();
             slots.Dispose();
         });

@@ -54,9 +54,9 @@ internal static class CaseVerification
 
     /// <summary>A test set through a detector: every map, mask and score, then the metrics of each class.</summary>
     public static IReadOnlyList<TapComparison> Evaluation(
-        ReferenceCase reference, SafetensorsFile file, double? tolerance, int threads)
+        ReferenceCase reference, SafetensorsFile file, double? tolerance, DetectorOptions options)
     {
-        using AnomalyDetector detector = AnomalyDetector.Load(file, new DetectorOptions { Threads = threads });
+        using AnomalyDetector detector = AnomalyDetector.Load(file, options);
         Dataset dataset = Dataset.Load(reference.PathOf("dataset")!);
         Dictionary<string, double> scores = reference.Pictures("images")
             .ToDictionary(p => p.Path, p => p.Content.GetProperty("score").GetDouble());

@@ -1,3 +1,4 @@
+using TinyZsad.Graph;
 using TinyZsad.Models;
 
 namespace TinyZsad;
@@ -10,6 +11,12 @@ public sealed record DetectorOptions
 
     /// <summary>How the map becomes one number for the picture.</summary>
     public ImageScore Score { get; init; } = ImageScore.Default;
+
+    /// <summary>
+    /// How linear layers are computed. <see cref="Precision.Int8"/> is faster and less exact; what it costs a model, <see cref="Verification"/> tells. The text tower, whose
+    /// embeddings are computed once a class, is always in floats.
+    /// </summary>
+    public Precision Precision { get; init; }
 
     /// <summary>
     /// Pixels each way that pictures are brought to; null for what the file states. Only VisualAD takes another size than that: a multiple of its patch, up to
@@ -29,5 +36,6 @@ public sealed record DetectorOptions
     {
         _ = ThreadCount;
         if (!Enum.IsDefined(Score)) throw new ArgumentOutOfRangeException(nameof(Score), Score, "No such image score.");
+        if (!Enum.IsDefined(Precision)) throw new ArgumentOutOfRangeException(nameof(Precision), Precision, "No such precision.");
     }
 }

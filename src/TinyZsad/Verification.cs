@@ -15,14 +15,14 @@ namespace TinyZsad;
 /// <param name="WorstIndex">Row-major index of the element with the largest error.</param>
 /// <param name="WorstExpected">What was expected there.</param>
 /// <param name="WorstActual">What was computed there.</param>
-/// <param name="Tolerance">Limit on <paramref name="MaxError"/> and <paramref name="NormError"/>.</param>
+/// <param name="Tolerance">Limit on <paramref name="MaxError"/> and <paramref name="NormError"/>; infinite where there is none.</param>
 /// <param name="Problem">Why it could not be compared, or null.</param>
 public sealed record TapComparison(
     string Name, IReadOnlyList<int> Shape, double MaxError, double RelativeL2, double? NormError,
     long WorstIndex, float WorstExpected, float WorstActual, double Tolerance, string? Problem)
 {
-    /// <summary>Whether it was there and near enough.</summary>
-    public bool Passed => Problem is null && MaxError <= Tolerance && (NormError is null || NormError <= Tolerance);
+    /// <summary>Whether it was there and near enough; what is not finite is near nothing, even where there is no limit.</summary>
+    public bool Passed => Problem is null && double.IsFinite(MaxError) && MaxError <= Tolerance && (NormError is null || NormError <= Tolerance);
 }
 
 /// <summary>
@@ -40,9 +40,16 @@ public static class Verification
     /// <param name="file">The weights; null takes those that the case's rule makes. Closed by this method.</param>
     /// <param name="tolerance">A limit for all taps; null takes the manifest's.</param>
     /// <param name="threads">Threads; 0 for one a processor.</param>
-    public static IReadOnlyList<TapComparison> Run(ReferenceCase reference, SafetensorsFile? file = null, double? tolerance = null, int threads = 0)
+    /// <param name="precision">
+    /// How the model's linear layers are computed. At anything but <see cref="Precision.Float32"/> the limits of the case say nothing; without a tolerance of the caller's there is
+    /// then none, and the rows tell what it costs. Of no effect on the cases that run no model.
+    /// </param>
+    public static IReadOnlyList<TapComparison> Run(
+        ReferenceCase reference, SafetensorsFile? file = null, double? tolerance = null, int threads = 0, Precision precision = Precision.Float32)
     {
         ArgumentNullException.ThrowIfNull(reference);
+        DetectorOptions options = new() { Threads = threads, Precision = precision };
+        options.Check();
         switch (reference.Kind)
         {
             case ReferenceCaseKind.Preprocessing:
@@ -55,10 +62,12 @@ public static class Verification
                 file?.Dispose();
                 return OperationCases.Run(reference, tolerance, threads);
             case ReferenceCaseKind.Evaluation:
-                return CaseVerification.Evaluation(reference, file ?? ReferenceCase.OpenModel(reference), tolerance, threads);
+                return CaseVerification.Evaluation(reference, file ?? ReferenceCase.OpenModel(reference), tolerance ?? Unlimited(precision), options);
         }
         IReadOnlyList<ExpectedTap> expected = reference.ExpectedTaps();
-        using ThreadTeam team = new(new DetectorOptions { Threads = threads }.ThreadCount);
+        using ThreadTeam team = new(options.ThreadCount);
+        // Text is always computed in floats.
+        if (reference.Image is not null) tolerance ??= Unlimited(precision);
         List<TapComparison> rows = [];
         Dictionary<string, float[]> computed = [];
         file ??= ReferenceCase.OpenModel(reference);
@@ -83,7 +92,7 @@ public static class Verification
             if (reference.Resized is not null && !expected.Any(t => t.Name == "resized")) rows.Add(CompareBytes("resized", pixels, Image.Load(reference.Resized), system.ImageSize));
             ClassEmbedding? prepared = computed.TryGetValue("text.normal", out float[]? normal) ? new ClassEmbedding(normal, computed["text.abnormal"])
                 : system.TakesClassName ? system.Prepare(reference.ClassName, team, default) : null;
-            Trace(system, picture, pixels, prepared, team, computed);
+            Trace(system, picture, pixels, prepared, team, precision, computed);
         }
         rows.AddRange(expected.Select(tap => Compare(tolerance is { } t ? tap with { Tolerance = t } : tap, computed.GetValueOrDefault(tap.Name))));
         return rows;
@@ -96,28 +105,36 @@ public static class Verification
     /// <param name="className">The class, where the model takes one.</param>
     /// <param name="tolerance">The limit for all taps; <see cref="DefaultTolerance"/> if null.</param>
     /// <param name="threads">Threads; 0 for one a processor.</param>
+    /// <param name="precision">How linear layers are computed. Without a tolerance there is no limit at anything but <see cref="Precision.Float32"/>.</param>
     public static IReadOnlyList<TapComparison> Run(
-        SafetensorsFile file, Image image, string expectedPath, string? className = null, double? tolerance = null, int threads = 0)
+        SafetensorsFile file, Image image, string expectedPath, string? className = null, double? tolerance = null, int threads = 0, Precision precision = Precision.Float32)
     {
         ArgumentNullException.ThrowIfNull(image);
-        using ThreadTeam team = new(new DetectorOptions { Threads = threads }.ThreadCount);
+        DetectorOptions options = new() { Threads = threads, Precision = precision };
+        options.Check();
+        using ThreadTeam team = new(options.ThreadCount);
         using AnomalySystem system = AnomalySystem.Load(file);
         using SafetensorsFile expected = SafetensorsFile.Open(expectedPath);
         Dictionary<string, float[]> computed = [];
-        Trace(system, image, Resize(image, system.ImageSize), system.TakesClassName ? system.Prepare(className ?? AnomalyDetector.DefaultClassName, team, default) : null, team, computed);
+        Trace(system, image, Resize(image, system.ImageSize), system.TakesClassName ? system.Prepare(className ?? AnomalyDetector.DefaultClassName, team, default) : null, team, precision, computed);
         return [.. expected.Tensors.Select(t => Compare(
-            new ExpectedTap(t.Name, [.. t.Shape.Select(d => checked((int)d))], 1, null, t.AsSpan<float>().ToArray(), tolerance ?? DefaultTolerance), computed.GetValueOrDefault(t.Name)))];
+            new ExpectedTap(t.Name, [.. t.Shape.Select(d => checked((int)d))], 1, null, t.AsSpan<float>().ToArray(), tolerance ?? Unlimited(precision) ?? DefaultTolerance), computed.GetValueOrDefault(t.Name)))];
     }
 
-    private static void Trace(AnomalySystem system, Image picture, byte[] pixels, ClassEmbedding? prepared, ThreadTeam team, Dictionary<string, float[]> computed)
+    /// <summary>The limits of cases and the default one are for floats.</summary>
+    private static double? Unlimited(Precision precision) => precision == Precision.Float32 ? null : double.PositiveInfinity;
+
+    private static void Trace(
+        AnomalySystem system, Image picture, byte[] pixels, ClassEmbedding? prepared, ThreadTeam team, Precision precision, Dictionary<string, float[]> computed)
     {
         ComputeGraph graph = system.DetectionGraph(system.DefaultScore);
-        Run(CpuPlan.Compile(graph, surviving: true));
-        Run(CpuPlan.Compile(graph, tap => !computed.ContainsKey(tap.Name)));
+        Run(CpuPlan.Compile(graph, surviving: true, precision: precision));
+        Run(CpuPlan.Compile(graph, tap => !computed.ContainsKey(tap.Name), precision: precision));
         foreach ((string name, _, float[] values) in system.ConstantTaps().Concat(system.DerivedTaps(computed, picture.Width, picture.Height))) computed[name] = values;
 
-        void Run(CpuPlan plan)
+        void Run(CpuPlan compiled)
         {
+            using CpuPlan plan = compiled;
             using CpuRun run = plan.Rent(team.Size);
             pixels.CopyTo(run.Bytes(AnomalySystem.Pixels));
             system.Bind(run, prepared);

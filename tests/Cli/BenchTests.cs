@@ -39,6 +39,20 @@ public sealed class BenchTests
     }
 
     [Test]
+    public void It_measures_integers_where_asked_to()
+    {
+        string[] line = [.. Short, "--profile", "--json"];
+        Assert.That(Kinds([.. line, "--precision", "int8"]), Does.Contain("int8").And.Contain("Int8Linear"));
+        Assert.That(Kinds(line), Does.Contain("float32").And.Contain("Linear").And.Not.Contain("Int8Linear"));
+
+        static string[] Kinds(string[] line)
+        {
+            JsonElement root = JsonDocument.Parse(ToolRun.Of(line).Output).RootElement;
+            return [root.GetProperty("precision").GetString()!, .. root.GetProperty("profile").EnumerateArray().Select(e => e.GetProperty("operation").GetString()!)];
+        }
+    }
+
+    [Test]
     public void The_profile_is_by_kind_unless_all_is_asked_for()
     {
         string[] kinds = ToolRun.Of([.. Short, "--profile"]).Lines, all = ToolRun.Of([.. Short, "--profile", "all"]).Lines;

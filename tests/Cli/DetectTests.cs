@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -10,6 +11,14 @@ namespace TinyZsad.Tests.Cli;
 
 public sealed class DetectTests : InFolder
 {
+    [Test]
+    public void Integers_change_the_score_a_little()
+    {
+        double Score(string precision) => double.Parse(ToolRun.Detect(ToolRun.Coffee, "--class", "nut", "--precision", precision, "--format", "csv").Lines[1].Split(',')[1], CultureInfo.InvariantCulture);
+        double exact = Score("float32");
+        Assert.That(Score("int8"), Is.EqualTo(exact).Within(0.1).And.Not.EqualTo(exact).Within(1e-5));
+    }
+
     [Test]
     public void The_table_has_a_row_a_picture()
     {

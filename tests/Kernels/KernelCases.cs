@@ -14,6 +14,7 @@ internal static class KernelCases
         .. ImageCases.All,
         .. TableCases.All,
         .. MatMulCases.All,
+        .. Int8Cases.All,
         .. AttentionCases.All,
         .. MapCases.All,
     ];

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Kernels;
@@ -8,7 +9,7 @@ internal static class KernelSuite
     /// <summary>Prints one line for each failing case and the count; 0 where none fails, else 1.</summary>
     public static int Run(string part, TextWriter output)
     {
-        output.WriteLine($"{Simd.Lanes} lanes");
+        output.WriteLine($"{Simd.Lanes} lanes, products of {(AvxVnni.IsSupported ? "bytes" : "16-bit integers")}");
         int passed = 0, failed = 0;
         string kernel = "";
         using Workspace workspace = new();

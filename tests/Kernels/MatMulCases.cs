@@ -84,7 +84,7 @@ internal static unsafe class MatMulCases
         };
 
     /// <summary>Normal numbers in a storage format.</summary>
-    private static void* Stored(Workspace workspace, FloatType type, int n)
+    internal static void* Stored(Workspace workspace, FloatType type, int n)
     {
         float* x = workspace.Normal(n);
         if (type == FloatType.F32) return x;

@@ -60,12 +60,12 @@ internal static unsafe class CpuLowering
     };
 
     /// <summary>Makes the step of an operation with its activation as a type, so that the kernel is compiled with it inside.</summary>
-    private interface IWithActivation
+    internal interface IWithActivation
     {
         Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation;
     }
 
-    private static Step With<TMaker>(ActivationFunction f, TMaker maker) where TMaker : struct, IWithActivation => f.Kind switch
+    internal static Step With<TMaker>(ActivationFunction f, TMaker maker) where TMaker : struct, IWithActivation => f.Kind switch
     {
         ActivationKind.None => maker.Make(default(Identity)),
         ActivationKind.Gelu => maker.Make(default(Gelu)),

@@ -14,12 +14,15 @@ internal sealed record Phase(IReadOnlyList<Step> Steps)
 /// A graph compiled for the processor: operations fused and translated into steps, steps gathered into phases, every value given its place in
 /// one arena. Immutable; any number of runs may use it at once, each with an arena of its own.
 /// </summary>
-public sealed class CpuPlan
+public sealed class CpuPlan : IDisposable
 {
     private readonly ConcurrentBag<CpuRun> idle = [];
+    private readonly Int8Lowering int8;
+    private volatile bool disposed;
 
-    private CpuPlan(ComputeGraph graph, IReadOnlyList<Phase> phases, long[] offsets, long arenaBytes)
+    private CpuPlan(ComputeGraph graph, IReadOnlyList<Phase> phases, long[] offsets, long arenaBytes, Int8Lowering int8)
     {
+        this.int8 = int8;
         Graph = graph;
         Phases = phases;
         Offsets = offsets;
@@ -39,6 +42,9 @@ public sealed class CpuPlan
     /// <summary>Bytes of a run's arena: every intermediate that lives at the busiest moment.</summary>
     public long ArenaBytes { get; }
 
+    /// <summary>Bytes of the weights that the plan holds in a form of its own: the quantised ones.</summary>
+    public long WeightBytes => int8.Bytes;
+
     /// <summary>The taps that a run of this plan hands out.</summary>
     public IReadOnlyList<Tap> Taps => [.. Phases.SelectMany(p => p.Steps).OfType<TapStep>().Select(s => s.Tap)];
 
@@ -49,7 +55,8 @@ public sealed class CpuPlan
     /// the plan is the fastest one.
     /// </param>
     /// <param name="surviving">Hand out, besides, the taps whose values exist even in the fastest plan.</param>
-    public static CpuPlan Compile(ComputeGraph graph, Func<Tap, bool>? demanded = null, bool surviving = false)
+    /// <param name="precision">How linear layers are computed; see <see cref="Precision"/>.</param>
+    public static CpuPlan Compile(ComputeGraph graph, Func<Tap, bool>? demanded = null, bool surviving = false, Precision precision = Precision.Float32)
     {
         Tap[] taps = [.. graph.Taps.Where(t => demanded?.Invoke(t) ?? false)];
         List<Operation> operations = Fusion.Run(graph, graph.Outputs.Values.Concat(taps.Select(t => t.Value)));
@@ -58,14 +65,17 @@ public sealed class CpuPlan
 
         int values = graph.ValueCount;
         List<Step> steps = [.. taps.Where(t => graph.Inputs.Values.Contains(t.Value.Root)).Select(t => new TapStep(t))];
+        Int8Lowering int8 = new();
         foreach (Operation operation in operations)
         {
-            steps.AddRange(CpuLowering.Lower(operation, ref values));
+            steps.AddRange(precision == Precision.Int8 && operation is LinearOperation linear && Int8Lowering.Suits(linear)
+                ? int8.Lower(linear, ref values)
+                : CpuLowering.Lower(operation, ref values));
             steps.AddRange(taps.Where(t => t.Value.Root == operation.Output).Select(t => new TapStep(t)));
         }
         List<Phase> phases = Gather(steps);
         (long[] offsets, long bytes) = Place(graph, phases, values);
-        return new CpuPlan(graph, phases, offsets, bytes);
+        return new CpuPlan(graph, phases, offsets, bytes, int8);
     }
 
     /// <summary>Takes a run that is not in use, or makes one. Disposing it gives it back.</summary>
@@ -73,6 +83,7 @@ public sealed class CpuPlan
     public CpuRun Rent(int threads)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        ThrowIfDisposed();
         if (idle.TryTake(out CpuRun? run))
         {
             if (run.Threads >= threads) return run.Rented();
@@ -81,13 +92,27 @@ public sealed class CpuPlan
         return new CpuRun(this, threads).Rented();
     }
 
-    internal void Return(CpuRun run) => idle.Add(run);
+    internal void Return(CpuRun run)
+    {
+        idle.Add(run);
+        if (disposed) Trim();
+    }
 
     /// <summary>Frees the memory of the runs that are not in use.</summary>
     public void Trim()
     {
         while (idle.TryTake(out CpuRun? run)) run.Free();
     }
+
+    /// <summary>Frees the runs that are not in use and the weights that the plan holds itself. No run may be under way.</summary>
+    public void Dispose()
+    {
+        disposed = true;
+        Trim();
+        int8.Dispose();
+    }
+
+    internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
 
     private static List<Phase> Gather(List<Step> steps)
     {

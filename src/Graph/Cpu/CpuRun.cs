@@ -78,6 +78,7 @@ public sealed unsafe class CpuRun : IDisposable
     {
         cancellation.ThrowIfCancellationRequested();
         ThrowIfGivenBack();
+        plan.ThrowIfDisposed();
         if (team.Size > Threads)
             throw new ArgumentException(
                 $"The run was rented for {Threads} threads, and is given a team of {team.Size}.", nameof(team));

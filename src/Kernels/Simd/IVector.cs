@@ -28,8 +28,17 @@ public unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     /// <summary>Reads <see cref="Count"/> bytes as the floats 0 to 255.</summary>
     static abstract TSelf LoadBytes(byte* p);
 
+    /// <summary>Reads <see cref="Count"/> 32-bit integers as floats, rounded to the nearest.</summary>
+    static abstract TSelf LoadInts(int* p);
+
     /// <summary>Writes <see cref="Count"/> floats; no alignment is needed.</summary>
     void Store(float* p);
+
+    /// <summary>Writes <see cref="Count"/> bytes; the lanes are whole numbers from 0 to 255.</summary>
+    void StoreBytes(byte* p);
+
+    /// <summary>Writes <see cref="Count"/> 16-bit integers; the lanes are whole numbers in their range.</summary>
+    void StoreShorts(short* p);
 
     /// <summary>Lane by lane.</summary>
     static abstract TSelf operator +(TSelf a, TSelf b);

@@ -57,7 +57,19 @@ public readonly unsafe struct Lanes16 : IVector<Lanes16>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadInts(int* p) => new(Vector512.ConvertToSingle(Vector512.Load(p)));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* p) => v.Store(p);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreBytes(byte* p) => Avx512F.ConvertToVector128Byte(Vector512.ConvertToInt32Native(v)).Store(p);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreShorts(short* p) => Avx512F.ConvertToVector256Int16(Vector512.ConvertToInt32Native(v)).Store(p);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -57,7 +57,28 @@ public readonly unsafe struct Lanes4 : IVector<Lanes4>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes4 LoadInts(int* p) => new(Vector128.ConvertToSingle(Vector128.Load(p)));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* p) => v.Store(p);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreBytes(byte* p)
+    {
+        Vector128<int> i = Vector128.ConvertToInt32Native(v);
+        Vector128<ushort> s = Vector128.Narrow(i, i).AsUInt16();
+        *(int*)p = Vector128.Narrow(s, s).AsInt32().ToScalar();
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreShorts(short* p)
+    {
+        Vector128<int> i = Vector128.ConvertToInt32Native(v);
+        *(long*)p = Vector128.Narrow(i, i).AsInt64().ToScalar();
+    }
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -57,7 +57,28 @@ public readonly unsafe struct Lanes8 : IVector<Lanes8>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 LoadInts(int* p) => new(Vector256.ConvertToSingle(Vector256.Load(p)));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* p) => v.Store(p);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreBytes(byte* p)
+    {
+        Vector256<int> i = Vector256.ConvertToInt32Native(v);
+        Vector128<ushort> s = Vector128.Narrow(i.GetLower(), i.GetUpper()).AsUInt16();
+        *(long*)p = Vector128.Narrow(s, s).AsInt64().ToScalar();
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreShorts(short* p)
+    {
+        Vector256<int> i = Vector256.ConvertToInt32Native(v);
+        Vector128.Narrow(i.GetLower(), i.GetUpper()).Store(p);
+    }
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

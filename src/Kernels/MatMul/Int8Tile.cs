@@ -1,0 +1,236 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>
+/// The innermost product of <see cref="Int8MatMul"/>: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B over 8-bit integers, summed exactly in 32 bits and held
+/// wholly in registers while k runs, so that the result is the same on every processor. k advances by groups of four, which lie together in A's rows
+/// (<see cref="Int8Rows"/>) and in B's columns (<see cref="Int8Weights"/>).
+/// <para>
+/// With AvxVnni one instruction multiplies four unsigned bytes of A by four signed bytes of B in each lane: A is stored with <see cref="Offset"/> added, and the
+/// sums start from B's corrections, which take it out again. Elsewhere A is stored as 16-bit integers, B is widened to such, and pairs are multiplied and added; a
+/// column's sum is then kept in two halves, joined at the end. Sums of these products wrap around and come back: only the result must fit, and for k up to
+/// <see cref="MaxInputs"/>, 127 * 127 * k does.
+/// </para>
+/// </summary>
+public static unsafe class Int8Tile
+{
+    /// <summary>Rows of a tile: with two vectors a row, 12 sums, 2 of B and 1 broadcast fill 16 registers, all that a VEX-encoded instruction can name.</summary>
+    public const int Rows = 6;
+
+    /// <summary>The longest sums that cannot overflow.</summary>
+    public const int MaxInputs = 1 << 17;
+
+    /// <summary>Columns of a tile on this processor.</summary>
+    public static int Columns => Math.Min(Tile.Columns, 16);
+
+    /// <summary>Bytes of an element of A.</summary>
+    public static int ElementSize => AvxVnni.IsSupported ? 1 : 2;
+
+    /// <summary>What is added to the elements of A as they are stored.</summary>
+    public static int Offset => AvxVnni.IsSupported ? 128 : 0;
+
+    /// <summary>C = A · B for one whole tile.</summary>
+    /// <param name="a"><see cref="Rows"/> rows of k elements.</param>
+    /// <param name="lda">Row stride of A, in bytes.</param>
+    /// <param name="b">[k / 4][<see cref="Columns"/>][4].</param>
+    /// <param name="k">Length of the sums, a multiple of 4.</param>
+    /// <param name="correction">[<see cref="Columns"/>]: minus <see cref="Offset"/> times the sum of each column of B.</param>
+    /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not overlap A or B.</param>
+    /// <param name="ldc">Row stride of C, in elements.</param>
+    public static void Execute(byte* a, nint lda, sbyte* b, int k, int* correction, int* c, nint ldc)
+    {
+        if (AvxVnni.IsSupported) Quads(a, lda, b, k, correction, c, ldc);
+        else if (Simd.Lanes == 16) Pairs<Pairs512>(a, lda, b, k, c, ldc);
+        else if (Simd.Lanes == 8) Pairs<Pairs256>(a, lda, b, k, c, ldc);
+        else if (Simd.Lanes == 4 && (Sse2.IsSupported || AdvSimd.Arm64.IsSupported)) Pairs<Pairs128>(a, lda, b, k, c, ldc);
+        else ExecuteScalar(a, lda, b, k, c, ldc);
+    }
+
+    /// <summary>The definition: C[i, j] = sum over p of A[i, p] B[p, j].</summary>
+    public static void ExecuteScalar(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc)
+    {
+        for (int i = 0; i < Rows; i++)
+            for (int j = 0; j < Columns; j++)
+            {
+                int sum = 0;
+                for (int p = 0; p < k; p++)
+                    sum += (ElementSize == 1 ? a[i * lda + p] - Offset : ((short*)(a + i * lda))[p]) * b[(nint)p / 4 * 4 * Columns + 4 * j + p % 4];
+                c[i * ldc + j] = sum;
+            }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Quads(byte* a, nint lda, sbyte* b, int k, int* correction, int* c, nint ldc)
+    {
+        nint lda2 = 2 * lda;
+        Vector256<int> c00 = Vector256.Load(correction), c01 = Vector256.Load(correction + 8);
+        Vector256<int> c10 = c00, c11 = c01;
+        Vector256<int> c20 = c00, c21 = c01;
+        Vector256<int> c30 = c00, c31 = c01;
+        Vector256<int> c40 = c00, c41 = c01;
+        Vector256<int> c50 = c00, c51 = c01;
+        byte* a0 = a;
+        byte* a1 = a + 3 * lda;
+        sbyte* end = b + 16 * (nint)k;
+        while (b < end)
+        {
+            Vector256<sbyte> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 32);
+            b += 64;
+            Vector256<byte> x;
+            x = Vector256.Create(*(int*)a0).AsByte(); c00 = AvxVnni.MultiplyWideningAndAdd(c00, x, b0); c01 = AvxVnni.MultiplyWideningAndAdd(c01, x, b1);
+            x = Vector256.Create(*(int*)(a0 + lda)).AsByte(); c10 = AvxVnni.MultiplyWideningAndAdd(c10, x, b0); c11 = AvxVnni.MultiplyWideningAndAdd(c11, x, b1);
+            x = Vector256.Create(*(int*)(a0 + lda2)).AsByte(); c20 = AvxVnni.MultiplyWideningAndAdd(c20, x, b0); c21 = AvxVnni.MultiplyWideningAndAdd(c21, x, b1);
+            x = Vector256.Create(*(int*)a1).AsByte(); c30 = AvxVnni.MultiplyWideningAndAdd(c30, x, b0); c31 = AvxVnni.MultiplyWideningAndAdd(c31, x, b1);
+            x = Vector256.Create(*(int*)(a1 + lda)).AsByte(); c40 = AvxVnni.MultiplyWideningAndAdd(c40, x, b0); c41 = AvxVnni.MultiplyWideningAndAdd(c41, x, b1);
+            x = Vector256.Create(*(int*)(a1 + lda2)).AsByte(); c50 = AvxVnni.MultiplyWideningAndAdd(c50, x, b0); c51 = AvxVnni.MultiplyWideningAndAdd(c51, x, b1);
+            a0 += 4; a1 += 4;
+        }
+        c00.Store(c); c01.Store(c + 8); c += ldc;
+        c10.Store(c); c11.Store(c + 8); c += ldc;
+        c20.Store(c); c21.Store(c + 8); c += ldc;
+        c30.Store(c); c31.Store(c + 8); c += ldc;
+        c40.Store(c); c41.Store(c + 8); c += ldc;
+        c50.Store(c); c51.Store(c + 8);
+    }
+
+    /// <summary>A tile in column strips of two vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Pairs<TVec>(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc) where TVec : unmanaged, IPairs<TVec>
+    {
+        int n = TVec.Columns;
+        nint step = 4 * Columns, lda2 = 2 * lda;
+        for (int column = 0; column < Columns; column += 2 * n)
+        {
+            TVec c00 = default, c01 = default;
+            TVec c10 = default, c11 = default;
+            TVec c20 = default, c21 = default;
+            TVec c30 = default, c31 = default;
+            TVec c40 = default, c41 = default;
+            TVec c50 = default, c51 = default;
+            byte* a0 = a;
+            byte* a1 = a + 3 * lda;
+            sbyte* from = b + 4 * column, end = from + k * (nint)Columns;
+            while (from < end)
+            {
+                TVec b0 = TVec.Load(from), b1 = TVec.Load(from + 4 * n), x;
+                from += step;
+                x = TVec.Broadcast(a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
+                x = TVec.Broadcast(a0 + lda); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
+                x = TVec.Broadcast(a0 + lda2); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
+                x = TVec.Broadcast(a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
+                x = TVec.Broadcast(a1 + lda); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
+                x = TVec.Broadcast(a1 + lda2); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
+                a0 += 8; a1 += 8;
+            }
+            int* to = c + column;
+            c00.StoreSums(to); c01.StoreSums(to + n); to += ldc;
+            c10.StoreSums(to); c11.StoreSums(to + n); to += ldc;
+            c20.StoreSums(to); c21.StoreSums(to + n); to += ldc;
+            c30.StoreSums(to); c31.StoreSums(to + n); to += ldc;
+            c40.StoreSums(to); c41.StoreSums(to + n); to += ldc;
+            c50.StoreSums(to); c51.StoreSums(to + n);
+        }
+    }
+}
+
+/// <summary>A vector of 16-bit integers, four of a group for each column, or of 32-bit sums of pairs, two for each column.</summary>
+internal unsafe interface IPairs<TSelf> where TSelf : unmanaged, IPairs<TSelf>
+{
+    /// <summary>Columns it holds a group of.</summary>
+    static abstract int Columns { get; }
+
+    /// <summary>Groups of B, widened.</summary>
+    static abstract TSelf Load(sbyte* p);
+
+    /// <summary>One group of A for every column.</summary>
+    static abstract TSelf Broadcast(byte* p);
+
+    /// <summary>sums + the products of each pair, added up.</summary>
+    static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf sums);
+
+    /// <summary>Joins each column's two sums and writes them.</summary>
+    void StoreSums(int* p);
+}
+
+internal readonly unsafe struct Pairs512 : IPairs<Pairs512>
+{
+    private readonly Vector512<short> v;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Pairs512(Vector512<short> v) => this.v = v;
+
+    public static int Columns => 8;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pairs512 Load(sbyte* p) => new(Avx512BW.ConvertToVector512Int16(Vector256.Load(p)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pairs512 Broadcast(byte* p) => new(Vector512.Create(*(long*)p).AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pairs512 MultiplyAdd(Pairs512 a, Pairs512 b, Pairs512 sums) => new((sums.v.AsInt32() + Avx512BW.MultiplyAddAdjacent(a.v, b.v)).AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreSums(int* p) => Avx512F.ConvertToVector256Int32((v.AsInt32() + (v.AsInt64() >>> 32).AsInt32()).AsInt64()).Store(p);
+}
+
+internal readonly unsafe struct Pairs256 : IPairs<Pairs256>
+{
+    private readonly Vector256<short> v;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Pairs256(Vector256<short> v) => this.v = v;
+
+    public static int Columns => 4;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pairs256 Load(sbyte* p) => new(Avx2.ConvertToVector256Int16(Vector128.Load(p)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pairs256 Broadcast(byte* p) => new(Vector256.Create(*(long*)p).AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pairs256 MultiplyAdd(Pairs256 a, Pairs256 b, Pairs256 sums) => new((sums.v.AsInt32() + Avx2.MultiplyAddAdjacent(a.v, b.v)).AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreSums(int* p)
+    {
+        Vector256<long> sums = (v.AsInt32() + (v.AsInt64() >>> 32).AsInt32()).AsInt64();
+        Vector128.Narrow(sums.GetLower(), sums.GetUpper()).Store(p);
+    }
+}
+
+internal readonly unsafe struct Pairs128 : IPairs<Pairs128>
+{
+    private readonly Vector128<short> v;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Pairs128(Vector128<short> v) => this.v = v;
+
+    public static int Columns => 2;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pairs128 Load(sbyte* p) => new(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(long*)p).AsSByte()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pairs128 Broadcast(byte* p) => new(Vector128.Create(*(long*)p).AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pairs128 MultiplyAdd(Pairs128 a, Pairs128 b, Pairs128 sums)
+    {
+        Vector128<int> pairs = Sse2.IsSupported ? Sse2.MultiplyAddAdjacent(a.v, b.v)
+            : AdvSimd.Arm64.AddPairwise(AdvSimd.MultiplyWideningLower(a.v.GetLower(), b.v.GetLower()), AdvSimd.MultiplyWideningUpper(a.v, b.v));
+        return new((sums.v.AsInt32() + pairs).AsInt16());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreSums(int* p)
+    {
+        Vector128<long> sums = (v.AsInt32() + (v.AsInt64() >>> 32).AsInt32()).AsInt64();
+        *(long*)p = Vector128.Narrow(sums, sums).AsInt64().ToScalar();
+    }
+}
