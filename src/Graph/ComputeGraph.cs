@@ -36,6 +36,7 @@ public sealed class ComputeGraph
     public Value Input(string name, int rows, int columns, ValueKind type = ValueKind.Float)
     {
         Value value = Made(new Value(values.Count, rows, columns, type));
+        value.CloseGaps();
         inputs.Add(name, value);
         return value;
     }
@@ -46,6 +47,7 @@ public sealed class ComputeGraph
         if (value.Root != value)
             throw new ArgumentException($"Output '{name}' is a window on another value; outputs own their memory.");
         CheckFloats($"Output '{name}'", value);
+        value.CloseGaps();
         outputs.Add(name, value);
     }
 
@@ -348,6 +350,8 @@ public sealed class ComputeGraph
         }
         if (operation.Label.Length == 0) operation.Label = Scope;
         operation.Output = Made(new Value(values.Count, rows, columns, ValueKind.Float));
+        if (operation.TakesNoGaps)
+            foreach (Value value in operation.Inputs.Append(operation.Output)) value.CloseGaps();
         operations.Add(operation);
         return operation.Output;
     }

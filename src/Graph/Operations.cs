@@ -55,6 +55,9 @@ public abstract class Operation
     /// <summary>Where in the network it stands, for profiles.</summary>
     public string Label { get; internal set; } = "";
 
+    /// <summary>Whether its values must be one piece of memory each, without gaps between the rows.</summary>
+    internal virtual bool TakesNoGaps => false;
+
     /// <summary>Floating-point operations, two a multiply-add; zero where memory bounds it.</summary>
     public virtual long Flops => 0;
 
@@ -144,6 +147,7 @@ internal sealed class AddOperation(Value a, Value b, bool subtract) : Operation(
 /// <summary>y = the mean of several values, element by element.</summary>
 internal sealed class MeanOperation(Value[] values) : Operation(values)
 {
+    internal override bool TakesNoGaps => true;
     public IReadOnlyList<Value> Values => Inputs;
 }
 
@@ -191,6 +195,7 @@ internal sealed class L2NormalizeOperation(Value x) : Operation(x)
 /// <summary>y[r, j] = scale * (x[r] · t[j]) for a few vectors t that are themselves computed or given at run time.</summary>
 internal sealed class DotRowsOperation(Value x, Value t, float scale) : Operation(x, t)
 {
+    internal override bool TakesNoGaps => true;
     public Value X => x;
     public Value T => t;
     public float Scale => scale;
@@ -200,6 +205,7 @@ internal sealed class DotRowsOperation(Value x, Value t, float scale) : Operatio
 /// <summary>One channel of h x w resized to height x width.</summary>
 internal sealed class BilinearOperation(Value x, int h, int w, int height, int width, BilinearMode mode) : Operation(x)
 {
+    internal override bool TakesNoGaps => true;
     public Value X => x;
     public int SourceHeight => h;
     public int SourceWidth => w;
@@ -211,6 +217,7 @@ internal sealed class BilinearOperation(Value x, int h, int w, int height, int w
 /// <summary>Bytes [H * W, 3] to (v / 255 - mean) / std.</summary>
 internal sealed class NormalizeImageOperation(Value x, float[] mean, float[] std) : Operation(x)
 {
+    internal override bool TakesNoGaps => true;
     public Value X => x;
     public float[] Mean => mean;
     public float[] Std => std;
@@ -219,6 +226,7 @@ internal sealed class NormalizeImageOperation(Value x, float[] mean, float[] std
 /// <summary>[H * W, C] to a row a patch, its values in (channel, row, column) order as a convolution's kernel has them.</summary>
 internal sealed class PatchifyOperation(Value x, int height, int width, int patch) : Operation(x)
 {
+    internal override bool TakesNoGaps => true;
     public Value X => x;
     public int Height => height;
     public int Width => width;
@@ -230,6 +238,7 @@ internal abstract class ConvolutionOperation(
     Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation)
     : Operation(x)
 {
+    internal override bool TakesNoGaps => true;
     public Value X => x;
     public int Height => height;
     public int Width => width;
@@ -291,6 +300,7 @@ internal sealed class MeanRowsOperation(Value x) : Operation(x)
 /// <summary>y = the mean of the k largest elements, [1, 1].</summary>
 internal sealed class TopKMeanOperation(Value x, int k) : Operation(x)
 {
+    internal override bool TakesNoGaps => true;
     public Value X => x;
     public int K => k;
 }
@@ -298,6 +308,7 @@ internal sealed class TopKMeanOperation(Value x, int k) : Operation(x)
 /// <summary>y = a b, or a bᵀ, of two values.</summary>
 internal sealed class MatMulOperation(Value a, Value b, WeightLayout layout) : Operation(a, b)
 {
+    internal override bool TakesNoGaps => true;
     public Value A => a;
     public Value B => b;
     public WeightLayout Layout => layout;
@@ -314,6 +325,7 @@ internal sealed class SoftmaxOperation(Value x) : Operation(x)
 /// <summary>y = a parameter's rows, the same in every run.</summary>
 internal sealed class ConstantOperation(Parameter source) : Operation()
 {
+    internal override bool TakesNoGaps => true;
     public Parameter Source => source;
     public override long WeightBytes => source.Bytes;
 }
@@ -321,6 +333,7 @@ internal sealed class ConstantOperation(Parameter source) : Operation()
 /// <summary>One channel of height x width smoothed by a Gaussian, borders mirrored.</summary>
 internal sealed class GaussianBlurOperation(Value x, int height, int width, float sigma) : Operation(x)
 {
+    internal override bool TakesNoGaps => true;
     public Value X => x;
     public int Height => height;
     public int Width => width;

@@ -100,6 +100,9 @@ public static unsafe class Attention
     /// </summary>
     private const int StripsOfItem = 4;
 
+    /// <summary>log2 e. Queries and biases are multiplied by it, so that the weights are powers of two, which are cheaper than those of e.</summary>
+    private const float Log2E = 1.44269504f;
+
     private static int KeyPanels(in AttentionArgs a) => (a.Keys + Tile.Columns - 1) / Tile.Columns;
 
     private static int ValuePanels(in AttentionArgs a) => (a.HeadDim + Tile.Columns - 1) / Tile.Columns;
@@ -263,8 +266,8 @@ public static unsafe class Attention
             int rows = Math.Min(end - row, Tile.Rows);
             int token = batch * a.Queries + row;
             float* from = a.Q + head * a.HeadStride;
-            if (a.InputRows != null) Gathered<TVec>(from, a.LdQ, a.InputRows + token, rows, d, a.Scale, q);
-            else Rows<TVec>(from + token * a.LdQ, a.LdQ, rows, d, row - a.RotaryPrefix, a.QueryCos, a.QuerySin, a.Scale, q);
+            if (a.InputRows != null) Gathered<TVec>(from, a.LdQ, a.InputRows + token, rows, d, a.Scale * Log2E, q);
+            else Rows<TVec>(from + token * a.LdQ, a.LdQ, rows, d, row - a.RotaryPrefix, a.QueryCos, a.QuerySin, a.Scale * Log2E, q);
             if (rows < Tile.Rows) new Span<float>(q + rows * d, (Tile.Rows - rows) * d).Clear();
 
             for (int p = 0; p < keyPanels; p++)
@@ -272,9 +275,9 @@ public static unsafe class Attention
             for (int r = 0; r < rows; r++)
             {
                 float* s = scores + r * ldScores;
-                if (a.Bias != null) AddBias<TVec>(a.Bias, a.Window, head, row + r, s);
                 for (int j = a.Keys; j < scored; j++) s[j] = float.NegativeInfinity;
-                sums[r] = Weights<TVec>(s, scored);
+                float max = a.Bias == null ? Largest<TVec>(s, scored) : AddBias<TVec>(a.Bias, a.Window, head, row + r, s);
+                sums[r] = Weights<TVec>(s, scored, max);
             }
             for (int c = 0; c < d; c += Tile.Columns)
             {
@@ -321,36 +324,55 @@ public static unsafe class Attention
     }
 
     /// <summary>
-    /// Adds one query's biases to its scores: for each row of keys they are a slice of the table, which is mirrored for that.
+    /// Adds one query's biases to its scores and returns the largest sum: for each row of keys the biases are a slice of the table, which is
+    /// mirrored for that.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddBias<TVec>(float* table, int window, int head, int query, float* s)
+    private static float AddBias<TVec>(float* table, int window, int head, int query, float* s)
         where TVec : unmanaged, IVector<TVec>
     {
         int side = 2 * window - 1;
         float* slice = table + (nint)head * side * side + (window - 1 - query / window) * side + window - 1 - query % window;
+        TVec most = TVec.Broadcast(float.NegativeInfinity), log2E = TVec.Broadcast(Log2E);
+        Lanes1 mostOfTails = Lanes1.Broadcast(float.NegativeInfinity);
         for (int y = 0; y < window; y++, slice += side, s += window)
         {
             int x = 0;
-            for (; x <= window - TVec.Count; x += TVec.Count) (TVec.Load(s + x) + TVec.Load(slice + x)).Store(s + x);
-            for (; x < window; x++) s[x] += slice[x];
+            for (; x <= window - TVec.Count; x += TVec.Count) most = TVec.Max(most, Biased(s + x, slice + x, log2E));
+            for (; x < window; x++) mostOfTails = Lanes1.Max(mostOfTails, Biased(s + x, slice + x, Lanes1.Broadcast(Log2E)));
         }
+        return MathF.Max(TVec.MaxAcross(most), Lanes1.MaxAcross(mostOfTails));
     }
 
-    /// <summary>
-    /// s ← exp(s - max s), n a multiple of the vector; returns the sum. Not divided yet: that is cheaper on the d outputs than
-    /// on the n weights.
-    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVec Biased<TVec>(float* s, float* bias, TVec factor) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec sum = TVec.MultiplyAdd(TVec.Load(bias), factor, TVec.Load(s));
+        sum.Store(s);
+        return sum;
+    }
+
+    /// <summary>The largest of n scores, n a multiple of the vector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Weights<TVec>(float* s, int n) where TVec : unmanaged, IVector<TVec>
+    private static float Largest<TVec>(float* s, int n) where TVec : unmanaged, IVector<TVec>
     {
         TVec most = TVec.Load(s);
         for (int j = TVec.Count; j < n; j += TVec.Count) most = TVec.Max(most, TVec.Load(s + j));
-        TVec max = TVec.Broadcast(TVec.MaxAcross(most)), sum0 = TVec.Zero, sum1 = TVec.Zero;
+        return TVec.MaxAcross(most);
+    }
+
+    /// <summary>
+    /// s ← 2^(s - max), n a multiple of two vectors; returns the sum. Not divided yet: that is cheaper on the d outputs than
+    /// on the n weights.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Weights<TVec>(float* s, int n, float max) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec most = TVec.Broadcast(max), sum0 = TVec.Zero, sum1 = TVec.Zero;
         for (int j = 0; j < n; j += 2 * TVec.Count)
         {
-            TVec e0 = VectorMath.ExpNonPositive(TVec.Load(s + j) - max);
-            TVec e1 = VectorMath.ExpNonPositive(TVec.Load(s + j + TVec.Count) - max);
+            TVec e0 = VectorMath.Exp2NonPositive(TVec.Load(s + j) - most);
+            TVec e1 = VectorMath.Exp2NonPositive(TVec.Load(s + j + TVec.Count) - most);
             e0.Store(s + j);
             e1.Store(s + j + TVec.Count);
             sum0 += e0;

@@ -38,32 +38,6 @@ public static unsafe class Elementwise
             y[i] = (float)activation.Scalar(x[i]);
     }
 
-    /// <summary>y[i] = a[i] + b[i] for i below <paramref name="n"/>, rounded once; y may be a or b.</summary>
-    public static void Add(float* a, float* b, float* y, nint n)
-    {
-        if (Simd.Lanes == 16) Add<Lanes16>(a, b, y, n);
-        else if (Simd.Lanes == 8) Add<Lanes8>(a, b, y, n);
-        else if (Simd.Lanes == 4) Add<Lanes4>(a, b, y, n);
-        else Add<Lanes1>(a, b, y, n);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Add<TVec>(float* a, float* b, float* y, nint n) where TVec : unmanaged, IVector<TVec>
-    {
-        nint i = 0;
-        for (; i <= n - TVec.Count; i += TVec.Count)
-            (TVec.Load(a + i) + TVec.Load(b + i)).Store(y + i);
-        for (; i < n; i++)
-            y[i] = a[i] + b[i];
-    }
-
-    /// <summary>The definition of <c>Add</c>.</summary>
-    public static void AddScalar(float* a, float* b, float* y, nint n)
-    {
-        for (nint i = 0; i < n; i++)
-            y[i] = a[i] + b[i];
-    }
-
     /// <summary>
     /// y[r, c] = residual[r, c] + scale[c] x[r, c]: a residual connection with LayerScale. All matrices are
     /// [<paramref name="rows"/>, <paramref name="cols"/>] with a stride in floats between rows; y may be residual or x (with its

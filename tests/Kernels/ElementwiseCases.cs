@@ -8,22 +8,10 @@ internal static unsafe class ElementwiseCases
 {
     public static IEnumerable<KernelCase> All =>
     [
-        .. KernelCases.Lengths.SelectMany(n => new[] { Add(n, false), Add(n, true) }), Add(1029 * 384, false),
         .. KernelCases.Lengths.SelectMany(n => new[] { ScaleAdd(3, n, false), ScaleAdd(2, n, true) }), ScaleAdd(1029, 384, true),
         .. KernelCases.Lengths.SelectMany(n => Enum.GetValues<FloatType>().Select(type => AddRows(5, n, 2, type, n % 2 == 0))),
         AddRows(154, 512, 77, FloatType.F16, true),
     ];
-
-    private static KernelCase Add(int n, bool inPlace) => new("Add", inPlace ? $"{n} in place" : $"{n}", workspace =>
-    {
-        float* a = workspace.Normal(n), b = workspace.Normal(n), definition = workspace.Output(n);
-        float* mine = workspace.Result(b, n, inPlace), source = inPlace ? mine : b;
-        return new(
-            () => Elementwise.Add(a, source, mine, n),
-            () => Elementwise.AddScalar(a, b, definition, n),
-            () => Difference.Exact(mine, definition, n));
-    })
-    { Because = "one rounding on both sides", Flops = n, Bytes = 12.0 * n, Typical = n > 1000 };
 
     private static KernelCase ScaleAdd(int rows, int cols, bool inPlace) =>
         new("ScaleAdd", $"{rows} x {cols}{(inPlace ? " in place" : "")}", workspace =>

@@ -98,7 +98,8 @@ internal static unsafe class CpuLowering
     private static RowsStep Activate<TActivation>(ActivationOperation o, TActivation activation) where TActivation : struct, IActivation =>
         new(o, (f, row, rows, _) =>
         {
-            if (o.X.IsContiguous) Elementwise.Activate(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
+            if (o.X.RowStride == o.X.Columns && o.Output.RowStride == o.X.Columns)
+                Elementwise.Activate(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
             else
                 for (int r = row; r < row + rows; r++) Elementwise.Activate(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns, activation);
         }, inPlace: o.X);

@@ -165,7 +165,7 @@ public sealed class CpuPlan : IDisposable
 
         bool CanReuse(Value v, Step step, Phase phase) =>
             v.Root == v && !graph.Inputs.Values.Contains(v)
-            && v.Rows == step.Writes[0].Rows && v.Columns == step.Writes[0].Columns
+            && v.Rows == step.Writes[0].Rows && v.Columns == step.Writes[0].Columns && v.RowStride == step.Writes[0].RowStride
             && phase.Steps.Sum(s => s.Reads.Count(r => r.Root == v)) == 1;
     }
 }

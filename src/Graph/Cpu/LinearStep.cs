@@ -8,9 +8,9 @@ internal sealed unsafe class LinearStep<TActivation>(LinearOperation linear, TAc
 {
     public override Value? InPlace => linear.Residual;
 
-    public override int Items { get; } = MatMul.Items(linear.X.Rows, linear.Outputs, linear.X.Columns, linear.X.RowStride);
+    public override int Items { get; } = MatMul.Items(linear.X.Rows, linear.Outputs, linear.X.Columns);
 
-    public override nint ScratchFloats => MatMul.ScratchFloats(linear.X.Columns, linear.X.RowStride);
+    public override nint ScratchFloats => MatMul.ScratchFloats(linear.X.Columns);
 
     public override void Run(in Frame frame, int item, float* scratch) =>
         MatMul.Execute(LinearOperands.Of(linear, frame), activation, item, scratch);

@@ -5,9 +5,9 @@ namespace TinyZsad.Graph;
 /// <summary>A product of two values.</summary>
 internal sealed unsafe class MatMulStep(MatMulOperation product) : OperationStep(product)
 {
-    public override int Items { get; } = MatMul.Items(product.A.Rows, product.Columns, product.A.Columns, product.A.RowStride);
+    public override int Items { get; } = MatMul.Items(product.A.Rows, product.Columns, product.A.Columns);
 
-    public override nint ScratchFloats => MatMul.ScratchFloats(product.A.Columns, product.A.RowStride);
+    public override nint ScratchFloats => MatMul.ScratchFloats(product.A.Columns);
 
     public override void Run(in Frame frame, int item, float* scratch) => MatMul.Execute(new MatMulArgs
     {

@@ -62,7 +62,7 @@ public unsafe struct MatMulArgs
 /// however the work is cut, so results depend on neither.
 /// <para>Sums run over k in order, in single precision with fused multiply-adds: |error| ≤ k 2⁻²⁴ · Σ|x w| before the
 /// epilogue.</para>
-/// <para>When there are fewer rows than a tile has, they are first copied below zeros; elsewhere the last tile overlaps the one
+/// <para>When there are fewer rows than a tile has, they are first copied above zeros; elsewhere the last tile overlaps the one
 /// before it and stores only its new rows. So every tile is a full one.</para>
 /// </summary>
 public static unsafe class MatMul
@@ -79,20 +79,10 @@ public static unsafe class MatMul
     /// </summary>
     private const int MostElements = 1 << 21;
 
-    /// <summary>
-    /// Whether strips of x are copied before use: rows a multiple of 4 KiB apart all fall into one set of the
-    /// first-level cache and push each other out. It pays where several panels share the copy.
-    /// </summary>
-    private static bool RowsCollide(nint ldx, int k) => ldx % 1024 == 0 && PanelsOfItem(ldx, k) > 1;
-
-    /// <summary>Panels of an item: one, or, where strips are copied, as many as leave room in the second-level cache.</summary>
-    private static int PanelsOfItem(nint ldx, int k) => ldx % 1024 == 0 ? Math.Clamp(131072 / (k * Tile.Columns), 1, 4) : 1;
-
     /// <summary>Rows of an item: all of them, if the panels alone are items enough for the threads.</summary>
-    private static int RowsOfItem(int m, int n, int k, nint ldx)
+    private static int RowsOfItem(int m, int n, int k)
     {
-        int columns = PanelsOfItem(ldx, k) * Tile.Columns, groups = (n + columns - 1) / columns;
-        int forThreads = (ItemsOfThread * Environment.ProcessorCount + groups - 1) / groups;
+        int panels = Panels(n), forThreads = (ItemsOfThread * Environment.ProcessorCount + panels - 1) / panels;
         int forCache = (int)((long)m * k / MostElements) + 1;
         int blocks = Math.Clamp(Math.Max(forThreads, forCache), 1, Math.Max(m / FewRows, 1));
         int rows = (m + blocks - 1) / blocks;
@@ -100,18 +90,16 @@ public static unsafe class MatMul
     }
 
     /// <summary>How many independent items the product of this shape is cut into; m, n at least 1.</summary>
-    public static int Items(int m, int n, int k, nint ldx)
+    public static int Items(int m, int n, int k)
     {
-        int rows = RowsOfItem(m, n, k, ldx), columns = PanelsOfItem(ldx, k) * Tile.Columns;
-        return (m + rows - 1) / rows * ((n + columns - 1) / columns);
+        int rows = RowsOfItem(m, n, k);
+        return (m + rows - 1) / rows * Panels(n);
     }
 
-    /// <summary>Floats of scratch that one item needs; 64-byte aligned.</summary>
-    public static nint ScratchFloats(int k, nint ldx) =>
-        Tile.Rows * (nint)Tile.Columns + PanelsOfItem(ldx, k) * (nint)k * Tile.Columns + Tile.Rows * StripStride(k);
+    private static int Panels(int n) => (n + Tile.Columns - 1) / Tile.Columns;
 
-    /// <summary>Row stride of a copied strip: not a multiple of 4 KiB.</summary>
-    private static nint StripStride(int k) => k + 16;
+    /// <summary>Floats of scratch that one item needs; 64-byte aligned: a tile, a panel, and a strip of x where x has less than one.</summary>
+    public static nint ScratchFloats(int k) => Tile.Rows * (nint)Tile.Columns + (nint)k * Tile.Columns + Tile.Rows * (nint)k;
 
     /// <summary>Computes one item.</summary>
     /// <param name="a">The operands.</param>
@@ -122,59 +110,65 @@ public static unsafe class MatMul
     public static void Execute<TActivation>(in MatMulArgs a, TActivation activation, int item, float* scratch)
         where TActivation : struct, IActivation
     {
-        int columnsOfItem = PanelsOfItem(a.LdX, a.K) * Tile.Columns, rowsOfItem = RowsOfItem(a.M, a.N, a.K, a.LdX);
-        int groups = (a.N + columnsOfItem - 1) / columnsOfItem;
-        int first = item % groups * columnsOfItem, last = Math.Min(first + columnsOfItem, a.N);
-        int row = item / groups * rowsOfItem, end = Math.Min(row + rowsOfItem, a.M);
+        int panels = Panels(a.N), rowsOfItem = RowsOfItem(a.M, a.N, a.K);
+        int column = item % panels * Tile.Columns, width = Math.Min(a.N - column, Tile.Columns);
+        int row = item / panels * rowsOfItem, end = Math.Min(row + rowsOfItem, a.M);
 
         float* tile = scratch;
-        float* panels = tile + Tile.Rows * Tile.Columns;
-        float* strip = panels + (nint)columnsOfItem * a.K;
-        for (int column = first; column < last; column += Tile.Columns)
-            Panel.Expand(a.W, a.Type, a.Layout, a.N, a.K, column, panels + (nint)(column - first) * a.K);
+        float* panel = tile + Tile.Rows * Tile.Columns;
+        Panel.Expand(a.W, a.Type, a.Layout, a.N, a.K, column, panel);
+        float* x = a.X;
+        nint ldx = a.LdX;
+        bool few = a.M < Tile.Rows;
+        if (few) x = AboveZeros(a, panel + (nint)Tile.Columns * a.K, out ldx);
 
-        bool copied = a.M < Tile.Rows || RowsCollide(a.LdX, a.K);
+        byte* ahead = WeightsAhead(a, column + (1 + Environment.ProcessorCount) * Tile.Columns, out nint left);
+        nint share = left * Tile.Rows / Math.Max(end - row, Tile.Rows) + 64;
         for (; row < end; row += Tile.Rows)
         {
-            int rows = Math.Min(end - row, Tile.Rows), start = copied ? row : Math.Min(row, a.M - Tile.Rows);
-            float* x = a.X + start * a.LdX;
-            nint ldx = a.LdX;
-            if (copied)
-            {
-                Copy(x, ldx, rows, a.K, strip);
-                x = strip;
-                ldx = StripStride(a.K);
-            }
-            for (int column = first; column < last; column += Tile.Columns)
-            {
-                Fetch(a, row, rows, column);
-                Tile.Execute(x, ldx, panels + (nint)(column - first) * a.K, a.K, tile, Tile.Columns);
-                float* wanted = tile + (row - start) * Tile.Columns;
-                Finish(a, activation, wanted, row, rows, column, Math.Min(last - column, Tile.Columns));
-            }
+            for (nint until = Math.Max(left - share, 0); left > until; left -= 64, ahead += 64) Sse.Prefetch1(ahead);
+            int rows = Math.Min(end - row, Tile.Rows), start = few ? 0 : Math.Min(row, a.M - Tile.Rows);
+            Fetch(a, row, rows, column);
+            Tile.Execute(x + start * ldx, ldx, panel, a.K, tile, Tile.Columns);
+            Finish(a, activation, tile + (row - start) * Tile.Columns, row, rows, column, width);
         }
     }
 
-    /// <summary>Asks for the residual that the epilogue will read, so that it arrives while the tile is computed.</summary>
+    /// <summary>
+    /// The weights of the item after next, so far as they are one piece: a thread asks for them strip by strip, since its own panel's, read in
+    /// short rows, come from memory too late.
+    /// </summary>
+    private static byte* WeightsAhead(in MatMulArgs a, int first, out nint bytes)
+    {
+        nint row = (nint)a.K * a.Type.Size();
+        bytes = Sse.IsSupported && a.Layout == WeightLayout.OutIn ? Math.Clamp(a.N - first, 0, Tile.Columns) * row : 0;
+        return (byte*)a.W + first * row;
+    }
+
+    /// <summary>Asks for what the epilogue will read and overwrite, so that it arrives while the tile is computed.</summary>
     private static void Fetch(in MatMulArgs a, int row, int rows, int column)
     {
-        if (!Sse.IsSupported || a.Residual == null) return;
-        for (float* p = a.Residual + row * a.LdResidual + column; rows > 0; rows--, p += a.LdResidual)
+        if (!Sse.IsSupported) return;
+        Fetch(a.Y + row * a.LdY + column, a.LdY, rows);
+        if (a.Residual != null && a.Residual != a.Y) Fetch(a.Residual + row * a.LdResidual + column, a.LdResidual, rows);
+    }
+
+    private static void Fetch(float* p, nint stride, int rows)
+    {
+        for (; rows > 0; rows--, p += stride)
         {
             Sse.Prefetch0(p);
             Sse.Prefetch0(p + 16);
         }
     }
 
-    /// <summary>Some rows of x, and zeros for those that a tile has more.</summary>
-    private static void Copy(float* x, nint ldx, int rows, int k, float* strip)
+    /// <summary>All rows of x, fewer than a tile's, with rows of zeros after them.</summary>
+    private static float* AboveZeros(in MatMulArgs a, float* strip, out nint stride)
     {
-        for (int r = 0; r < Tile.Rows; r++, x += ldx, strip += StripStride(k))
-        {
-            Span<float> to = new(strip, k);
-            if (r < rows) new ReadOnlySpan<float>(x, k).CopyTo(to);
-            else to.Clear();
-        }
+        stride = a.K;
+        for (int r = 0; r < a.M; r++) new ReadOnlySpan<float>(a.X + r * a.LdX, a.K).CopyTo(new Span<float>(strip + (nint)r * a.K, a.K));
+        for (int r = a.M; r < Tile.Rows; r++) new Span<float>(strip + (nint)r * a.K, a.K).Clear();
+        return strip;
     }
 
     /// <summary>The definition, every sum in double precision.</summary>

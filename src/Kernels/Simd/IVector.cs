@@ -67,9 +67,6 @@ public unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     /// <summary>Square roots, correctly rounded.</summary>
     static abstract TSelf Sqrt(TSelf a);
 
-    /// <summary>The magnitude of <paramref name="magnitude"/> with the sign of <paramref name="sign"/>.</summary>
-    static abstract TSelf CopySign(TSelf magnitude, TSelf sign);
-
     /// <summary>Where a &lt; b the lane of <paramref name="yes"/>, else that of <paramref name="no"/>.</summary>
     static abstract TSelf SelectLess(TSelf a, TSelf b, TSelf yes, TSelf no);
 

@@ -118,10 +118,6 @@ public readonly unsafe struct Lanes8 : IVector<Lanes8>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes8 CopySign(Lanes8 magnitude, Lanes8 sign) => new(Vector256.CopySign(magnitude.v, sign.v));
-
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 SelectLess(Lanes8 a, Lanes8 b, Lanes8 yes, Lanes8 no) =>
         new(Vector256.ConditionalSelect(Vector256.LessThan(a.v, b.v), yes.v, no.v));
 
