@@ -3,14 +3,16 @@ namespace TinyZsad.Graph;
 /// <summary>
 /// Takes the operations that are needed for the wanted values and moves element-wise work into the epilogue or prologue of its
 /// neighbour: activation, LayerScale and residual into the linear layer before them, rotary positions into the attention after
-/// them. A value that someone wants to see, or that two operations read, stays a value of its own.
+/// them. Then a bottleneck's three layers become one operation. A value that someone wants to see, or that two operations read, stays a value
+/// of its own.
 /// </summary>
 internal static class Fusion
 {
     /// <summary>The fused operations in an order of execution.</summary>
     /// <param name="graph">The network.</param>
     /// <param name="wanted">Values that must exist: outputs and demanded taps.</param>
-    public static List<Operation> Run(ComputeGraph graph, IEnumerable<Value> wanted)
+    /// <param name="apart">Linear layers that must stay operations of their own.</param>
+    public static List<Operation> Run(ComputeGraph graph, IEnumerable<Value> wanted, Func<LinearOperation, bool>? apart = null)
     {
         HashSet<Value> kept = [.. wanted.Select(v => v.Root)];
         List<Operation> needed = Needed(graph, kept);
@@ -66,6 +68,19 @@ internal static class Fusion
                     swallowed = [q, k];
                     break;
             }
+            Take(fused, operation, swallowed);
+        }
+        foreach (LinearOperation project in order.OfType<LinearOperation>().ToArray())
+            if (Swallow<DepthwiseConvOperation>(project.X) is { } depthwise && Swallow<LinearOperation>(depthwise.X) is { } expand
+                && expand.Activation == depthwise.Activation && expand is { Scale: null, Residual: null }
+                && Kernels.Bottleneck.Fits(expand.X.Rows, expand.X.Columns, expand.Outputs, project.Outputs)
+                && !(apart?.Invoke(expand) ?? false) && !(apart?.Invoke(project) ?? false))
+                Take(new BottleneckOperation(expand, depthwise, project), project, [expand, depthwise]);
+        return [.. order.OfType<Operation>()];
+
+        // The fused operation in the place of the one that made its value.
+        void Take(Operation fused, Operation operation, Operation?[] swallowed)
+        {
             foreach (Operation? gone in swallowed)
                 if (gone is not null) order[position[gone.Output]] = null;
             if (fused != operation)
@@ -74,10 +89,9 @@ internal static class Fusion
                 fused.Label = swallowed.OfType<Operation>()
                     .FirstOrDefault(o => o is not RotaryOperation)?.Label ?? operation.Label;
             }
-            position[operation.Output] = order.Count;
-            order.Add(fused);
+            if (!position.TryAdd(operation.Output, order.Count)) order[position[operation.Output]] = fused;
+            else order.Add(fused);
         }
-        return [.. order.OfType<Operation>()];
     }
 
     private static List<Operation> Needed(ComputeGraph graph, HashSet<Value> kept)

@@ -275,6 +275,20 @@ internal sealed class DepthwiseConvOperation(
 }
 
 /// <summary>
+/// A linear layer on every pixel of a map, a depthwise convolution and another linear layer, as one: made by <see cref="Fusion"/> of three that
+/// nobody else reads from. The first two have the same activation.
+/// </summary>
+internal sealed class BottleneckOperation(LinearOperation expand, DepthwiseConvOperation depthwise, LinearOperation project)
+    : Operation(expand.X, project.Residual)
+{
+    public LinearOperation Expand => expand;
+    public DepthwiseConvOperation Depthwise => depthwise;
+    public LinearOperation Project => project;
+    public override long Flops => expand.Flops + depthwise.Flops + project.Flops;
+    public override long WeightBytes => expand.WeightBytes + depthwise.WeightBytes + project.WeightBytes;
+}
+
+/// <summary>
 /// Attention inside square windows of a map, with position biases. Columns of qkv are grouped by head, q k v each; its rows are
 /// the map's, behind one that stands for the padding where the map is no whole number of windows.
 /// </summary>

@@ -38,21 +38,60 @@ public static unsafe class DepthwiseConv
         where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
     {
         int outWidth = OutputSize(width, stride);
+        nint row = (nint)width * channels;
         for (int r = begin; r < end; r++)
         {
-            float* row = y + (nint)r * outWidth * channels;
-            int c = 0;
-            for (; c <= channels - TVec.Count; c += TVec.Count)
-                Row<TVec, TActivation>(x, height, width, channels, w, bias, stride, row, r, c, activation);
-            for (; c < channels; c++)
-                Row<Lanes1, TActivation>(x, height, width, channels, w, bias, stride, row, r, c, activation);
+            float* middle = x + r * stride * row;
+            float* above = r == 0 ? null : middle - row;
+            float* below = r * stride == height - 1 ? null : middle + row;
+            Pixels<TVec, TActivation>(
+                above, middle, below, width, channels, w, bias, stride, 0, outWidth, y + (nint)r * outWidth * channels, activation);
         }
     }
 
-    /// <summary>A vector of channels along one output row.</summary>
+    /// <summary>
+    /// Output pixels from <paramref name="begin"/> to before <paramref name="end"/> of one row, from three rows of the map, wherever they lie.
+    /// </summary>
+    /// <param name="above">[<paramref name="width"/>, <paramref name="channels"/>], the row above the middle one; null outside the map.</param>
+    /// <param name="middle">The row that the output row stands on.</param>
+    /// <param name="below">The row below it; null outside the map.</param>
+    /// <param name="width">Pixels of a row of the map.</param>
+    /// <param name="channels">Channels.</param>
+    /// <param name="w">[3, 3, channels].</param>
+    /// <param name="bias">[channels].</param>
+    /// <param name="stride">1 or 2.</param>
+    /// <param name="begin">First output pixel.</param>
+    /// <param name="end">Output pixel after the last.</param>
+    /// <param name="y">[end - begin, channels].</param>
+    /// <param name="activation">f.</param>
+    internal static void Pixels<TActivation>(float* above, float* middle, float* below, int width, int channels, float* w, float* bias,
+        int stride, int begin, int end, float* y, TActivation activation)
+        where TActivation : struct, IActivation
+    {
+        if (Simd.Lanes == 16)
+            Pixels<Lanes16, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
+        else if (Simd.Lanes == 8)
+            Pixels<Lanes8, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
+        else if (Simd.Lanes == 4)
+            Pixels<Lanes4, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
+        else Pixels<Lanes1, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
+    }
+
+    private static void Pixels<TVec, TActivation>(float* above, float* middle, float* below, int width, int channels, float* w,
+        float* bias, int stride, int begin, int end, float* y, TActivation activation)
+        where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
+    {
+        int c = 0;
+        for (; c <= channels - TVec.Count; c += TVec.Count)
+            Channels<TVec, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, c, activation);
+        for (; c < channels; c++)
+            Channels<Lanes1, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, c, activation);
+    }
+
+    /// <summary>A vector of channels along some output pixels of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Row<TVec, TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int stride,
-        float* y, int row, int channel, TActivation activation)
+    private static void Channels<TVec, TActivation>(float* above, float* middle, float* below, int width, int channels, float* w,
+        float* bias, int stride, int begin, int end, float* y, int channel, TActivation activation)
         where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
     {
         w += channel;
@@ -64,25 +103,23 @@ public static unsafe class DepthwiseConv
             w8 = TVec.Load(w + 8 * (nint)channels);
 
         // A row outside the map: its weights become zero, and another row is read in its place.
-        int middle = row * stride, above = middle - 1, below = middle + 1;
-        if (above < 0)
+        if (above == null)
         {
             w0 = w1 = w2 = TVec.Zero;
             above = middle;
         }
-        if (below >= height)
+        if (below == null)
         {
             w6 = w7 = w8 = TVec.Zero;
             below = middle;
         }
-        float* x0 = x + (nint)above * width * channels + channel;
-        float* x1 = x + (nint)middle * width * channels + channel;
-        float* x2 = x + (nint)below * width * channels + channel;
-        float* to = y + channel;
-        nint ch = channels, step = (nint)stride * channels;
-        int outWidth = OutputSize(width, stride);
+        nint ch = channels, step = (nint)stride * channels, from = begin * step + channel;
+        float* x0 = above + from;
+        float* x1 = middle + from;
+        float* x2 = below + from;
+        y += channel;
 
-        for (int c = 0; c < outWidth; c++, to += ch)
+        for (int c = begin; c < end; c++, y += ch)
         {
             int column = c * stride;
             TVec s0 = TVec.MultiplyAdd(w1, TVec.Load(x0), b), s1 = w4 * TVec.Load(x1), s2 = w7 * TVec.Load(x2);
@@ -98,7 +135,7 @@ public static unsafe class DepthwiseConv
                 s1 = TVec.MultiplyAdd(w5, TVec.Load(x1 + ch), s1);
                 s2 = TVec.MultiplyAdd(w8, TVec.Load(x2 + ch), s2);
             }
-            activation.Invoke(s0 + s1 + s2).Store(to);
+            activation.Invoke(s0 + s1 + s2).Store(y);
             x0 += step;
             x1 += step;
             x2 += step;

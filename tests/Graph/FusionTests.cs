@@ -263,4 +263,57 @@ public sealed class FusionTests
         Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { kind, "Activation", "Add" }));
         AgreesWithUnfused(g);
     }
+
+    /// <summary>X as a map of 4 x 5 through TinyViT's MBConv.</summary>
+    private static (Value Expanded, Value Convolved, Value Projected) MbConv(ComputeGraph g, Value x, ActivationKind second = ActivationKind.Gelu)
+    {
+        Value expanded = g.Activate(g.Linear(x, Square, Bias), ActivationKind.Gelu);
+        Value convolved = g.Activate(g.DepthwiseConv(expanded, 4, 5, 1, Depthwise, Bias), second);
+        return (expanded, convolved, g.Linear(convolved, Square, Bias));
+    }
+
+    [Test]
+    public void TheThreeLayersOfABottleneckBecomeOne([Values] bool residual)
+    {
+        (ComputeGraph g, Value x) = Graph();
+        Value y = MbConv(g, x).Projected;
+        g.Output("y", residual ? g.Activate(g.Add(x, y), ActivationKind.Gelu) : y);
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Bottleneck" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void ABottleneckIsItsThreeLayersBitForBit()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        (_, Value convolved, Value projected) = MbConv(g, x);
+        g.Tap("convolved", convolved);
+        g.Output("y", g.Activate(g.Add(x, projected), ActivationKind.Gelu));
+        CpuPlan apart = CpuPlan.Compile(g, t => t.Name == "convolved");
+        Assert.That(Kinds(apart), Is.EqualTo(new[] { "Linear", "DepthwiseConv", "Tap", "Linear" }));
+        Assert.That(PlanRunner.Run(CpuPlan.Compile(g), X)["out.y"], Is.EqualTo(PlanRunner.Run(apart, X)["out.y"]));
+    }
+
+    [Test]
+    public void ABottleneckWithTwoActivationsOrAnotherReaderStaysApart()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", MbConv(g, x, ActivationKind.QuickGelu).Projected);
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "DepthwiseConv", "Linear" }));
+
+        (g, x) = Graph();
+        (Value expanded, _, Value projected) = MbConv(g, x);
+        g.Output("y", g.Add(expanded, projected));
+        Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Linear", "DepthwiseConv", "Linear" }));
+        AgreesWithUnfused(g);
+    }
+
+    [Test]
+    public void LayersThatAreQuantisedStayOutOfABottleneck()
+    {
+        (ComputeGraph g, Value x) = Graph();
+        g.Output("y", MbConv(g, x).Projected);
+        Assert.That(Kinds(CpuPlan.Compile(g, precision: Precision.Int8)).Contains("Bottleneck"),
+            Is.EqualTo(!g.Operations.OfType<LinearOperation>().Any(Int8Lowering.Suits)));
+    }
 }

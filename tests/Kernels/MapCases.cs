@@ -19,6 +19,11 @@ internal static unsafe class MapCases
         .. from height in Enumerable.Range(1, 5) from width in Enumerable.Range(1, 9) from stride in (int[])[1, 2]
             select Dense<Identity>(height, width, 3, 18, stride, default),
         Dense<Identity>(256, 256, 48, 96, 2, default), Dense<Gelu>(512, 512, 3, 48, 2, default),
+        .. from height in Enumerable.Range(1, 5) from width in (int[])[12, 13, 25] from stride in (int[])[1, 2] from residual in (bool[])[false, true]
+            where !residual || stride == 1
+            select Inverted<Gelu>(height, width, 7, 21, residual ? 7 : 33, stride, residual),
+        .. from channels in (int[])[1, 15, 16, 17, 48] select Inverted<LeakyRelu>(20, 9, channels, 4 * channels, channels + 1, 2, false),
+        Inverted<Gelu>(128, 128, 96, 384, 96, 1, true), Inverted<Gelu>(128, 128, 96, 192, 192, 2, false),
         .. from cols in KernelCases.Lengths select Pool(19, cols),
         .. from rows in Enumerable.Range(1, 40) select Pool(rows, 18),
         Pool(256, 576),
@@ -83,6 +88,56 @@ internal static unsafe class MapCases
                 + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * outputs),
             Typical = height > 100,
         };
+
+    private static KernelCase Inverted<TActivation>(int height, int width, int inputs, int expanded, int outputs, int stride, bool residual)
+        where TActivation : struct, IActivation =>
+        new($"Bottleneck {typeof(TActivation).Name}",
+            $"{height} x {width} x {inputs} to {expanded} to {outputs} stride {stride}{(residual ? " residual" : "")}", workspace =>
+        {
+            int pixels = height * width, n = DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride);
+            int ldx = inputs + 3, ldy = outputs + 1, length = Extent(n, outputs, ldy);
+            // Weights small enough that the sums, and with them the tolerance's unit, stay near one.
+            BottleneckArgs a = new()
+            {
+                Expand = Layer(workspace, pixels, expanded, inputs),
+                Height = height, Width = width, Stride = stride,
+                Depthwise = workspace.Floats(9 * expanded, i => Math.Sin(i) / 3), DepthwiseBias = workspace.Normal(expanded),
+                Project = Layer(workspace, n, outputs, expanded),
+            };
+            a.Expand.X = workspace.Normal(Extent(pixels, inputs, ldx));
+            a.Expand.LdX = ldx;
+            a.Project.LdY = a.Project.LdResidual = ldy;
+            a.Project.ActivateLast = residual;
+            if (residual) a.Project.Residual = workspace.Normal(length);
+            BottleneckArgs mine = a, definition = a;
+            mine.Project.Y = workspace.Output(length);
+            definition.Project.Y = workspace.Output(length);
+            float* expandedMap = workspace.Output(pixels * expanded), convolved = workspace.Output(n * expanded);
+            float* scratch = workspace.Block<float>(Bottleneck.ScratchFloats(a));
+            return new(
+                () =>
+                {
+                    for (int item = 0; item < Bottleneck.Items(mine); item++) Bottleneck.Execute(mine, default(TActivation), default(TActivation), item, scratch);
+                },
+                () => Bottleneck.ExecuteScalar(definition, default(TActivation), default(TActivation), expandedMap, convolved),
+                () => Difference.Max(mine.Project.Y, definition.Project.Y, n, outputs, ldy, (_, _, _) => 8));
+        })
+        {
+            Tolerance = 4 * (Math.Sqrt(inputs + expanded) + 16) * E,
+            Because = "the layers' roundings add up as a random walk, in units of the largest value (8)",
+            Flops = 2.0 * height * width * inputs * expanded
+                + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * (18.0 * expanded + 2.0 * expanded * outputs),
+            Bytes = 4.0 * height * width * (inputs + outputs / stride / stride),
+            Typical = height > 100,
+        };
+
+    /// <summary>A layer whose outputs are about as large as its inputs.</summary>
+    private static MatMulArgs Layer(Workspace workspace, int rows, int outputs, int inputs) => new()
+    {
+        M = rows, N = outputs, K = inputs, Type = FloatType.F32,
+        W = workspace.Floats(outputs * inputs, i => Math.Sin(1 + i * 1.7) / Math.Sqrt(inputs)),
+        Bias = workspace.Normal(outputs),
+    };
 
     private static KernelCase Pool(int rows, int cols) =>
         new("MeanRows", $"{rows} x {cols}", workspace =>

@@ -47,6 +47,7 @@ internal static unsafe class CpuLowering
             rows: o.Height / o.Patch, columns: o.Width / o.Patch * o.Output.Columns)],
         ConvOperation o => [With(o.Activation, new ConvMaker(o))],
         DepthwiseConvOperation o => [With(o.Activation, new DepthwiseConvMaker(o))],
+        BottleneckOperation o => [With(o.Depthwise.Activation, new BottleneckMaker(o))],
         WindowAttentionOperation o => WindowAttentionSteps(o, ref values),
         MeanRowsOperation o => [new RowsStep(o, (f, _, _, _) => MeanRows.Execute(f.Floats(o.X), o.X.RowStride, f.Floats(o.Output), o.X.Rows, o.X.Columns))],
         TopKMeanOperation o => [new RowsStep(o, (f, _, _, _) => *f.Floats(o.Output) = TopK.Mean(f.Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K))],
@@ -93,6 +94,18 @@ internal static unsafe class CpuLowering
     private readonly struct DepthwiseConvMaker(DepthwiseConvOperation o) : IWithActivation
     {
         public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation => Convolve(o, activation);
+    }
+
+    private readonly struct BottleneckMaker(BottleneckOperation o) : IWithActivation
+    {
+        public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation =>
+            With(o.Project.Activation, new BottleneckMaker<TActivation>(o, activation));
+    }
+
+    private readonly struct BottleneckMaker<TInner>(BottleneckOperation o, TInner inner) : IWithActivation where TInner : struct, IActivation
+    {
+        public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation =>
+            new BottleneckStep<TInner, TActivation>(o, inner, activation);
     }
 
     private static RowsStep Activate<TActivation>(ActivationOperation o, TActivation activation) where TActivation : struct, IActivation =>

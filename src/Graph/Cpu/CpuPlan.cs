@@ -59,7 +59,8 @@ public sealed class CpuPlan : IDisposable
     public static CpuPlan Compile(ComputeGraph graph, Func<Tap, bool>? demanded = null, bool surviving = false, Precision precision = Precision.Float32)
     {
         Tap[] taps = [.. graph.Taps.Where(t => demanded?.Invoke(t) ?? false)];
-        List<Operation> operations = Fusion.Run(graph, graph.Outputs.Values.Concat(taps.Select(t => t.Value)));
+        bool Quantized(Operation operation) => precision == Precision.Int8 && operation is LinearOperation linear && Int8Lowering.Suits(linear);
+        List<Operation> operations = Fusion.Run(graph, graph.Outputs.Values.Concat(taps.Select(t => t.Value)), Quantized);
         HashSet<Value> made = [.. operations.Select(o => o.Output), .. graph.Inputs.Values];
         if (surviving) taps = [.. graph.Taps.Where(t => taps.Contains(t) || made.Contains(t.Value.Root))];
 
@@ -68,9 +69,7 @@ public sealed class CpuPlan : IDisposable
         Int8Lowering int8 = new();
         foreach (Operation operation in operations)
         {
-            steps.AddRange(precision == Precision.Int8 && operation is LinearOperation linear && Int8Lowering.Suits(linear)
-                ? int8.Lower(linear, ref values)
-                : CpuLowering.Lower(operation, ref values));
+            steps.AddRange(Quantized(operation) ? int8.Lower((LinearOperation)operation, ref values) : CpuLowering.Lower(operation, ref values));
             steps.AddRange(taps.Where(t => t.Value.Root == operation.Output).Select(t => new TapStep(t)));
         }
         List<Phase> phases = Gather(steps);

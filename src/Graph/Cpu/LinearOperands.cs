@@ -2,32 +2,33 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Graph;
 
-/// <summary>Where the operands of a linear layer lie in a run.</summary>
+/// <summary>The operands of a linear layer.</summary>
 internal static unsafe class LinearOperands
 {
+    /// <summary>Shape and weights, without the values of a run.</summary>
+    public static MatMulArgs Of(LinearOperation linear) => new()
+    {
+        LdX = linear.X.RowStride,
+        M = linear.X.Rows,
+        N = linear.Outputs,
+        K = linear.X.Columns,
+        W = linear.Weight.Pointer,
+        Type = linear.Weight.Type,
+        Layout = linear.Layout,
+        Bias = linear.Bias == null ? null : linear.Bias.Floats,
+        Scale = linear.Scale == null ? null : linear.Scale.Floats,
+        LdResidual = linear.Residual?.RowStride ?? 0,
+        LdY = linear.Output.RowStride,
+        ActivateLast = linear.ActivateLast,
+    };
+
+    /// <summary>With the values of a run.</summary>
     public static MatMulArgs Of(LinearOperation linear, in Frame frame)
     {
-        MatMulArgs args = new()
-        {
-            X = frame.Floats(linear.X),
-            LdX = linear.X.RowStride,
-            M = linear.X.Rows,
-            N = linear.Outputs,
-            K = linear.X.Columns,
-            W = linear.Weight.Pointer,
-            Type = linear.Weight.Type,
-            Layout = linear.Layout,
-            Bias = linear.Bias == null ? null : linear.Bias.Floats,
-            Scale = linear.Scale == null ? null : linear.Scale.Floats,
-            Y = frame.Floats(linear.Output),
-            LdY = linear.Output.RowStride,
-            ActivateLast = linear.ActivateLast,
-        };
-        if (linear.Residual != null)
-        {
-            args.Residual = frame.Floats(linear.Residual);
-            args.LdResidual = linear.Residual.RowStride;
-        }
+        MatMulArgs args = Of(linear);
+        args.X = frame.Floats(linear.X);
+        args.Y = frame.Floats(linear.Output);
+        args.Residual = linear.Residual == null ? null : frame.Floats(linear.Residual);
         return args;
     }
 }
