@@ -9,7 +9,7 @@ internal static class KernelSuite
     /// <summary>Prints one line for each failing case and the count; 0 where none fails, else 1.</summary>
     public static int Run(string part, TextWriter output)
     {
-        output.WriteLine($"{Simd.Lanes} lanes, products of {(AvxVnni.IsSupported ? "bytes" : "16-bit integers")}");
+        output.WriteLine($"{Simd.Lanes} lanes, products of {Products}");
         int passed = 0, failed = 0;
         string kernel = "";
         using Workspace workspace = new();
@@ -35,6 +35,9 @@ internal static class KernelSuite
         output.WriteLine($"{passed} passed, {failed} failed");
         return failed == 0 && passed > 0 ? 0 : 1;
     }
+
+    /// <summary>How 8-bit integers are multiplied in this process.</summary>
+    public static string Products => Vnni512.IsSupported ? "bytes, emitted" : AvxVnni.IsSupported ? "bytes" : "16-bit integers";
 
     private static string? Failure(KernelCase c, Layout layout, Workspace workspace)
     {

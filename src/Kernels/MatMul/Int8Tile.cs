@@ -10,40 +10,45 @@ namespace TinyZsad.Kernels;
 /// wholly in registers while k runs, so that the result is the same on every processor. k advances by groups of four, which lie together in A's rows
 /// (<see cref="Int8Rows"/>) and in B's columns (<see cref="Int8Weights"/>).
 /// <para>
-/// With AvxVnni one instruction multiplies four unsigned bytes of A by four signed bytes of B in each lane: A is stored with <see cref="Offset"/> added, and the
-/// sums start from B's corrections, which take it out again. Elsewhere A is stored as 16-bit integers, B is widened to such, and pairs are multiplied and added; a
+/// With VNNI one instruction multiplies four unsigned bytes of A by four signed bytes of B in each lane: A is stored with <see cref="Offset"/> added, and the
+/// sums start from B's corrections, which take it out again. AVX512's 512-bit form is emitted code (<see cref="Vnni512"/>), AvxVnni's 256-bit form is here. Elsewhere A is stored as 16-bit integers, B is widened to such, and pairs are multiplied and added; a
 /// column's sum is then kept in two halves, joined at the end. Sums of these products wrap around and come back: only the result must fit, and for k up to
 /// <see cref="MaxInputs"/>, 127 * 127 * k does.
 /// </para>
 /// </summary>
 public static unsafe class Int8Tile
 {
-    /// <summary>Rows of a tile: with two vectors a row, 12 sums, 2 of B and 1 broadcast fill 16 registers, all that a VEX-encoded instruction can name.</summary>
-    public const int Rows = 6;
+    /// <summary>
+    /// Rows of a tile on this processor: with two vectors a row, 12 sums, 2 of B and 1 broadcast fill 16 registers, all that a VEX-encoded instruction can name.
+    /// </summary>
+    public static int Rows => Vnni512.IsSupported ? Vnni512.Rows : 6;
 
     /// <summary>The longest sums that cannot overflow.</summary>
     public const int MaxInputs = 1 << 17;
 
     /// <summary>Columns of a tile on this processor.</summary>
-    public static int Columns => Math.Min(Tile.Columns, 16);
+    public static int Columns => Vnni512.IsSupported ? Vnni512.Columns : Math.Min(Tile.Columns, 16);
+
+    private static bool MultipliesBytes => Vnni512.IsSupported || AvxVnni.IsSupported;
 
     /// <summary>Bytes of an element of A.</summary>
-    public static int ElementSize => AvxVnni.IsSupported ? 1 : 2;
+    public static int ElementSize => MultipliesBytes ? 1 : 2;
 
     /// <summary>What is added to the elements of A as they are stored.</summary>
-    public static int Offset => AvxVnni.IsSupported ? 128 : 0;
+    public static int Offset => MultipliesBytes ? 128 : 0;
 
     /// <summary>C = A · B for one whole tile.</summary>
     /// <param name="a"><see cref="Rows"/> rows of k elements.</param>
     /// <param name="lda">Row stride of A, in bytes.</param>
     /// <param name="b">[k / 4][<see cref="Columns"/>][4].</param>
-    /// <param name="k">Length of the sums, a multiple of 4.</param>
+    /// <param name="k">Length of the sums, a multiple of 4, at least 4.</param>
     /// <param name="correction">[<see cref="Columns"/>]: minus <see cref="Offset"/> times the sum of each column of B.</param>
     /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not overlap A or B.</param>
     /// <param name="ldc">Row stride of C, in elements.</param>
     public static void Execute(byte* a, nint lda, sbyte* b, int k, int* correction, int* c, nint ldc)
     {
-        if (AvxVnni.IsSupported) Quads(a, lda, b, k, correction, c, ldc);
+        if (Vnni512.IsSupported) Vnni512.Execute(a, lda, b, k, correction, c, ldc);
+        else if (AvxVnni.IsSupported) Quads(a, lda, b, k, correction, c, ldc);
         else if (Simd.Lanes == 16) Pairs<Pairs512>(a, lda, b, k, c, ldc);
         else if (Simd.Lanes == 8) Pairs<Pairs256>(a, lda, b, k, c, ldc);
         else if (Simd.Lanes == 4 && (Sse2.IsSupported || AdvSimd.Arm64.IsSupported)) Pairs<Pairs128>(a, lda, b, k, c, ldc);
