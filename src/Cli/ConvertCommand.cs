@@ -60,9 +60,9 @@ internal sealed class ConvertCommand
         return convert.With((parsed, path, options, cancellation) => CheckpointConverter.LiZad(
                 parsed.GetValue(dinov3)!, parsed.GetValue(mobileClip)!, parsed.GetValue(head)!, path,
                 [.. (parsed.GetValue(classes) ?? []).Distinct()], !parsed.GetValue(dropText), options, cancellation),
-            "convert lizad --dinov3 model.safetensors --mobileclip mobileclip2_s0.pt --head trained_on_visa.pth -o lizad.safetensors",
-            "convert lizad --dinov3 dinov3_vits16.pth --mobileclip open_clip_model.safetensors --head head.pth --class screw \"metal nut\" "
-                + "--drop-text -o parts.safetensors");
+            "convert lizad --dinov3 model.safetensors --mobileclip mobileclip2_s0.pt --head head.pth -o lizad.safetensors",
+            "convert lizad --dinov3 dinov3_vits16.pth --mobileclip open_clip_model.safetensors --head head.pth "
+                + "--class screw \"metal nut\" --drop-text -o parts.safetensors");
     }
 
     private static Documented EdgeZsad(Terminal terminal)
@@ -72,15 +72,16 @@ internal sealed class ConvertCommand
             Description = $"TinyViT, under timm's names or Microsoft's: {Kinds}. Needed unless --head holds its backbone.",
             HelpName = "FILE",
         };
-        Option<string> head = Checkpoint("--head", "The trained readout: checkpoint.pt of tools/train_edgezsad.py, or its tensors alone");
+        Option<string> head = Checkpoint(
+            "--head", "The trained readout: checkpoint.pt of tools/train_edgezsad.py, or its tensors alone");
         Option<int> imageSize = Arguments.Whole("--image-size",
             "Pixels each way; 0 takes what --head says, or what the TinyViT was published for.", 0, 0, 2048);
         Option<int> topK = Arguments.Whole("--topk",
             "Tokens that the score is read from; 0 takes what --head says, or one in 64.", 0, 0, 1 << 20);
         ConvertCommand convert = new(terminal, "edgezsad", "Makes an EdgeZSAD model.", [tinyVit, head, imageSize, topK]);
         return convert.With((parsed, path, options, cancellation) => CheckpointConverter.EdgeZsad(
-                parsed.GetValue(tinyVit), parsed.GetValue(head)!, path, Given(parsed.GetValue(imageSize)), Given(parsed.GetValue(topK)),
-                options, cancellation),
+                parsed.GetValue(tinyVit), parsed.GetValue(head)!, path, Given(parsed.GetValue(imageSize)),
+                Given(parsed.GetValue(topK)), options, cancellation),
             "convert edgezsad --tinyvit model.safetensors --head run/checkpoint.pt -o edgezsad.safetensors",
             "convert edgezsad --head run/checkpoint.pt -o edgezsad.safetensors");
 
@@ -90,7 +91,8 @@ internal sealed class ConvertCommand
     private static Documented VisualAd(Terminal terminal)
     {
         Option<string?> clip = Backbone("--clip", "CLIP ViT-B or L as OpenAI publishes it");
-        Option<string?> dinov2 = Backbone("--dinov2", "DINOv2 ViT-S, B or L, under Meta's names or Hugging Face's, instead of CLIP");
+        Option<string?> dinov2 = Backbone(
+            "--dinov2", "DINOv2 ViT-S, B or L, under Meta's names or Hugging Face's, instead of CLIP");
         Option<string> head = Checkpoint("--head", "VisualAD's own checkpoint");
         Option<FinalNorm> norm = Arguments.Choice("--ln-post",
             "Which final norm to take: the backbone's own, as the published results do, or the one that training changed",
@@ -100,7 +102,8 @@ internal sealed class ConvertCommand
         {
             bool one = result.GetResult(clip) is not null, other = result.GetResult(dinov2) is not null;
             if (one == other)
-                result.AddError(one ? "--clip and --dinov2 exclude each other." : "No backbone: give one with --clip or --dinov2.");
+                result.AddError(
+                    one ? "--clip and --dinov2 exclude each other." : "No backbone: give one with --clip or --dinov2.");
         });
         return convert.With((parsed, path, options, cancellation) => CheckpointConverter.VisualAd(
                 (parsed.GetValue(clip) ?? parsed.GetValue(dinov2))!, parsed.GetValue(clip) is null, parsed.GetValue(head)!, path,
@@ -147,7 +150,8 @@ internal sealed class ConvertCommand
             foreach (LeftOutTensors l in report.LeftOut.Take(Shown))
                 left.Add(l.Name, l.Part, Units.Count(l.Tensors), Units.Count(l.Elements));
             if (report.LeftOut.Count > Shown)
-                left.Add($"and {report.LeftOut.Count - Shown} groups", "", Units.Count(report.LeftOut.Skip(Shown).Sum(l => l.Tensors)),
+                left.Add($"and {report.LeftOut.Count - Shown} groups", "",
+                    Units.Count(report.LeftOut.Skip(Shown).Sum(l => l.Tensors)),
                     Units.Count(report.LeftOut.Skip(Shown).Sum(l => l.Elements)));
             terminal.Space();
             terminal.Show(left);

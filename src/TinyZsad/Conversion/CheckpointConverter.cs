@@ -32,7 +32,9 @@ public static class CheckpointConverter
     /// <param name="textTower">Whether the text tower stays in the model; without it, only stored classes are known.</param>
     /// <param name="options">How numbers are stored.</param>
     /// <param name="cancellation">Stops the work between two tensors.</param>
-    /// <exception cref="ArgumentException">Neither text tower nor classes are wanted, or the output is one of the checkpoints.</exception>
+    /// <exception cref="ArgumentException">
+    /// Neither text tower nor classes are wanted, or the output is one of the checkpoints.
+    /// </exception>
     public static ConversionReport LiZad(string dinov3, string mobileClip, string head, string output,
         IReadOnlyCollection<string>? classNames = null, bool textTower = true, ConversionOptions? options = null,
         CancellationToken cancellation = default)
@@ -40,7 +42,8 @@ public static class CheckpointConverter
         ArgumentException.ThrowIfNullOrEmpty(output);
         classNames ??= [];
         if (!textTower && classNames.Count == 0)
-            throw new ArgumentException("Without its text tower a model knows only stored classes: name some.", nameof(classNames));
+            throw new ArgumentException(
+                "Without its text tower a model knows only stored classes: name some.", nameof(classNames));
         using ModelDraft draft = new();
         LiZadConversion.Fill(draft, dinov3, mobileClip, head);
         return draft.Write(output, options ?? new(), classNames, textTower, cancellation);
@@ -54,7 +57,9 @@ public static class CheckpointConverter
     /// The readout: a checkpoint or a model of <c>tools/train_edgezsad.py</c>, or a state dict of its tensors alone.
     /// </param>
     /// <param name="output">The model to write; replaced if it is there.</param>
-    /// <param name="imageSize">Pixels each way; null for what the head's file says, or what its TinyViT was published for.</param>
+    /// <param name="imageSize">
+    /// Pixels each way; null for what the head's file says, or what its TinyViT was published for.
+    /// </param>
     /// <param name="topK">Tokens that the score is read from; null for what the head's file says, or one in 64.</param>
     /// <param name="options">How numbers are stored.</param>
     /// <param name="cancellation">Stops the work between two tensors.</param>

@@ -35,7 +35,8 @@ public sealed record ConversionSource(
 /// </param>
 /// <param name="FirstIndex">The row-major place of the first such element.</param>
 /// <param name="First">Its value.</param>
-public sealed record HalfLoss(string Name, long Count, long Overflowing, long Flushed, long Coarse, long FirstIndex, double First);
+public sealed record HalfLoss(string Name, long Count, long Overflowing, long Flushed, long Coarse, long FirstIndex,
+    double First);
 
 /// <summary>Tensors of a checkpoint that the model does not need.</summary>
 /// <param name="Part">Of which checkpoint.</param>

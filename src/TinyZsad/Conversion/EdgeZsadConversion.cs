@@ -12,6 +12,8 @@ namespace TinyZsad.Conversion;
 /// </summary>
 internal static class EdgeZsadConversion
 {
+    private const string TimmMarker = "patch_embed.conv1.conv.weight", MicrosoftMarker = "patch_embed.seq.0.c.weight";
+
     private static readonly string[] Readout =
     [
         "global.norm.weight", "global.norm.bias", "global.fc.weight", "global.fc.bias",
@@ -47,19 +49,20 @@ internal static class EdgeZsadConversion
         {
             Checkpoint checkpoint = draft.Open("vision", tinyVit);
             backbone = FindBackbone(checkpoint) ?? throw StateDict.NotFound(checkpoint, "TinyViT",
-                "'patch_embed.conv1.conv.weight' (timm's name) or 'patch_embed.seq.0.c.weight' (Microsoft's)");
+                $"'{TimmMarker}' (timm's name) or '{MicrosoftMarker}' (Microsoft's)");
         }
         draft.Use(tinyVit is null ? "head" : "vision", backbone);
-        bool microsoft = backbone.Has("patch_embed.seq.0.c.weight");
+        bool microsoft = backbone.Has(MicrosoftMarker);
         TinyVitSizes sizes = SizesOf(backbone, microsoft);
         foreach (string name in NamesOf(sizes))
         {
             CheckpointTensor tensor = backbone.Take(Named(name, microsoft));
             draft.Add($"vision.{name}", tensor);
-            if (tinyVit is not null && own is not null && !HalfEncoding.Equal(tensor, own.Take(Named(name, own.Has("patch_embed.seq.0.c.weight")))))
+            if (tinyVit is not null && own is not null
+                && !HalfEncoding.Equal(tensor, own.Take(Named(name, own.Has(MicrosoftMarker)))))
                 throw new ModelFormatException(
-                    $"{head}: it holds the backbone that the readout was trained with, and {tinyVit} is another ('{tensor.Name}' differs); "
-                    + "leave that out.");
+                    $"{head}: it holds the backbone that the readout was trained with, and {tinyVit} is another "
+                    + $"('{tensor.Name}' differs); leave that out.");
         }
         backbone.RefuseOthers("TinyViT", "", name => name.StartsWith("head.", StringComparison.Ordinal)
             || name.StartsWith("norm_head.", StringComparison.Ordinal) || name.StartsWith("neck.", StringComparison.Ordinal));
@@ -84,8 +87,8 @@ internal static class EdgeZsadConversion
         ?? throw StateDict.NotFound(checkpoint, "EdgeZSAD's readout", "'head.glr.global.fc.weight'");
 
     private static StateDict? FindBackbone(Checkpoint checkpoint) =>
-        StateDict.Find(checkpoint, "patch_embed.conv1.conv.weight", "vision.", "image_encoder.")
-        ?? StateDict.Find(checkpoint, "patch_embed.seq.0.c.weight", "vision.", "image_encoder.");
+        StateDict.Find(checkpoint, TimmMarker, "vision.", "image_encoder.")
+        ?? StateDict.Find(checkpoint, MicrosoftMarker, "vision.", "image_encoder.");
 
     /// <summary>What a file of our own training says of its model; null for another file.</summary>
     private static Dictionary<string, string>? Stated(Checkpoint checkpoint)
@@ -116,8 +119,9 @@ internal static class EdgeZsadConversion
         sizes = published ?? (imageSize is { } given
             ? sizes with { ImageSize = given }
             : throw new ModelFormatException(
-                $"{backbone.File}: its TinyViT (dims {string.Join(',', sizes.Dims)}, windows {string.Join(',', sizes.Windows.Skip(1))}) is "
-                + $"none of {string.Join(", ", TinyVitSizes.Published.Keys)}, and {head} does not say for which picture size it is; give that."));
+                $"{backbone.File}: its TinyViT (dims {List(sizes.Dims)}, windows {List(sizes.Windows[1..])}) is none of "
+                + $"{string.Join(", ", TinyVitSizes.Published.Keys)}, and {head} does not say for which picture size it is; "
+                + "give that."));
         const int LocalStage = 2, GlobalStage = 3;
         long grid = sizes.ImageSize;
         for (int i = 0; i < 2 + LocalStage; i++) grid = (grid + 1) / 2;
@@ -144,7 +148,8 @@ internal static class EdgeZsadConversion
         int[] stages = [1, 2, 3];
         int first = Size("patch_embed.conv2.conv.weight", 4, 0);
         int[] dims = [first, .. stages.Select(s => Size($"stages.{s}.downsample.conv1.conv.weight", 4, 0))];
-        int[] depths = [.. Enumerable.Range(0, 4).Select(s => state.CountOf(microsoft ? $"layers.{s}.blocks" : $"stages.{s}.blocks"))];
+        int[] depths = [.. Enumerable.Range(0, 4).Select(s =>
+            state.CountOf(microsoft ? $"layers.{s}.blocks" : $"stages.{s}.blocks"))];
         int[] heads = [.. stages.Select(s => Size($"stages.{s}.blocks.0.attn.attention_biases", 2, 0))];
         int[] windows = [.. stages.Select(s => (int)Math.Sqrt(Size($"stages.{s}.blocks.0.attn.attention_biases", 2, 1)))];
         // The first stage is convolutional; its heads and windows stand in the lists without meaning.

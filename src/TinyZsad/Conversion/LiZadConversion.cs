@@ -63,8 +63,9 @@ internal static class LiZadConversion
         for (int i = 0; i < Math.Max(1, depth); i++)
             foreach (string leaf in new[]
             {
-                "ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj.weight", "attn.out_proj.bias",
-                "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias",
+                "ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj.weight",
+                "attn.out_proj.bias", "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight",
+                "mlp.c_proj.bias",
             })
                 Copy($"text.transformer.resblocks.{i}.{leaf}");
         Copy("text.ln_final.weight");
@@ -155,7 +156,8 @@ internal static class LiZadConversion
         }
 
         protected override bool IsSuperfluous(string name) =>
-            name is "embeddings.mask_token" or "norm.weight" or "norm.bias" or "rope_embeddings.inv_freq" || IsDeeper(name, "layer.");
+            name is "embeddings.mask_token" or "norm.weight" or "norm.bias" or "rope_embeddings.inv_freq"
+                || IsDeeper(name, "layer.");
     }
 
     private sealed class MetaVision(StateDict state) : Vision(state)
@@ -174,7 +176,8 @@ internal static class LiZadConversion
             string theirs = $"blocks.{i}.", ours = $"vision.layer.{i}.";
             CheckpointTensor weight = State.Take($"{theirs}attn.qkv.weight", 2), bias = State.Take($"{theirs}attn.qkv.bias", 1);
             if (weight.Shape[0] != 3 * width || bias.Shape[0] != 3 * width)
-                throw new ModelFormatException($"{State.File}: tensors '{weight}' and '{bias}' should have {3 * width} rows each: q, k and v.");
+                throw new ModelFormatException(
+                    $"{State.File}: tensors '{weight}' and '{bias}' should have {3 * width} rows each: q, k and v.");
             CheckMask($"{theirs}attn.qkv.bias_mask", bias, width);
             foreach ((string name, long third) in new[] { ("q", 0L), ("k", 1L), ("v", 2L) })
             {
@@ -210,7 +213,8 @@ internal static class LiZadConversion
                     throw new ModelFormatException($"{State.File}: tensor '{mask}' masks biases of q or v, which the model has.");
             }
             if (k.Any(m => m != 0))
-                throw new ModelFormatException($"{State.File}: tensor '{bias}' gives k a bias that is not masked; DINOv3 ViT-S/16 has none.");
+                throw new ModelFormatException(
+                    $"{State.File}: tensor '{bias}' gives k a bias that is not masked; DINOv3 ViT-S/16 has none.");
         }
 
         protected override bool IsSuperfluous(string name) =>

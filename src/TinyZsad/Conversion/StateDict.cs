@@ -37,8 +37,8 @@ internal sealed partial class StateDict
     /// <param name="within">What may stand before the network's names, in the order of preference; first of all nothing.</param>
     /// <returns>Null if no place has it.</returns>
     /// <remarks>
-    /// Training (<c>tools/train_edgezsad.py</c>) keeps under "best" those tensors of "model" that it trains, as they did best; they
-    /// are taken instead.
+    /// Training (<c>tools/train_edgezsad.py</c>) keeps under "best" those tensors of "model" that it trains, as they did best;
+    /// they are taken instead.
     /// </remarks>
     public static StateDict? Find(Checkpoint checkpoint, string marker, params string[] within)
     {
@@ -46,7 +46,8 @@ internal sealed partial class StateDict
             foreach (string module in Modules)
                 foreach (string inner in within.Prepend(""))
                     if (checkpoint.TryGet($"{wrapper}{module}{inner}{marker}", out _))
-                        return new StateDict(checkpoint, $"{wrapper}{module}{inner}", wrapper == "model." ? $"best.{inner}" : null);
+                        return new StateDict(checkpoint, $"{wrapper}{module}{inner}",
+                            wrapper == "model." ? $"best.{inner}" : null);
         return null;
     }
 
@@ -78,7 +79,8 @@ internal sealed partial class StateDict
         if (!tensor.IsFloat)
             throw new ModelFormatException($"{File}: tensor '{tensor}' is of whole numbers, where weights are floats.");
         if (rank is not null && tensor.Shape.Length != rank)
-            throw new ModelFormatException($"{File}: tensor '{tensor}' has {tensor.Shape.Length} dimensions, where {rank} are right.");
+            throw new ModelFormatException(
+                $"{File}: tensor '{tensor}' has {tensor.Shape.Length} dimensions, where {rank} are right.");
         if (tensor.ElementCount == 0)
             throw new ModelFormatException($"{File}: tensor '{tensor}' is empty.");
         used.Add(tensor.Name);
@@ -115,7 +117,8 @@ internal sealed partial class StateDict
 
     /// <summary>Names under the network's place, below some name.</summary>
     public IEnumerable<string> NamesBelow(string name) =>
-        checkpoint.Tensors.Where(t => t.Name.StartsWith(prefix + name, StringComparison.Ordinal)).Select(t => t.Name[prefix.Length..]);
+        checkpoint.Tensors.Where(t => t.Name.StartsWith(prefix + name, StringComparison.Ordinal))
+            .Select(t => t.Name[prefix.Length..]);
 
     /// <summary>
     /// Checks that the network has no tensor that was neither used nor known to be superfluous: it would be another network.
@@ -137,7 +140,8 @@ internal sealed partial class StateDict
     {
         HashSet<string> all = [.. networks.SelectMany(n => n.used)];
         return checkpoint.Tensors.Where(t => !all.Contains(t.Name)).GroupBy(t => Group(t.Name))
-            .Select(g => new LeftOutTensors(part, g.Count() == 1 ? g.First().Name : g.Key, g.Count(), g.Sum(t => t.ElementCount)));
+            .Select(g => new LeftOutTensors(part, g.Count() == 1 ? g.First().Name : g.Key, g.Count(),
+                g.Sum(t => t.ElementCount)));
     }
 
     private bool TryGet(string name, [MaybeNullWhen(false)] out CheckpointTensor tensor) =>

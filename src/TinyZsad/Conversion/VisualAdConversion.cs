@@ -28,7 +28,8 @@ internal static class VisualAdConversion
         CheckSettings(checkpoint, backbone);
         long[] layers = FillHead(draft, checkpoint, state);
         if (trainedNorm)
-            foreach (string leaf in new[] { "weight", "bias" }) draft.Add($"{backbone.Norm}.{leaf}", state.Take($"ln_post_{leaf}", 1));
+            foreach (string leaf in new[] { "weight", "bias" })
+                draft.Add($"{backbone.Norm}.{leaf}", state.Take($"ln_post_{leaf}", 1));
 
         draft.Describe("format", "tinyzsad");
         draft.Describe("format_version", "1");
@@ -72,7 +73,8 @@ internal static class VisualAdConversion
         Copy("normal_token");
         string[] transforms = Layers("layer_transforms."), attentions = Layers("cross_attn.layer_attentions.");
         long[] layers = checkpoint.Integers("features_list")
-            ?? [.. transforms.Union(attentions).Select(l => long.Parse(l["layer_".Length..], CultureInfo.InvariantCulture)).Order()];
+            ?? [.. transforms.Union(attentions)
+                .Select(l => long.Parse(l["layer_".Length..], CultureInfo.InvariantCulture)).Order()];
         if (layers.Length == 0)
             throw new ModelFormatException($"{checkpoint.Name}: it has neither a 'features_list' nor any 'layer_transforms'.");
         foreach (string layer in layers.Select(l => $"layer_{l}"))
@@ -84,8 +86,8 @@ internal static class VisualAdConversion
                 foreach (string leaf in new[]
                 {
                     "anchor_queries", "pos_encoding", "q_proj.weight", "k_proj.weight", "v_proj.weight", "out_proj.weight",
-                    "out_proj.bias", "q_norm.weight", "q_norm.bias", "k_norm.weight", "k_norm.bias", "gate.0.weight", "gate.0.bias",
-                    "res_scale",
+                    "out_proj.bias", "q_norm.weight", "q_norm.bias", "k_norm.weight", "k_norm.bias", "gate.0.weight",
+                    "gate.0.bias", "res_scale",
                 })
                     Copy($"cross_attn.layer_attentions.{layer}.{leaf}");
         }
@@ -101,7 +103,8 @@ internal static class VisualAdConversion
 
         string[] Layers(string module) =>
             [.. state.NamesBelow(module).Select(n => n[module.Length..].Split('.')[0])
-                .Where(n => n.StartsWith("layer_", StringComparison.Ordinal) && n.AsSpan("layer_".Length).IndexOfAnyExceptInRange('0', '9') < 0
+                .Where(n => n.StartsWith("layer_", StringComparison.Ordinal)
+                    && n.AsSpan("layer_".Length).IndexOfAnyExceptInRange('0', '9') < 0
                     && n.Length is > 6 and < 12)
                 .Distinct()];
     }
@@ -122,8 +125,9 @@ internal static class VisualAdConversion
         for (int i = 0; i < Math.Max(1, state.CountOf("visual.transformer.resblocks")); i++)
             foreach (string leaf in new[]
             {
-                "ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj.weight", "attn.out_proj.bias",
-                "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias",
+                "ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj.weight",
+                "attn.out_proj.bias", "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight",
+                "mlp.c_proj.bias",
             })
                 Copy($"transformer.resblocks.{i}.{leaf}");
         state.RefuseOthers(Network, "visual.", name => name is "visual.proj" or "visual.ln_post.weight" or "visual.ln_post.bias");
@@ -164,7 +168,8 @@ internal static class VisualAdConversion
             foreach (string leaf in new[] { "weight", "bias" }) Copy($"norm.{leaf}", $"layernorm.{leaf}");
         for (int i = 0; i < Math.Max(1, state.CountOf(original ? "blocks" : "encoder.layer")); i++) FillBlock(i);
         state.RefuseOthers("DINOv2 (ViT-S, B or L)", "",
-            name => name is "mask_token" or "embeddings.mask_token" or "norm.weight" or "norm.bias" or "layernorm.weight" or "layernorm.bias");
+            name => name is "mask_token" or "embeddings.mask_token" or "norm.weight" or "norm.bias" or "layernorm.weight"
+                or "layernorm.bias");
 
         long width = state.Size(original ? Meta : HuggingFace, 4, 0), patch = state.Size(original ? Meta : HuggingFace, 4, 2);
         string name = (width, patch) switch
@@ -188,7 +193,8 @@ internal static class VisualAdConversion
                 if (original) draft.Add($"{ours}.attn.qkv.{leaf}", state.Take($"{theirs}.attn.qkv.{leaf}"));
                 else
                     draft.Add($"{ours}.attn.qkv.{leaf}", AlikeParts(
-                        state.Take($"{attention}.query.{leaf}"), state.Take($"{attention}.key.{leaf}"), state.Take($"{attention}.value.{leaf}")));
+                        state.Take($"{attention}.query.{leaf}"), state.Take($"{attention}.key.{leaf}"),
+                        state.Take($"{attention}.value.{leaf}")));
                 foreach ((string meta, string other) in new[]
                 {
                     ("norm1", "norm1"), ("attn.proj", "attention.output.dense"), ("norm2", "norm2"), ("mlp.fc1", "mlp.fc1"),
@@ -196,8 +202,9 @@ internal static class VisualAdConversion
                 })
                     draft.Add($"{ours}.{meta}.{leaf}", state.Take($"{theirs}.{(original ? meta : other)}.{leaf}"));
             }
-            foreach ((string meta, string other) in new[] { ("ls1.gamma", "layer_scale1.lambda1"), ("ls2.gamma", "layer_scale2.lambda1") })
-                draft.Add($"{ours}.{meta}", state.Take($"{theirs}.{(original ? meta : other)}"));
+            for (int k = 1; k <= 2; k++)
+                draft.Add(
+                    $"{ours}.ls{k}.gamma", state.Take(original ? $"{theirs}.ls{k}.gamma" : $"{theirs}.layer_scale{k}.lambda1"));
         }
     }
 

@@ -3,7 +3,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// What others train and publish: safetensors (one file, or shards with an index), PyTorch's archives since 1.6 and TorchScript's.
+/// What others train and publish: safetensors (one file, or shards with an index), PyTorch's archives since 1.6 and
+/// TorchScript's.
 /// Tensors are views of the mapped files; nothing that a checkpoint holds is executed.
 /// </summary>
 /// <remarks>
@@ -12,6 +13,9 @@ namespace TinyZsad.Weights;
 /// </remarks>
 internal sealed class Checkpoint : IDisposable
 {
+    private const string SaveAnew =
+        ", which is not read; save it anew with a later PyTorch: torch.save(torch.load(FILE), NEW)";
+
     private readonly List<IDisposable> owners;
     private readonly Lazy<IReadOnlyList<(string, string)>> hashes;
     private readonly Dictionary<string, CheckpointTensor> byName;
@@ -59,8 +63,9 @@ internal sealed class Checkpoint : IDisposable
         try
         {
             ReadOnlySpan<byte> head = bytes.Span(0, Math.Min(bytes.Length, 512));
-            // The length of a safetensors header, below 2^32; nothing else begins so.
-            if (head.Length >= 8 && head[4..8].IndexOfAnyExcept((byte)0) < 0) return ShardedSafetensors.Read(safetensors());
+            // The length of a safetensors header, below 2^32, and its first character; nothing else begins so.
+            if (head.Length > 8 && head[8] == '{' && head[4..8].IndexOfAnyExcept((byte)0) < 0)
+                return ShardedSafetensors.Read(safetensors());
             if (head.StartsWith("PK\x03\x04"u8) || head.StartsWith("PK\x05\x06"u8))
             {
                 Checkpoint archive = TorchArchive.Read(bytes);
@@ -68,11 +73,9 @@ internal sealed class Checkpoint : IDisposable
                 return archive;
             }
             if (head is [0x80, < 6, ..])
-                throw bytes.Error("this is PyTorch's legacy format, a bare pickle as torch.save wrote it before 1.6, which is not read; "
-                    + "save it anew with a later PyTorch: torch.save(torch.load(FILE), NEW)");
+                throw bytes.Error("this is PyTorch's legacy format, a bare pickle as torch.save wrote it before 1.6" + SaveAnew);
             if (head.Length > 262 && head[257..].StartsWith("ustar"u8))
-                throw bytes.Error("this is PyTorch's oldest format, a tar archive as torch.save wrote it before 0.1.10, which is not "
-                    + "read; save it anew with a later PyTorch: torch.save(torch.load(FILE), NEW)");
+                throw bytes.Error("this is PyTorch's oldest format, a tar archive, as torch.save wrote before 0.1.10" + SaveAnew);
             return head is [(byte)'{', ..] ? ShardedSafetensors.Read(bytes) : ShardedSafetensors.Read(safetensors());
         }
         finally

@@ -178,8 +178,8 @@ internal ref struct PickleReader(
                 || ScriptFunctions.Contains(global.FullName)));
         return known
             ? global
-            : throw Error($"asks for {Shown.Quote(global.FullName)}, which is none of the few globals that rebuild tensors; nothing "
-                + "was executed. Save the tensors alone: torch.save(model.state_dict(), FILE)");
+            : throw Error($"asks for {Shown.Quote(global.FullName)}, which is none of the few globals that rebuild tensors; "
+                + "nothing was executed. Save the tensors alone: torch.save(model.state_dict(), FILE)");
     }
 
     private string Line()
@@ -216,7 +216,8 @@ internal ref struct PickleReader(
         (long offset, long length) = find(key);
         return count >= 0 && count <= long.MaxValue / type.ByteSize() && length == count * type.ByteSize()
             ? new TorchStorage(type, offset, count)
-            : throw Error($"says that storage {Shown.Quote(key)} has {count} elements of {type}, and the archive holds {length} bytes");
+            : throw Error(
+                $"says that storage {Shown.Quote(key)} has {count} elements of {type}, and the archive holds {length} bytes");
     }
 
     private readonly object? Reduce(object?[] call)
@@ -253,7 +254,8 @@ internal ref struct PickleReader(
             throw Error($"{what} whose last element is {last} of a storage of {storage.Count}");
         return elements <= storage.Count
             ? new TorchTensor(storage, offset, shape, strides)
-            : throw Error($"{what}, {elements} elements of a storage of {storage.Count}; tensors that repeat elements are not read");
+            : throw Error(
+                $"{what}, {elements} elements of a storage of {storage.Count}; tensors that repeat elements are not read");
     }
 
     private readonly PickleInstance NewObject(object?[] call) =>

@@ -12,7 +12,8 @@ internal static class ShardedSafetensors
 
     /// <summary>One file, which the checkpoint then owns.</summary>
     public static Checkpoint Read(SafetensorsFile file) => new(file.Name, "safetensors",
-        file.Tensors.ToDictionary(t => t.Name, t => View(file, t)), Values(file), [file], () => [(file.Name, file.ComputeSha256())]);
+        file.Tensors.ToDictionary(t => t.Name, t => View(file, t)), Values(file), [file],
+        () => [(file.Name, file.ComputeSha256())]);
 
     /// <summary>The files that an index names, all in its own folder.</summary>
     /// <exception cref="ModelFormatException">
@@ -69,8 +70,8 @@ internal static class ShardedSafetensors
                 string name = tensor.Value.ValueKind == JsonValueKind.String ? tensor.Value.GetString()! : "";
                 // Whatever the system separates folders by.
                 if (name.Length == 0 || name is "." or ".." || name.AsSpan().ContainsAny("/\\:\0"))
-                    throw index.Error($"it says that {Shown.Quote(tensor.Name)} is in {Shown.Quote(tensor.Value.GetRawText())}; a file's name "
-                        + "alone is right, of a file in the index's own folder");
+                    throw index.Error($"it says that {Shown.Quote(tensor.Name)} is in {Shown.Quote(tensor.Value.GetRawText())}; "
+                        + "a file's name alone is right, of a file in the index's own folder");
                 if (!places.TryAdd(tensor.Name, name))
                     throw index.Error($"it names {Shown.Quote(tensor.Name)} twice");
             }

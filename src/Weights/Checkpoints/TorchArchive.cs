@@ -36,7 +36,7 @@ internal static class TorchArchive
         bool script = zip.Names.Contains($"{root}/constants.pkl");
         (long offset, long length) = zip.Find($"{root}/data.pkl");
         if (length > MaxPickle)
-            throw file.Error($"its data.pkl has {length} bytes; at most {MaxPickle} are read, which is far more than tensors need");
+            throw file.Error($"its data.pkl has {length} bytes; at most {MaxPickle} are read, far more than tensors need");
 
         object? content = new PickleReader(file, offset, file.Span(offset, length), script, key =>
             zip.Find($"{root}/data/{key}")).Read();
@@ -83,7 +83,8 @@ internal static class TorchArchive
                 {
                     string text => text,
                     long number => number.ToString(CultureInfo.InvariantCulture),
-                    _ => throw file.Error($"a dict in it, {Shown.Quote(name)}, has keys that are neither texts nor whole numbers"),
+                    _ => throw file.Error(
+                        $"a dict in it, {Shown.Quote(name)}, has keys that are neither texts nor whole numbers"),
                 };
                 Add(Join(name, part), value, depth + 1);
             }

@@ -73,7 +73,7 @@ internal sealed class ZipDirectory
     private (long Start, long Length, long Count) FindDirectory()
     {
         long end = file.Length - EndLength, first = Math.Max(0, end - MaxComment);
-        while (end >= first && !(file.UInt32(end) == EndSignature && end + EndLength + file.UInt16(end + 20) == file.Length)) end--;
+        while (end >= first && !IsEnd(end)) end--;
         if (end < first)
             throw file.Error("it begins as a ZIP archive, but has no record of its end; it may be cut short");
         if (file.UInt16(end + 4) is not (0 or ushort.MaxValue))
@@ -89,7 +89,11 @@ internal sealed class ZipDirectory
         }
         return start <= end && length <= end - start
             ? (start, length, count)
-            : throw file.Error($"its ZIP directory, bytes {start} to {start + length}, passes the record of the end at byte {end}");
+            : throw file.Error(
+                $"its ZIP directory, bytes {start} to {start + length}, passes the record of the end at byte {end}");
+
+        // With a comment, which may hold the signature too, up to the file's last byte.
+        bool IsEnd(long at) => file.UInt32(at) == EndSignature && at + EndLength + file.UInt16(at + 20) == file.Length;
     }
 
     private (string Name, Entry Entry, int Size) ReadEntry(long at, long end)
