@@ -18,6 +18,9 @@ internal sealed partial class StateDict
 
     private static readonly string[] Modules = ["", "module."];
 
+    /// <summary>Groups of left-out tensors that may share the first part of their names.</summary>
+    private const int MaxGroups = 8;
+
     private readonly Checkpoint checkpoint;
     private readonly string prefix;
     private readonly string? better;
@@ -138,10 +141,21 @@ internal sealed partial class StateDict
     /// <summary>What of some networks' checkpoint is not in the model, in groups of names alike.</summary>
     public static IEnumerable<LeftOutTensors> Unused(string part, Checkpoint checkpoint, IEnumerable<StateDict> networks)
     {
-        HashSet<string> all = [.. networks.SelectMany(n => n.used)];
-        return checkpoint.Tensors.Where(t => !all.Contains(t.Name)).GroupBy(t => Group(t.Name))
-            .Select(g => new LeftOutTensors(part, g.Count() == 1 ? g.First().Name : g.Key, g.Count(),
-                g.Sum(t => t.ElementCount)));
+        StateDict[] parts = [.. networks];
+        HashSet<string> all = [.. parts.SelectMany(n => n.used)];
+        // What a state dict is wrapped in says nothing of its tensors.
+        string Wrapper(string name) => parts.Select(n => n.prefix)
+            .Where(p => name.StartsWith(p, StringComparison.Ordinal)).MaxBy(p => p.Length) ?? "";
+        (CheckpointTensor Tensor, string Wrapper, string Name)[] unused = [.. checkpoint.Tensors.Where(t => !all.Contains(t.Name))
+            .Select(t => (t, Wrapper(t.Name), t.Name[Wrapper(t.Name).Length..]))];
+        // An optimizer has hundreds of numbered entries.
+        HashSet<string> crowded = [.. unused.Select(u => Group(u.Name)).Distinct().GroupBy(First)
+            .Where(g => g.Count() > MaxGroups).Select(g => g.Key)];
+        return unused.GroupBy(u => u.Wrapper + (crowded.Contains(First(u.Name)) ? $"{First(u.Name)}.*" : Group(u.Name)))
+            .Select(g => new LeftOutTensors(
+                part, g.Count() == 1 ? g.First().Tensor.Name : g.Key, g.Count(), g.Sum(u => u.Tensor.ElementCount)));
+
+        static string First(string name) => name.Split('.')[0];
     }
 
     private bool TryGet(string name, [MaybeNullWhen(false)] out CheckpointTensor tensor) =>
