@@ -7,7 +7,8 @@ namespace TinyZsad.Benchmarks;
 /// <summary>
 /// GELU over 64 Ki numbers. What was tried, the last being what the engine uses; cycles a vector of 16 on Zen 4:
 /// <list type="number">
-/// <item>2^(x h(x)) for erfc, h of degree 9 in odd and even halves: 24. 28 constants and 23 multiplications, on the pipes that multiply.</item>
+/// <item>2^(x h(x)) for erfc, h of degree 9 in odd and even halves: 24. 28 constants and 23 multiplications, on the pipes that
+/// multiply.</item>
 /// <item>1 / p(x)^8 for erfc, p of degree 8: 17. Ten multiplications fewer; the division has a pipe of its own.</item>
 /// </list>
 /// </summary>
@@ -56,8 +57,8 @@ public class GeluCompetitors
 /// <list type="number">
 /// <item>exp(x): 12.5. ln 2 in two parts, and a selection for what would be subnormal.</item>
 /// <item>2^x, the factor log2 e being in the queries: 9.6. What the engine uses.</item>
-/// <item>2^x with the exponent put together by a shift and an addition of integers instead of vscalefps: 12.2. Lost, and is not kept: it would need
-/// two more operations of every vector type.</item>
+/// <item>2^x with the exponent put together by a shift and an addition of integers instead of vscalefps: 12.2. Lost, and is not
+/// kept: it would need two more operations of every vector type.</item>
 /// </list>
 /// </summary>
 public class ExponentialCompetitors

@@ -14,7 +14,9 @@ internal sealed unsafe class Floor : IDisposable
     private byte* from, to;
     private nuint room;
 
-    /// <summary>Spends so many operations, or copies so many bytes (half of them read, half written) where there are none.</summary>
+    /// <summary>
+    /// Spends so many operations, or copies so many bytes (half of them read, half written) where there are none.
+    /// </summary>
     public void Run(double flops, double bytes)
     {
         for (double done = 0; done < flops; done += FlopsOfTile) Tile.Execute(a, Length, b, Length, c, Tile.Columns);

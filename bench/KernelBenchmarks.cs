@@ -4,8 +4,8 @@ using TinyZsad.Tests.Kernels;
 namespace TinyZsad.Benchmarks;
 
 /// <summary>
-/// Every kernel on the shapes that the models use, one thread: the typical ones of the tests' list of cases. Beside each, in the same run, the
-/// <see cref="Floor"/> under its time, so that <c>Ratio</c> tells how near it comes: 1.10 is 91 % of the peak.
+/// Every kernel on the shapes that the models use, one thread: the typical ones of the tests' list of cases. Beside each, in the
+/// same run, the <see cref="Floor"/> under its time, so that <c>Ratio</c> tells how near it comes: 1.10 is 91 % of the peak.
 /// </summary>
 [MemoryDiagnoser]
 public class KernelBenchmarks : IDisposable
@@ -32,8 +32,8 @@ public class KernelBenchmarks : IDisposable
     }
 
     /// <summary>
-    /// As many multiply-adds as the kernel has, by the register tile over operands in the first-level cache; where it has none, a copy of as many
-    /// bytes.
+    /// As many multiply-adds as the kernel has, by the register tile over operands in the first-level cache; where it has none, a
+    /// copy of as many bytes.
     /// </summary>
     [Benchmark(Baseline = true)]
     public void Peak() => floor.Run(kernel.Flops, kernel.Bytes);

@@ -74,8 +74,9 @@ public sealed class ComputeGraph
     /// <param name="bias">[out] floats, or null.</param>
     /// <param name="layout">Which way the weight lies.</param>
     /// <param name="trunk">
-    /// Whether the layer stands on the network's trunk, with no residual connection beside it that would carry its input on unharmed: patch embeddings, downsampling, heads.
-    /// There a coarse result would cost most, and little time is spent: it is computed in floats at any precision.
+    /// Whether the layer stands on the network's trunk, with no residual connection beside it that would carry its input on
+    /// unharmed: patch embeddings, downsampling, heads. There a coarse result would cost most, and little time is spent: it is
+    /// computed in floats at any precision.
     /// </param>
     public Value Linear(Value x, Parameter weight, Parameter? bias = null, WeightLayout layout = WeightLayout.OutIn, bool trunk = false)
     {

@@ -3,8 +3,8 @@ namespace TinyZsad.Graph;
 /// <summary>
 /// Takes the operations that are needed for the wanted values and moves element-wise work into the epilogue or prologue of its
 /// neighbour: activation, LayerScale and residual into the linear layer before them, rotary positions into the attention after
-/// them. Then a bottleneck's three layers become one operation. A value that someone wants to see, or that two operations read, stays a value
-/// of its own.
+/// them. Then a bottleneck's three layers become one operation. A value that someone wants to see, or that two operations read,
+/// stays a value of its own.
 /// </summary>
 internal static class Fusion
 {

@@ -275,8 +275,8 @@ internal sealed class DepthwiseConvOperation(
 }
 
 /// <summary>
-/// A linear layer on every pixel of a map, a depthwise convolution and another linear layer, as one: made by <see cref="Fusion"/> of three that
-/// nobody else reads from. The first two have the same activation.
+/// A linear layer on every pixel of a map, a depthwise convolution and another linear layer, as one: made by <see cref="Fusion"/>
+/// of three that nobody else reads from. The first two have the same activation.
 /// </summary>
 internal sealed class BottleneckOperation(LinearOperation expand, DepthwiseConvOperation depthwise, LinearOperation project)
     : Operation(expand.X, project.Residual)

@@ -7,8 +7,9 @@ public enum Precision
     Float32,
 
     /// <summary>
-    /// The larger ones in the branches of residual connections over 8-bit integers: weights quantised once with a scale an output, inputs quantised as they come with a scale a row. Faster, and less exact:
-    /// a layer's error is about one percent of its values.
+    /// The larger ones in the branches of residual connections over 8-bit integers: weights quantised once with a scale an
+    /// output, inputs quantised as they come with a scale a row. Faster, and less exact: a layer's error is about one percent of
+    /// its values.
     /// </summary>
     Int8,
 }

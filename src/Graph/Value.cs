@@ -21,8 +21,8 @@ public enum ValueKind
 public sealed class Value
 {
     /// <summary>
-    /// Rows a multiple of 4 KiB apart all fall into one set of the first-level cache and push each other out: a tenth of a matmul's speed.
-    /// Such rows are kept a cache line further apart.
+    /// Rows a multiple of 4 KiB apart all fall into one set of the first-level cache and push each other out: a tenth of a
+    /// matmul's speed. Such rows are kept a cache line further apart.
     /// </summary>
     private const int CollidingColumns = 1024, Gap = 16;
 
@@ -71,7 +71,9 @@ public sealed class Value
 
     private bool HasGaps => !gapless && Type == ValueKind.Float && Rows > 1 && Columns % CollidingColumns == 0;
 
-    /// <summary>An operation takes the value's memory as one piece, or hands it out: its rows must follow each other without gaps.</summary>
+    /// <summary>
+    /// An operation takes the value's memory as one piece, or hands it out: its rows must follow each other without gaps.
+    /// </summary>
     internal void CloseGaps() => Root.gapless = true;
 
     internal int ElementSize => Type == ValueKind.Byte ? 1 : 4;

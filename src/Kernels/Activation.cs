@@ -24,8 +24,8 @@ public readonly struct Identity : IActivation
 }
 
 /// <summary>
-/// y = x/2 (1 + erf(x / sqrt 2)), the exact GELU, computed as max(x, 0) - |x|/2 erfc(|x| / sqrt 2): nothing cancels.
-/// |y - exact| &lt;= 3e-7 max(1, |x|), and 4.6e-7 |x| where |x| &lt; 1: half of the bound of <see cref="VectorMath.TwoTails"/> times |x|, and
+/// y = x/2 (1 + erf(x / sqrt 2)), the exact GELU, computed as max(x, 0) - |x|/2 erfc(|x| / sqrt 2): nothing cancels. |y - exact|
+/// &lt;= 3e-7 max(1, |x|), and 4.6e-7 |x| where |x| &lt; 1: half of the bound of <see cref="VectorMath.TwoTails"/> times |x|, and
 /// the roundings. Minus infinity gives -0, plus infinity itself.
 /// </summary>
 public readonly struct Gelu : IActivation

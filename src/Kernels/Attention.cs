@@ -86,11 +86,11 @@ public unsafe struct AttentionArgs
 }
 
 /// <summary>
-/// Multi-head attention that never stores a matrix of queries by keys. First every head's keys and values become the
-/// panels that <see cref="Tile"/> reads (<see cref="Pack"/>; rotary positions are applied on the way). Then
-/// (<see cref="Attend"/>) each strip of <see cref="Tile.Rows"/> queries is scored against all keys, its rows of scores are turned to
-/// weights while they lie in the first- and second-level caches, and the weighted sum of the values is taken: the same tile
-/// does both products. Items are independent; all of <see cref="Pack"/> must be done before any of <see cref="Attend"/>.
+/// Multi-head attention that never stores a matrix of queries by keys. First every head's keys and values become the panels that
+/// <see cref="Tile"/> reads (<see cref="Pack"/>; rotary positions are applied on the way). Then (<see cref="Attend"/>) each strip
+/// of <see cref="Tile.Rows"/> queries is scored against all keys, its rows of scores are turned to weights while they lie in the
+/// first- and second-level caches, and the weighted sum of the values is taken: the same tile does both products. Items are
+/// independent; all of <see cref="Pack"/> must be done before any of <see cref="Attend"/>.
 /// </summary>
 public static unsafe class Attention
 {
@@ -100,7 +100,9 @@ public static unsafe class Attention
     /// </summary>
     private const int StripsOfItem = 4;
 
-    /// <summary>log2 e. Queries and biases are multiplied by it, so that the weights are powers of two, which are cheaper than those of e.</summary>
+    /// <summary>
+    /// log2 e. Queries and biases are multiplied by it, so that the weights are powers of two, which are cheaper than those of e.
+    /// </summary>
     private const float Log2E = 1.44269504f;
 
     private static int KeyPanels(in AttentionArgs a) => (a.Keys + Tile.Columns - 1) / Tile.Columns;
@@ -324,8 +326,8 @@ public static unsafe class Attention
     }
 
     /// <summary>
-    /// Adds one query's biases to its scores and returns the largest sum: for each row of keys the biases are a slice of the table, which is
-    /// mirrored for that.
+    /// Adds one query's biases to its scores and returns the largest sum: for each row of keys the biases are a slice of the
+    /// table, which is mirrored for that.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float AddBias<TVec>(float* table, int window, int head, int query, float* s)

@@ -3,12 +3,14 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The operands of an inverted bottleneck on a channels-last map (MobileNetV2's, TinyViT's MBConv and PatchMerging): a linear layer on
-/// every pixel, a depthwise 3 x 3 convolution, another linear layer, each with its activation.
+/// The operands of an inverted bottleneck on a channels-last map (MobileNetV2's, TinyViT's MBConv and PatchMerging): a linear
+/// layer on every pixel, a depthwise 3 x 3 convolution, another linear layer, each with its activation.
 /// </summary>
 public unsafe struct BottleneckArgs
 {
-    /// <summary>The first layer: x is the map, [<see cref="Height"/> * <see cref="Width"/>, in]; y is not used. No scale, no residual.</summary>
+    /// <summary>
+    /// The first layer: x is the map, [<see cref="Height"/> * <see cref="Width"/>, in]; y is not used. No scale, no residual.
+    /// </summary>
     public MatMulArgs Expand;
 
     /// <summary>The map's size; at least <see cref="Tile.Rows"/> pixels in all.</summary>
@@ -23,18 +25,21 @@ public unsafe struct BottleneckArgs
     /// <summary>[Expand.N].</summary>
     public float* DepthwiseBias;
 
-    /// <summary>The last layer: y is the resulting map, which may overlap neither x nor, but for being it, the residual; x is not used.</summary>
+    /// <summary>
+    /// The last layer: y is the resulting map, which may overlap neither x nor, but for being it, the residual; x is not used.
+    /// </summary>
     public MatMulArgs Project;
 }
 
 /// <summary>
-/// An inverted bottleneck whose expanded maps never reach memory: they are four times the map, and at 128 x 128 pixels of 384 channels
-/// 25 MB each, written and read again. An item computes a band of output rows. It keeps three expanded rows in a ring, which the
-/// convolution reads strip by strip of <see cref="Tile.Rows"/> pixels; the strip is the last layer's tile operand while it lies in the
-/// first-level cache. Ring and widened weights fill the second-level cache (<see cref="Fits"/>).
+/// An inverted bottleneck whose expanded maps never reach memory: they are four times the map, and at 128 x 128 pixels of 384
+/// channels 25 MB each, written and read again. An item computes a band of output rows. It keeps three expanded rows in a ring,
+/// which the convolution reads strip by strip of <see cref="Tile.Rows"/> pixels; the strip is the last layer's tile operand while
+/// it lies in the first-level cache. Ring and widened weights fill the second-level cache (<see cref="Fits"/>).
 /// <para>
-/// The two rows at a band's ends are expanded twice, by neighbours. Every value is computed by the operations of <see cref="MatMul"/> and
-/// <see cref="DepthwiseConv"/> in their order, so the result is theirs, bit for bit, however the work is cut.
+/// The two rows at a band's ends are expanded twice, by neighbours. Every value is computed by the operations of
+/// <see cref="MatMul"/> and <see cref="DepthwiseConv"/> in their order, so the result is theirs, bit for bit, however the work is
+/// cut.
 /// </para>
 /// </summary>
 public static unsafe class Bottleneck

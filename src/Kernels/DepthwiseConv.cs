@@ -50,9 +50,11 @@ public static unsafe class DepthwiseConv
     }
 
     /// <summary>
-    /// Output pixels from <paramref name="begin"/> to before <paramref name="end"/> of one row, from three rows of the map, wherever they lie.
+    /// Output pixels from <paramref name="begin"/> to before <paramref name="end"/> of one row, from three rows of the map,
+    /// wherever they lie.
     /// </summary>
-    /// <param name="above">[<paramref name="width"/>, <paramref name="channels"/>], the row above the middle one; null outside the map.</param>
+    /// <param name="above">[<paramref name="width"/>, <paramref name="channels"/>], the row above the middle one; null outside
+    /// the map.</param>
     /// <param name="middle">The row that the output row stands on.</param>
     /// <param name="below">The row below it; null outside the map.</param>
     /// <param name="width">Pixels of a row of the map.</param>

@@ -13,8 +13,8 @@ public static class VectorMath
     private const float ExpLow = -87.336544f;
 
     /// <summary>
-    /// exp(x) for x &lt;= 0, within 2 e (1.2e-7) of it relatively for x &gt; -87.33; 0 below, where the result would be subnormal (so 0 at
-    /// minus infinity): what a softmax needs. Larger x: unspecified.
+    /// exp(x) for x &lt;= 0, within 2 e (1.2e-7) of it relatively for x &gt; -87.33; 0 below, where the result would be subnormal
+    /// (so 0 at minus infinity): what a softmax needs. Larger x: unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec ExpNonPositive<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
@@ -63,14 +63,14 @@ public static class VectorMath
     }
 
     /// <summary>
-    /// P(|X| > z) of a standard normal X, which is erfc(z / sqrt 2), for z in [0, 1e3], within 9e-7 of it absolutely and 4e-7 / z; it falls
-    /// to 0 and stays there. Outside that range: unspecified.
+    /// P(|X| > z) of a standard normal X, which is erfc(z / sqrt 2), for z in [0, 1e3], within 9e-7 of it absolutely and 4e-7 /
+    /// z; it falls to 0 and stays there. Outside that range: unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec TwoTails<TVec>(TVec z) where TVec : unmanaged, IVector<TVec>
     {
-        // 1 / p(z)^8, p fitted so that max(z, 1) / 2 times the error is at most 6.3e-8. The division and eight times the rounding of p
-        // add up to 7e-7 of the result. A third fewer multiplications than 2^(z h(z)), which is what stood here.
+        // 1 / p(z)^8, p fitted so that max(z, 1) / 2 times the error is at most 6.3e-8. The division and eight times the rounding
+        // of p add up to 7e-7 of the result. A third fewer multiplications than 2^(z h(z)), which is what stood here.
         TVec p = TVec.Broadcast(2.6779812e-06f);
         p = TVec.MultiplyAdd(p, z, TVec.Broadcast(-1.3522585e-05f));
         p = TVec.MultiplyAdd(p, z, TVec.Broadcast(8.1219754e-05f));

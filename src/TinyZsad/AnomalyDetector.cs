@@ -11,9 +11,10 @@ namespace TinyZsad;
 /// <summary>
 /// Says how anomalous a picture is, and where, by a model that has never seen its kind.
 /// <para>
-/// Thread safe: any number of threads may detect with one detector at once. One of them at a time is computed by the detector's whole
-/// thread team, the others each on a thread of its own; results are the same, bit for bit. At most as many detections as there are processors
-/// run at once (each needs an arena of some megabytes), further ones wait. Disposing while detections run is safe: they finish.
+/// Thread safe: any number of threads may detect with one detector at once. One of them at a time is computed by the detector's
+/// whole thread team, the others each on a thread of its own; results are the same, bit for bit. At most as many detections as
+/// there are processors run at once (each needs an arena of some megabytes), further ones wait. Disposing while detections run is
+/// safe: they finish.
 /// </para>
 /// </summary>
 /// <example>
@@ -61,7 +62,8 @@ public sealed class AnomalyDetector : IDisposable
     /// <param name="path">A .safetensors file.</param>
     /// <param name="options">How to compute; the defaults suit most.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="ModelFormatException">The file is not a model, or not a whole one; the message names the tensor or key.</exception>
+    /// <exception cref="ModelFormatException">The file is not a model, or not a whole one; the message names the tensor or
+    /// key.</exception>
     /// <exception cref="ArgumentException">An option is out of range, or the model cannot work at the image size.</exception>
     /// <exception cref="NotSupportedException">The model has no such image score.</exception>
     public static AnomalyDetector Load(string path, DetectorOptions? options = null)
@@ -93,8 +95,8 @@ public sealed class AnomalyDetector : IDisposable
     /// <summary>Examines a picture.</summary>
     /// <param name="image">The picture, of any size.</param>
     /// <param name="className">
-    /// What the picture shows ("metal nut"), for a model that takes a class; <see cref="DefaultClassName"/> if null. The first detection of a class
-    /// embeds its name, which takes seconds; later ones do not. Ignored by models that take none.
+    /// What the picture shows ("metal nut"), for a model that takes a class; <see cref="DefaultClassName"/> if null. The first
+    /// detection of a class embeds its name, which takes seconds; later ones do not. Ignored by models that take none.
     /// </param>
     /// <param name="cancellation">Stops the detection between two operations.</param>
     /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
@@ -106,7 +108,9 @@ public sealed class AnomalyDetector : IDisposable
         return Detect(image.View, className, cancellation);
     }
 
-    /// <summary>Examines a picture in somebody else's memory, such as a camera's buffer, without copying it at full size.</summary>
+    /// <summary>
+    /// Examines a picture in somebody else's memory, such as a camera's buffer, without copying it at full size.
+    /// </summary>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
     public AnomalyResult Detect(ImageView image, string? className = null, CancellationToken cancellation = default)
     {
@@ -147,8 +151,8 @@ public sealed class AnomalyDetector : IDisposable
     }
 
     /// <summary>
-    /// Examines pictures as they come, in order. The next picture is awaited while the last is examined, so that reading it and examining it overlap; no
-    /// more than that one is asked for ahead.
+    /// Examines pictures as they come, in order. The next picture is awaited while the last is examined, so that reading it and
+    /// examining it overlap; no more than that one is asked for ahead.
     /// </summary>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
     public async IAsyncEnumerable<AnomalyResult> DetectStream(
@@ -190,7 +194,10 @@ public sealed class AnomalyDetector : IDisposable
         }
     }
 
-    /// <summary>Does once, on a gray picture, what the first detection would otherwise be slow for: compiling, mapping, embedding the class.</summary>
+    /// <summary>
+    /// Does once, on a gray picture, what the first detection would otherwise be slow for: compiling, mapping, embedding the
+    /// class.
+    /// </summary>
     /// <param name="className">A class to embed now; with null none is embedded.</param>
     public void Warmup(string? className = null)
     {
@@ -233,7 +240,8 @@ public sealed class AnomalyDetector : IDisposable
     }
 
     /// <summary>
-    /// Writes a copy of the model that holds the embeddings of some classes, so that detection need not compute them and the text tower can be left out.
+    /// Writes a copy of the model that holds the embeddings of some classes, so that detection need not compute them and the text
+    /// tower can be left out.
     /// </summary>
     /// <param name="path">The new file; not the loaded one.</param>
     /// <param name="classNames">The classes, as they will be named at detection.</param>

@@ -13,14 +13,14 @@ public sealed record DetectorOptions
     public ImageScore Score { get; init; } = ImageScore.Default;
 
     /// <summary>
-    /// How linear layers are computed. <see cref="Precision.Int8"/> is faster and less exact; what it costs a model, <see cref="Verification"/> tells. The text tower, whose
-    /// embeddings are computed once a class, is always in floats.
+    /// How linear layers are computed. <see cref="Precision.Int8"/> is faster and less exact; what it costs a model,
+    /// <see cref="Verification"/> tells. The text tower, whose embeddings are computed once a class, is always in floats.
     /// </summary>
     public Precision Precision { get; init; }
 
     /// <summary>
-    /// Pixels each way that pictures are brought to; null for what the file states. Only VisualAD takes another size than that: a multiple of its patch, up to
-    /// what its position tables hold. Loading refuses a size that the model cannot work at.
+    /// Pixels each way that pictures are brought to; null for what the file states. Only VisualAD takes another size than that: a
+    /// multiple of its patch, up to what its position tables hold. Loading refuses a size that the model cannot work at.
     /// </summary>
     public int? ImageSize { get; init; }
 

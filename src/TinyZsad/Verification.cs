@@ -9,13 +9,15 @@ namespace TinyZsad;
 /// <summary>How one intermediate value compares with what was expected.</summary>
 /// <param name="Name">The tap.</param>
 /// <param name="Shape">Its shape.</param>
-/// <param name="MaxError">Largest absolute error over largest absolute expected value; of a single number, the absolute error.</param>
+/// <param name="MaxError">Largest absolute error over largest absolute expected value; of a single number, the absolute
+/// error.</param>
 /// <param name="RelativeL2">L2 norm of the error over that of the expected values.</param>
 /// <param name="NormError">Relative error of the norm of the whole tap, where it is known.</param>
 /// <param name="WorstIndex">Row-major index of the element with the largest error.</param>
 /// <param name="WorstExpected">What was expected there.</param>
 /// <param name="WorstActual">What was computed there.</param>
-/// <param name="Tolerance">Limit on <paramref name="MaxError"/> and <paramref name="NormError"/>; infinite where there is none.</param>
+/// <param name="Tolerance">Limit on <paramref name="MaxError"/> and <paramref name="NormError"/>; infinite where there is
+/// none.</param>
 /// <param name="Problem">Why it could not be compared, or null.</param>
 public sealed record TapComparison(
     string Name, IReadOnlyList<int> Shape, double MaxError, double RelativeL2, double? NormError,
@@ -26,9 +28,9 @@ public sealed record TapComparison(
 }
 
 /// <summary>
-/// Compares everything that a network computes on the way with expected values: the engine's own reference cases, or activations that somebody
-/// dumped from PyTorch. Values that exist in the plan a detection runs are taken from that plan, so that what is verified is what runs; only those
-/// that fusion does away with come from a second, unfused one.
+/// Compares everything that a network computes on the way with expected values: the engine's own reference cases, or activations
+/// that somebody dumped from PyTorch. Values that exist in the plan a detection runs are taken from that plan, so that what is
+/// verified is what runs; only those that fusion does away with come from a second, unfused one.
 /// </summary>
 public static class Verification
 {
@@ -41,8 +43,9 @@ public static class Verification
     /// <param name="tolerance">A limit for all taps; null takes the manifest's.</param>
     /// <param name="threads">Threads; 0 for one a processor.</param>
     /// <param name="precision">
-    /// How the model's linear layers are computed. At anything but <see cref="Precision.Float32"/> the limits of the case say nothing; without a tolerance of the caller's there is
-    /// then none, and the rows tell what it costs. Of no effect on the cases that run no model.
+    /// How the model's linear layers are computed. At anything but <see cref="Precision.Float32"/> the limits of the case say
+    /// nothing; without a tolerance of the caller's there is then none, and the rows tell what it costs. Of no effect on the
+    /// cases that run no model.
     /// </param>
     public static IReadOnlyList<TapComparison> Run(
         ReferenceCase reference, SafetensorsFile? file = null, double? tolerance = null, int threads = 0, Precision precision = Precision.Float32)
@@ -105,7 +108,8 @@ public static class Verification
     /// <param name="className">The class, where the model takes one.</param>
     /// <param name="tolerance">The limit for all taps; <see cref="DefaultTolerance"/> if null.</param>
     /// <param name="threads">Threads; 0 for one a processor.</param>
-    /// <param name="precision">How linear layers are computed. Without a tolerance there is no limit at anything but <see cref="Precision.Float32"/>.</param>
+    /// <param name="precision">How linear layers are computed. Without a tolerance there is no limit at anything but
+    /// <see cref="Precision.Float32"/>.</param>
     public static IReadOnlyList<TapComparison> Run(
         SafetensorsFile file, Image image, string expectedPath, string? className = null, double? tolerance = null, int threads = 0, Precision precision = Precision.Float32)
     {

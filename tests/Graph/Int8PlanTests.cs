@@ -103,8 +103,8 @@ public sealed class Int8PlanTests
         Assert.That(Kinds(plan).Count(k => k == "Int8Linear"), Is.EqualTo(8));
         Assert.That(tapped, Is.EqualTo(alone), "a tap changes nothing");
         foreach (int threads in new[] { 2, 3, 5, 8 }) Assert.That(PlanRunner.Run(plan, X, threads)["out.y"], Is.EqualTo(alone), $"{threads} threads");
-        // Uniform numbers in 127 steps have errors of 1 / (127 sqrt 4) of their size, inputs and weights alike: 0.6 % a layer, four layers one behind the other in each of two
-        // blocks: 1.6 %. Twice that is allowed.
+        // Uniform numbers in 127 steps have errors of 1 / (127 sqrt 4) of their size, inputs and weights alike: 0.6 % a layer,
+        // four layers one behind the other in each of two blocks: 1.6 %. Twice that is allowed.
         double error = Math.Sqrt(alone.Zip(floats, (a, b) => Math.Pow(a - b, 2)).Sum() / floats.Sum(v => (double)v * v));
         Assert.That(error, Is.InRange(1e-4, 0.032));
     }

@@ -3,7 +3,9 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Linear layers over 8-bit integers: the integers exactly, whatever instructions make them, and the floats around them.</summary>
+/// <summary>
+/// Linear layers over 8-bit integers: the integers exactly, whatever instructions make them, and the floats around them.
+/// </summary>
 internal static unsafe class Int8Cases
 {
     /// <summary>The sums of products that are widest from zero are among those of every length.</summary>

@@ -9,10 +9,11 @@ namespace TinyZsad.Tests;
 public sealed class Int8Tests
 {
     /// <summary>
-    /// A layer's error is about 1 % of its values (numbers with a normal distribution, of which the largest of some hundred is 3 deviations, have errors of 3 / (127 sqrt 12) of their
-    /// size, inputs and weights alike), and those of the layers behind one another add as squares: 1.5 % of the features, measured. In one direction among d that is
-    /// 0.015 / sqrt d of a cosine, which LiZAD multiplies by 100; the map is the mean of four softmaxes of two such, whose slope is at most 1/4. That is a deviation of 1.7 % for
-    /// d = 256 and 5.4 % for d = 24, and the worst of a thousand patches lies 3.5 deviations out.
+    /// A layer's error is about 1 % of its values (numbers with a normal distribution, of which the largest of some hundred is 3
+    /// deviations, have errors of 3 / (127 sqrt 12) of their size, inputs and weights alike), and those of the layers behind one
+    /// another add as squares: 1.5 % of the features, measured. In one direction among d that is 0.015 / sqrt d of a cosine,
+    /// which LiZAD multiplies by 100; the map is the mean of four softmaxes of two such, whose slope is at most 1/4. That is a
+    /// deviation of 1.7 % for d = 256 and 5.4 % for d = 24, and the worst of a thousand patches lies 3.5 deviations out.
     /// </summary>
     [TestCase("lizad/tiny", 3.5 * 0.054)]
     [TestCase("lizad/vision-full", 3.5 * 0.017, Category = "Full")]

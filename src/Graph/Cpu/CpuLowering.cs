@@ -60,7 +60,9 @@ internal static unsafe class CpuLowering
         _ => throw new NotSupportedException($"The processor has no translation of {operation.GetType().Name}."),
     };
 
-    /// <summary>Makes the step of an operation with its activation as a type, so that the kernel is compiled with it inside.</summary>
+    /// <summary>
+    /// Makes the step of an operation with its activation as a type, so that the kernel is compiled with it inside.
+    /// </summary>
     internal interface IWithActivation
     {
         Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation;

@@ -11,8 +11,8 @@ internal sealed record Phase(IReadOnlyList<Step> Steps)
 }
 
 /// <summary>
-/// A graph compiled for the processor: operations fused and translated into steps, steps gathered into phases, every value given its place in
-/// one arena. Immutable; any number of runs may use it at once, each with an arena of its own.
+/// A graph compiled for the processor: operations fused and translated into steps, steps gathered into phases, every value given
+/// its place in one arena. Immutable; any number of runs may use it at once, each with an arena of its own.
 /// </summary>
 public sealed class CpuPlan : IDisposable
 {
@@ -51,8 +51,8 @@ public sealed class CpuPlan : IDisposable
     /// <summary>Compiles a graph.</summary>
     /// <param name="graph">The network.</param>
     /// <param name="demanded">
-    /// The taps to hand out. A demanded value is computed as it stands in the graph, so operations are not fused across it; without demands
-    /// the plan is the fastest one.
+    /// The taps to hand out. A demanded value is computed as it stands in the graph, so operations are not fused across it;
+    /// without demands the plan is the fastest one.
     /// </param>
     /// <param name="surviving">Hand out, besides, the taps whose values exist even in the fastest plan.</param>
     /// <param name="precision">How linear layers are computed; see <see cref="Precision"/>.</param>

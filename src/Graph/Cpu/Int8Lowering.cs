@@ -4,8 +4,8 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// The translation of linear layers to 8-bit integers: a step that quantises the rows of the input, shared by all layers that read it, and one that multiplies. Holds
-/// the quantised weights.
+/// The translation of linear layers to 8-bit integers: a step that quantises the rows of the input, shared by all layers that
+/// read it, and one that multiplies. Holds the quantised weights.
 /// </summary>
 internal sealed unsafe class Int8Lowering : IDisposable
 {

@@ -87,7 +87,8 @@ internal static class Spin
     {
         for (int turns = 0; Volatile.Read(ref field) != value; turns++)
         {
-            // A partner that takes longer than some thirty microseconds has a long item or has lost its core to someone else: let the system run it.
+            // A partner that takes longer than some thirty microseconds has a long item or has lost its core to someone else: let
+            // the system run it.
             if (turns < 100) Thread.SpinWait(8);
             else Thread.Yield();
         }

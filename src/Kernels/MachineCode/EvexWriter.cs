@@ -1,14 +1,16 @@
 namespace TinyZsad.Kernels;
 
-/// <summary>General registers of x86-64 that both calling conventions, System V's and Windows', leave to the callee, by number.</summary>
+/// <summary>
+/// General registers of x86-64 that both calling conventions, System V's and Windows', leave to the callee, by number.
+/// </summary>
 internal enum Gpr
 {
     Rax = 0, Rcx = 1, Rdx = 2, R8 = 8, R9 = 9, R10 = 10, R11 = 11,
 }
 
 /// <summary>
-/// Writes the few x86-64 instructions that an emitted kernel is made of, those on 512-bit vectors in their EVEX form (Intel SDM, volume 2,
-/// section 2.7). Vectors are 0 to 5 and 16 to 31, which both calling conventions leave to the callee.
+/// Writes the few x86-64 instructions that an emitted kernel is made of, those on 512-bit vectors in their EVEX form (Intel SDM,
+/// volume 2, section 2.7). Vectors are 0 to 5 and 16 to 31, which both calling conventions leave to the callee.
 /// </summary>
 internal sealed class EvexWriter
 {

@@ -4,17 +4,20 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The tile of <see cref="Int8Tile"/> over AVX512_VNNI, which .NET 10 has no intrinsics for: <see cref="Rows"/> x <see cref="Columns"/> sums in
-/// 18 vectors, written as machine code when the process first needs it. Twice the rate of AvxVnni's 256-bit form where both exist, and the only
-/// products of bytes on processors that have this extension alone (Ice Lake, Zen 4).
+/// The tile of <see cref="Int8Tile"/> over AVX512_VNNI, which .NET 10 has no intrinsics for: <see cref="Rows"/> x
+/// <see cref="Columns"/> sums in 18 vectors, written as machine code when the process first needs it. Twice the rate of AvxVnni's
+/// 256-bit form where both exist, and the only products of bytes on processors that have this extension alone (Ice Lake, Zen 4).
 /// <para>
-/// It keeps to registers that no calling convention wants back, calls nothing and touches no memory but its operands. Where the processor, the
-/// system or <see cref="Switch"/> does not allow it, <see cref="IsSupported"/> is false and the other forms compute the same integers.
+/// It keeps to registers that no calling convention wants back, calls nothing and touches no memory but its operands. Where the
+/// processor, the system or <see cref="Switch"/> does not allow it, <see cref="IsSupported"/> is false and the other forms
+/// compute the same integers.
 /// </para>
 /// </summary>
 internal static unsafe class Vnni512
 {
-    /// <summary>The <see cref="AppContext"/> switch that turns emitted code off where it is set to false before the first use.</summary>
+    /// <summary>
+    /// The <see cref="AppContext"/> switch that turns emitted code off where it is set to false before the first use.
+    /// </summary>
     public const string Switch = "TinyZsad.MachineCode";
 
     /// <summary>Rows of a tile: 18 sums, 2 of B and 1 broadcast in the 22 vectors that are the callee's own.</summary>

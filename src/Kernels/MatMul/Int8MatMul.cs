@@ -3,18 +3,22 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// Dense linear layers over 8-bit integers: the x Wᵀ of <see cref="MatMulArgs"/> becomes scale[row] * scale[output] * Σ q q, where the integers and scales are those of
-/// <see cref="Int8Rows"/> and <see cref="Int8Weights"/> and the sum is exact (<see cref="Int8Tile"/>); bias, activation, scale and residual are then applied to floats
-/// by the very code of <see cref="MatMul"/>.
+/// Dense linear layers over 8-bit integers: the x Wᵀ of <see cref="MatMulArgs"/> becomes scale[row] * scale[output] * Σ q q,
+/// where the integers and scales are those of <see cref="Int8Rows"/> and <see cref="Int8Weights"/> and the sum is exact
+/// (<see cref="Int8Tile"/>); bias, activation, scale and residual are then applied to floats by the very code of
+/// <see cref="MatMul"/>.
 /// <para>
-/// With s = scale[row] and t = scale[output], |error| of x Wᵀ ≤ 0.501 (t Σ|x| + s Σ|w|) + 0.26 k s t, beside three roundings: half a step for every number, and
-/// the two errors' product.
+/// With s = scale[row] and t = scale[output], |error| of x Wᵀ ≤ 0.501 (t Σ|x| + s Σ|w|) + 0.26 k s t, beside three roundings:
+/// half a step for every number, and the two errors' product.
 /// </para>
 /// <para>Items are independent, as in <see cref="MatMul"/>, and results do not depend on the number of threads.</para>
 /// </summary>
 public static unsafe class Int8MatMul
 {
-    /// <summary>Rows that a block covers: an eighth of a megabyte of bytes, so that a block stays in the second-level cache between panels.</summary>
+    /// <summary>
+    /// Rows that a block covers: an eighth of a megabyte of bytes, so that a block stays in the second-level cache between
+    /// panels.
+    /// </summary>
     private static int RowsOfBlock(int m, int k)
     {
         int most = Math.Max(131072 / k, 16 * Int8Tile.Rows);
@@ -35,7 +39,8 @@ public static unsafe class Int8MatMul
 
     /// <summary>Computes one item.</summary>
     /// <param name="a">The operands; x and W themselves are not read.</param>
-    /// <param name="x">x as <see cref="Int8Rows"/>: <see cref="Int8Rows.Rows"/> rows, of which those past M may hold anything.</param>
+    /// <param name="x">x as <see cref="Int8Rows"/>: <see cref="Int8Rows.Rows"/> rows, of which those past M may hold
+    /// anything.</param>
     /// <param name="w">W as <see cref="Int8Weights"/>.</param>
     /// <param name="activation">f.</param>
     /// <param name="item">0 up to <see cref="Items"/>.</param>
@@ -87,7 +92,9 @@ public static unsafe class Int8MatMul
         }
     }
 
-    /// <summary>The definition: quantised element by element, summed in whole numbers, and the rest in double precision.</summary>
+    /// <summary>
+    /// The definition: quantised element by element, summed in whole numbers, and the rest in double precision.
+    /// </summary>
     public static void ExecuteScalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
     {
         MatMulArgs args = a;

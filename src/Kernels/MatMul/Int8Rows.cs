@@ -3,11 +3,11 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The A operand of <see cref="Int8Tile"/>: rows of x as 8-bit integers with one scale a row, x[r, p] ≈ scale[r] q[r, p], scale = max |x[r]| / 127.
-/// A row is its integers, in the form the tile reads, k rounded up to whole groups of four, and then its scale.
+/// The A operand of <see cref="Int8Tile"/>: rows of x as 8-bit integers with one scale a row, x[r, p] ≈ scale[r] q[r, p], scale =
+/// max |x[r]| / 127. A row is its integers, in the form the tile reads, k rounded up to whole groups of four, and then its scale.
 /// <para>
-/// |x - scale q| ≤ scale (1/2 + 2^-15). A row whose largest magnitude is below 1e-34 counts as zeros. A row that holds NaN or an infinity
-/// has the scale NaN, so that every result made from it is NaN: what is not a number is passed on, not hidden.
+/// |x - scale q| ≤ scale (1/2 + 2^-15). A row whose largest magnitude is below 1e-34 counts as zeros. A row that holds NaN or an
+/// infinity has the scale NaN, so that every result made from it is NaN: what is not a number is passed on, not hidden.
 /// </para>
 /// </summary>
 public static unsafe class Int8Rows

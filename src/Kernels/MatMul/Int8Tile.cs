@@ -6,20 +6,23 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The innermost product of <see cref="Int8MatMul"/>: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B over 8-bit integers, summed exactly in 32 bits and held
-/// wholly in registers while k runs, so that the result is the same on every processor. k advances by groups of four, which lie together in A's rows
-/// (<see cref="Int8Rows"/>) and in B's columns (<see cref="Int8Weights"/>).
+/// The innermost product of <see cref="Int8MatMul"/>: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B over 8-bit integers,
+/// summed exactly in 32 bits and held wholly in registers while k runs, so that the result is the same on every processor. k
+/// advances by groups of four, which lie together in A's rows (<see cref="Int8Rows"/>) and in B's columns
+/// (<see cref="Int8Weights"/>).
 /// <para>
-/// With VNNI one instruction multiplies four unsigned bytes of A by four signed bytes of B in each lane: A is stored with <see cref="Offset"/> added, and the
-/// sums start from B's corrections, which take it out again. AVX512's 512-bit form is emitted code (<see cref="Vnni512"/>), AvxVnni's 256-bit form is here. Elsewhere A is stored as 16-bit integers, B is widened to such, and pairs are multiplied and added; a
-/// column's sum is then kept in two halves, joined at the end. Sums of these products wrap around and come back: only the result must fit, and for k up to
-/// <see cref="MaxInputs"/>, 127 * 127 * k does.
+/// With VNNI one instruction multiplies four unsigned bytes of A by four signed bytes of B in each lane: A is stored with
+/// <see cref="Offset"/> added, and the sums start from B's corrections, which take it out again. AVX512's 512-bit form is emitted
+/// code (<see cref="Vnni512"/>), AvxVnni's 256-bit form is here. Elsewhere A is stored as 16-bit integers, B is widened to such,
+/// and pairs are multiplied and added; a column's sum is then kept in two halves, joined at the end. Sums of these products wrap
+/// around and come back: only the result must fit, and for k up to <see cref="MaxInputs"/>, 127 * 127 * k does.
 /// </para>
 /// </summary>
 public static unsafe class Int8Tile
 {
     /// <summary>
-    /// Rows of a tile on this processor: with two vectors a row, 12 sums, 2 of B and 1 broadcast fill 16 registers, all that a VEX-encoded instruction can name.
+    /// Rows of a tile on this processor: with two vectors a row, 12 sums, 2 of B and 1 broadcast fill 16 registers, all that a
+    /// VEX-encoded instruction can name.
     /// </summary>
     public static int Rows => Vnni512.IsSupported ? Vnni512.Rows : 6;
 
@@ -43,7 +46,8 @@ public static unsafe class Int8Tile
     /// <param name="b">[k / 4][<see cref="Columns"/>][4].</param>
     /// <param name="k">Length of the sums, a multiple of 4, at least 4.</param>
     /// <param name="correction">[<see cref="Columns"/>]: minus <see cref="Offset"/> times the sum of each column of B.</param>
-    /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not overlap A or B.</param>
+    /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not
+    /// overlap A or B.</param>
     /// <param name="ldc">Row stride of C, in elements.</param>
     public static void Execute(byte* a, nint lda, sbyte* b, int k, int* correction, int* c, nint ldc)
     {
@@ -142,7 +146,9 @@ public static unsafe class Int8Tile
     }
 }
 
-/// <summary>A vector of 16-bit integers, four of a group for each column, or of 32-bit sums of pairs, two for each column.</summary>
+/// <summary>
+/// A vector of 16-bit integers, four of a group for each column, or of 32-bit sums of pairs, two for each column.
+/// </summary>
 internal unsafe interface IPairs<TSelf> where TSelf : unmanaged, IPairs<TSelf>
 {
     /// <summary>Columns it holds a group of.</summary>

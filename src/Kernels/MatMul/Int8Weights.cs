@@ -3,9 +3,10 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The B operand of <see cref="Int8Tile"/>: a weight matrix as 8-bit integers with one scale an output, w[n, p] ≈ scale[n] q[n, p], scale = max |w[n]| / 127, by the
-/// rules of <see cref="Int8Rows"/>. Made once; a panel of <see cref="Int8Tile.Columns"/> outputs is its scales, its corrections (see <see cref="Int8Tile"/>) and then
-/// its integers as [k / 4][outputs][4]. A panel's outputs past the matrix are zero.
+/// The B operand of <see cref="Int8Tile"/>: a weight matrix as 8-bit integers with one scale an output, w[n, p] ≈ scale[n] q[n,
+/// p], scale = max |w[n]| / 127, by the rules of <see cref="Int8Rows"/>. Made once; a panel of <see cref="Int8Tile.Columns"/>
+/// outputs is its scales, its corrections (see <see cref="Int8Tile"/>) and then its integers as [k / 4][outputs][4]. A panel's
+/// outputs past the matrix are zero.
 /// </summary>
 public static unsafe class Int8Weights
 {

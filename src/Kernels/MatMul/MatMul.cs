@@ -98,7 +98,9 @@ public static unsafe class MatMul
 
     private static int Panels(int n) => (n + Tile.Columns - 1) / Tile.Columns;
 
-    /// <summary>Floats of scratch that one item needs; 64-byte aligned: a tile, a panel, and a strip of x where x has less than one.</summary>
+    /// <summary>
+    /// Floats of scratch that one item needs; 64-byte aligned: a tile, a panel, and a strip of x where x has less than one.
+    /// </summary>
     public static nint ScratchFloats(int k) => Tile.Rows * (nint)Tile.Columns + (nint)k * Tile.Columns + Tile.Rows * (nint)k;
 
     /// <summary>Computes one item.</summary>
@@ -135,8 +137,8 @@ public static unsafe class MatMul
     }
 
     /// <summary>
-    /// The weights of the item after next, so far as they are one piece: a thread asks for them strip by strip, since its own panel's, read in
-    /// short rows, come from memory too late.
+    /// The weights of the item after next, so far as they are one piece: a thread asks for them strip by strip, since its own
+    /// panel's, read in short rows, come from memory too late.
     /// </summary>
     private static byte* WeightsAhead(in MatMulArgs a, int first, out nint bytes)
     {

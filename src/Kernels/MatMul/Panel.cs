@@ -14,8 +14,8 @@ public enum WeightLayout
 
 /// <summary>
 /// The B operand of <see cref="Tile"/>: <see cref="Tile.Columns"/> output columns of a weight matrix as [k]
-/// [<see cref="Tile.Columns"/>] floats, widened and turned just before use, so that the weights themselves stay as they are in the
-/// mapped file.
+/// [<see cref="Tile.Columns"/>] floats, widened and turned just before use, so that the weights themselves stay as they are in
+/// the mapped file.
 /// </summary>
 public static unsafe class Panel
 {
