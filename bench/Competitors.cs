@@ -34,7 +34,8 @@ public class GeluCompetitors
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
         {
-            TVec minusHalf = TVec.Max(TVec.Broadcast(-8), TVec.Broadcast(-0.5f) * TVec.Abs(x)), z = TVec.Broadcast(-1.41421356f) * minusHalf, zz = z * z;
+            TVec minusHalf = TVec.Max(TVec.Broadcast(-8), TVec.Broadcast(-0.5f) * TVec.Abs(x)),
+                z = TVec.Broadcast(-1.41421356f) * minusHalf, zz = z * z;
             TVec odd = TVec.Broadcast(-1.6041069e-07f), even = TVec.Broadcast(5.3573076e-06f);
             odd = TVec.MultiplyAdd(odd, zz, TVec.Broadcast(-7.078929e-05f));
             even = TVec.MultiplyAdd(even, zz, TVec.Broadcast(0.00046163515f));
@@ -63,7 +64,8 @@ public class GeluCompetitors
 /// </summary>
 public class ExponentialCompetitors
 {
-    private readonly float[] x = [.. Enumerable.Range(0, 1 << 16).Select(i => -8 - 8 * (float)Math.Sin(i))], y = new float[1 << 16];
+    private readonly float[] x = [.. Enumerable.Range(0, 1 << 16).Select(i => -8 - 8 * (float)Math.Sin(i))],
+        y = new float[1 << 16];
 
     /// <summary>e^x.</summary>
     [Benchmark(Baseline = true)]

@@ -10,7 +10,8 @@ internal sealed unsafe class Floor : IDisposable
     private const int Length = 128;
 
     private static readonly double FlopsOfTile = 2.0 * Tile.Rows * Tile.Columns * Length;
-    private readonly float* a = Floats(Tile.Rows * Length), b = Floats(Tile.Columns * Length), c = Floats(Tile.Rows * Tile.Columns);
+    private readonly float* a = Floats(Tile.Rows * Length), b = Floats(Tile.Columns * Length),
+        c = Floats(Tile.Rows * Tile.Columns);
     private byte* from, to;
     private nuint room;
 

@@ -6,7 +6,8 @@ using TinyZsad.Benchmarks;
 using TinyZsad.Tests.Kernels;
 
 // dotnet run -c Release --project bench -- --filter '*Kernel*'
-BenchmarkSwitcher.FromAssembly(typeof(KernelBenchmarks).Assembly).Run(args, DefaultConfig.Instance.AddColumn(new RateColumn("GFLOP/s", c => c.Flops), new RateColumn("GB/s", c => c.Bytes)));
+BenchmarkSwitcher.FromAssembly(typeof(KernelBenchmarks).Assembly).Run(args,
+    DefaultConfig.Instance.AddColumn(new RateColumn("GFLOP/s", c => c.Flops), new RateColumn("GB/s", c => c.Bytes)));
 
 /// <summary>A case's work by its time.</summary>
 internal sealed class RateColumn(string name, Func<KernelCase, double> work) : IColumn
@@ -27,6 +28,7 @@ internal sealed class RateColumn(string name, Func<KernelCase, double> work) : I
     {
         string? shown = benchmarkCase.Parameters["Case"] as string;
         KernelCase? kernel = KernelCases.All.FirstOrDefault(c => c.Name == shown);
-        return kernel is null || summary[benchmarkCase]?.ResultStatistics is not { } s || work(kernel) == 0 ? "-" : (work(kernel) / s.Median).ToString("F1", System.Globalization.CultureInfo.InvariantCulture);
+        return kernel is null || summary[benchmarkCase]?.ResultStatistics is not { } s || work(kernel) == 0 ? "-"
+            : (work(kernel) / s.Median).ToString("F1", System.Globalization.CultureInfo.InvariantCulture);
     }
 }

@@ -11,7 +11,8 @@ internal static class Arguments
     public static Option<int> Threads() =>
         Whole("--threads", "Threads that work on one picture; 0 takes one a processor.", 0, 0, 256);
 
-    public static Option<Precision> Precision() => Choice("--precision", "Compute linear layers in floats, or over 8-bit integers: faster, less exact",
+    public static Option<Precision> Precision() =>
+        Choice("--precision", "Compute linear layers in floats, or over 8-bit integers: faster, less exact",
         ("float32", Graph.Precision.Float32), ("int8", Graph.Precision.Int8));
 
     public static Option<string?> ClassName(string description) => new("--class")

@@ -39,7 +39,8 @@ internal sealed class BenchCommand
         this.terminal = terminal;
         source = new ModelSource(command);
         profile.AcceptOnlyFromAmong("all");
-        foreach (Option option in new Option[] { image, className, runs, warmup, threads, precision, json, profile }) command.Add(option);
+        foreach (Option option in new Option[] { image, className, runs, warmup, threads, precision, json,
+            profile }) command.Add(option);
         command.SetAction(terminal, Run);
     }
 
@@ -85,14 +86,16 @@ internal sealed class BenchCommand
 
         IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null
             : Profile(detector, parsed.GetValue(profile) == "all");
-        Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads, parsed.GetValue(precision), load, first,
+        Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads,
+            parsed.GetValue(precision), load, first,
             firstResult.Timings.ClassEmbedding, times, PeakMemory(), entries);
         if (parsed.GetValue(json)) WriteJson(measured);
         else WriteTables(measured);
         return ExitCode.Done;
     }
 
-    private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads, Precision Precision,
+    private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads,
+        Precision Precision,
         TimeSpan Load, TimeSpan First, TimeSpan Embedding, TimeSpan[] Sorted, long PeakMemory,
         IReadOnlyList<ProfileEntry>? Profile)
     {

@@ -38,7 +38,8 @@ internal sealed class VerifyCommand
 
     private readonly Option<double?> tolerance = Arguments.Number("--tolerance",
         "Limit on the largest error over the largest value, for all taps "
-            + $"(default: the case's own; without a case {Verification.DefaultTolerance:0e+0}; with --precision int8 none).", min: 0);
+            + $"(default: the case's own; without a case {Verification.DefaultTolerance:0e+0}; with --precision int8 none).",
+                min: 0);
 
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
     private readonly Option<int> threads = Arguments.Threads();
@@ -123,7 +124,8 @@ internal sealed class VerifyCommand
         Table table = Tables.Of("tap", "shape", ">max error", ">rel. L2", "worst at", ">expected", ">actual", ">limit", "");
         foreach (TapComparison t in taps)
         {
-            Text outcome = t.Passed && Unlimited(t) ? Tables.Cell("") : t.Passed ? Tables.Cell("pass", new Style(Color.Green)) : Tables.Cell(Failure(t), new Style(Color.Red));
+            Text outcome = t.Passed && Unlimited(t) ? Tables.Cell("") : t.Passed ? Tables.Cell("pass", new Style(Color.Green))
+                : Tables.Cell(Failure(t), new Style(Color.Red));
             string[] cells = t.Problem is not null
                 ? [t.Name, Units.Shape(t.Shape), "-", "-", "-", "-", "-", Limit(t)]
                 : [t.Name, Units.Shape(t.Shape), Units.Error(t.MaxError), Units.Error(t.RelativeL2), Units.Shape(Position(t)),

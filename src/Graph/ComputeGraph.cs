@@ -78,7 +78,8 @@ public sealed class ComputeGraph
     /// unharmed: patch embeddings, downsampling, heads. There a coarse result would cost most, and little time is spent: it is
     /// computed in floats at any precision.
     /// </param>
-    public Value Linear(Value x, Parameter weight, Parameter? bias = null, WeightLayout layout = WeightLayout.OutIn, bool trunk = false)
+    public Value Linear(Value x, Parameter weight, Parameter? bias = null, WeightLayout layout = WeightLayout.OutIn,
+        bool trunk = false)
     {
         int rows = weight.Shape[0], columns = (int)(weight.Count / rows);
         (int outputCount, int inputCount) = layout == WeightLayout.OutIn ? (rows, columns) : (columns, rows);

@@ -76,7 +76,8 @@ public static unsafe class Bottleneck
     public static nint ScratchFloats(in BottleneckArgs a) =>
         Tile.Rows * (nint)Tile.Columns + PanelsFloats(a.Expand) + PanelsFloats(a.Project) + Tile.Rows * (nint)a.Project.K + 3 * RowFloats(a);
 
-    private static nint PanelsFloats(in MatMulArgs layer) => (nint)(layer.N + Tile.Columns - 1) / Tile.Columns * Tile.Columns * layer.K;
+    private static nint PanelsFloats(in MatMulArgs layer) =>
+        (nint)(layer.N + Tile.Columns - 1) / Tile.Columns * Tile.Columns * layer.K;
 
     private static nint RowFloats(in BottleneckArgs a) => (nint)a.Width * a.Expand.N;
 
@@ -105,16 +106,19 @@ public static unsafe class Bottleneck
         for (int r = first; r < end; r++)
         {
             int middle = r * a.Stride;
-            for (; ready <= Math.Min(middle + 1, a.Height - 1); ready++) ExpandRow(a, inner, ready, expand, tile, RingRow(a, ring, ready));
+            for (; ready <= Math.Min(middle + 1, a.Height - 1); ready++) ExpandRow(a, inner, ready, expand, tile,
+                RingRow(a, ring, ready));
             for (int c = 0; c < outWidth; c += Tile.Rows)
             {
                 int pixels = Math.Min(outWidth - c, Tile.Rows);
-                DepthwiseConv.Pixels(RingRow(a, ring, middle - 1), RingRow(a, ring, middle), RingRow(a, ring, middle + 1), a.Width, a.Expand.N,
+                DepthwiseConv.Pixels(RingRow(a, ring, middle - 1), RingRow(a, ring, middle), RingRow(a, ring, middle + 1),
+                    a.Width, a.Expand.N,
                     a.Depthwise, a.DepthwiseBias, a.Stride, c, c + pixels, strip, inner);
                 for (int column = 0; column < a.Project.N; column += Tile.Columns)
                 {
                     Tile.Execute(strip, a.Project.K, project + (nint)column * a.Project.K, a.Project.K, tile, Tile.Columns);
-                    MatMul.Finish(a.Project, last, tile, r * outWidth + c, pixels, column, Math.Min(a.Project.N - column, Tile.Columns));
+                    MatMul.Finish(a.Project, last, tile, r * outWidth + c, pixels, column,
+                        Math.Min(a.Project.N - column, Tile.Columns));
                 }
             }
         }
@@ -144,7 +148,8 @@ public static unsafe class Bottleneck
             {
                 // A tile may reach into the next row, whose results are not stored; at the map's end it starts earlier.
                 int start = Math.Min(from + c, pixelsOfMap - Tile.Rows);
-                Tile.Execute(layer.X + start * layer.LdX, layer.LdX, panels + (nint)column * layer.K, layer.K, tile, Tile.Columns);
+                Tile.Execute(layer.X + start * layer.LdX, layer.LdX, panels + (nint)column * layer.K, layer.K, tile,
+                    Tile.Columns);
                 MatMul.Finish(layer, inner, tile + (from + c - start) * Tile.Columns, c, Math.Min(a.Width - c, Tile.Rows), column,
                     Math.Min(layer.N - column, Tile.Columns));
             }
@@ -156,7 +161,8 @@ public static unsafe class Bottleneck
     /// <param name="last">That of the last layer.</param>
     /// <param name="expanded">[Height * Width, Expand.N].</param>
     /// <param name="convolved">[output pixels, Expand.N].</param>
-    public static void ExecuteScalar<TInner, TLast>(in BottleneckArgs a, TInner inner, TLast last, float* expanded, float* convolved)
+    public static void ExecuteScalar<TInner, TLast>(in BottleneckArgs a, TInner inner, TLast last, float* expanded,
+        float* convolved)
         where TInner : struct, IActivation where TLast : struct, IActivation
     {
         MatMulArgs expand = a.Expand, project = a.Project;

@@ -45,7 +45,8 @@ public static unsafe class DepthwiseConv
             float* above = r == 0 ? null : middle - row;
             float* below = r * stride == height - 1 ? null : middle + row;
             Pixels<TVec, TActivation>(
-                above, middle, below, width, channels, w, bias, stride, 0, outWidth, y + (nint)r * outWidth * channels, activation);
+                above, middle, below, width, channels, w, bias, stride, 0, outWidth, y + (nint)r * outWidth * channels,
+                    activation);
         }
     }
 
@@ -66,7 +67,8 @@ public static unsafe class DepthwiseConv
     /// <param name="end">Output pixel after the last.</param>
     /// <param name="y">[end - begin, channels].</param>
     /// <param name="activation">f.</param>
-    internal static void Pixels<TActivation>(float* above, float* middle, float* below, int width, int channels, float* w, float* bias,
+    internal static void Pixels<TActivation>(float* above, float* middle, float* below, int width, int channels, float* w,
+        float* bias,
         int stride, int begin, int end, float* y, TActivation activation)
         where TActivation : struct, IActivation
     {

@@ -61,7 +61,8 @@ internal sealed record VisionTransformer
     public Value[] Build(ComputeGraph g, Value input, int size, Parameter positions)
     {
         g.Scope = "vision.embed";
-        Value patches = g.Linear(g.Patchify(input, size, size, PatchSize), PatchEmbedding.Weight, PatchEmbedding.Bias, trunk: true);
+        Value patches = g.Linear(g.Patchify(input, size, size, PatchSize), PatchEmbedding.Weight, PatchEmbedding.Bias,
+            trunk: true);
         Value x = g.PrependRows(g.AddRows(patches, positions), Tokens);
         g.Tap("embed", x);
         if (PreNorm is not null)

@@ -153,7 +153,8 @@ public sealed class VisualAd : AnomalySystem
         TapRow(g, $"sca.{layer.Block}.normal", adapted, 1);
         if (layer is { Up: { } up, Down: { } down })
         {
-            features = g.Linear(g.Activate(g.Linear(features, up.Weight, up.Bias, trunk: true), ActivationKind.Gelu), down.Weight, down.Bias, trunk: true);
+            features = g.Linear(g.Activate(g.Linear(features, up.Weight, up.Bias, trunk: true), ActivationKind.Gelu), down.Weight,
+                down.Bias, trunk: true);
             g.Tap($"saf.{layer.Block}", features);
         }
         Value unit = g.L2Normalize(adapted);

@@ -144,7 +144,8 @@ public sealed class AnomalyDetector : IDisposable
     /// <summary>Examines several pictures of one class, one after the other, each with the whole thread team.</summary>
     /// <returns>A result a picture, in their order.</returns>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
-    public IReadOnlyList<AnomalyResult> DetectBatch(IReadOnlyCollection<Image> images, string? className = null, CancellationToken cancellation = default)
+    public IReadOnlyList<AnomalyResult> DetectBatch(IReadOnlyCollection<Image> images, string? className = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(images);
         return [.. images.Select(image => Detect(image, className, cancellation))];
@@ -156,7 +157,8 @@ public sealed class AnomalyDetector : IDisposable
     /// </summary>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
     public async IAsyncEnumerable<AnomalyResult> DetectStream(
-        IAsyncEnumerable<Image> images, string? className = null, [EnumeratorCancellation] CancellationToken cancellation = default)
+        IAsyncEnumerable<Image> images, string? className = null,
+            [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(images);
         Task<AnomalyResult>? pending = null;
@@ -204,7 +206,8 @@ public sealed class AnomalyDetector : IDisposable
         lifetime.Enter();
         try
         {
-            ClassEmbedding? prepared = className is not null || !system.TakesClassName ? system.Prepare(className, team, default) : null;
+            ClassEmbedding? prepared = className is not null || !system.TakesClassName ? system.Prepare(className, team, default)
+                : null;
             using CpuRun run = plan.Rent(team.Size);
             run.Bytes(AnomalySystem.Pixels).Fill(128);
             if (prepared is not null) system.Bind(run, prepared);
@@ -248,7 +251,8 @@ public sealed class AnomalyDetector : IDisposable
     /// <param name="textTower">Whether to keep the text tower.</param>
     /// <param name="cancellation">Stops the work.</param>
     /// <exception cref="NotSupportedException">The model takes no class.</exception>
-    public void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower = true, CancellationToken cancellation = default)
+    public void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower = true,
+        CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(classNames);
@@ -283,6 +287,7 @@ public sealed class AnomalyDetector : IDisposable
         Detection detection = system.Read(run, score);
         long done = Stopwatch.GetTimestamp();
         return new AnomalyResult(system, detection, image.Width, image.Height, className,
-            new DetectionTimings(Stopwatch.GetElapsedTime(embedded, resized), Stopwatch.GetElapsedTime(start, embedded), Stopwatch.GetElapsedTime(resized, done)));
+            new DetectionTimings(Stopwatch.GetElapsedTime(embedded, resized), Stopwatch.GetElapsedTime(start, embedded),
+                Stopwatch.GetElapsedTime(resized, done)));
     }
 }

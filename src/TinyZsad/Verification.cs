@@ -24,7 +24,8 @@ public sealed record TapComparison(
     long WorstIndex, float WorstExpected, float WorstActual, double Tolerance, string? Problem)
 {
     /// <summary>Whether it was there and near enough; what is not finite is near nothing, even where there is no limit.</summary>
-    public bool Passed => Problem is null && double.IsFinite(MaxError) && MaxError <= Tolerance && (NormError is null || NormError <= Tolerance);
+    public bool Passed => Problem is null && double.IsFinite(MaxError) && MaxError <= Tolerance
+        && (NormError is null || NormError <= Tolerance);
 }
 
 /// <summary>
@@ -48,7 +49,8 @@ public static class Verification
     /// cases that run no model.
     /// </param>
     public static IReadOnlyList<TapComparison> Run(
-        ReferenceCase reference, SafetensorsFile? file = null, double? tolerance = null, int threads = 0, Precision precision = Precision.Float32)
+        ReferenceCase reference, SafetensorsFile? file = null, double? tolerance = null, int threads = 0,
+            Precision precision = Precision.Float32)
     {
         ArgumentNullException.ThrowIfNull(reference);
         DetectorOptions options = new() { Threads = threads, Precision = precision };
@@ -65,7 +67,8 @@ public static class Verification
                 file?.Dispose();
                 return OperationCases.Run(reference, tolerance, threads);
             case ReferenceCaseKind.Evaluation:
-                return CaseVerification.Evaluation(reference, file ?? ReferenceCase.OpenModel(reference), tolerance ?? Unlimited(precision), options);
+                return CaseVerification.Evaluation(reference, file ?? ReferenceCase.OpenModel(reference),
+                    tolerance ?? Unlimited(precision), options);
         }
         IReadOnlyList<ExpectedTap> expected = reference.ExpectedTaps();
         using ThreadTeam team = new(options.ThreadCount);
@@ -83,7 +86,8 @@ public static class Verification
             rows.Add(CompareTokens(reference));
             ClassEncoder encoder = new(weights.Root, new ModelMetadata(file));
             // Embeddings are compared for the stored ids, so that a string tokenised differently shows in one row only.
-            encoder.Trace(ReadTokens(reference, "strings", ClipTokenizer.ContextLength), team, (tap, values) => computed[tap.Name] = values);
+            encoder.Trace(ReadTokens(reference, "strings", ClipTokenizer.ContextLength), team, (tap, values) =>
+                computed[tap.Name] = values);
             ClassEmbedding embedding = encoder.Embed(reference.ClassName!, team, default);
             (computed["text.normal"], computed["text.abnormal"]) = (embedding.Normal, embedding.Abnormal);
         }
@@ -92,12 +96,15 @@ public static class Verification
             Image picture = Image.Load(reference.Image!);
             byte[] pixels = Resize(picture, system.ImageSize);
             computed["resized"] = Array.ConvertAll(pixels, b => (float)b);
-            if (reference.Resized is not null && !expected.Any(t => t.Name == "resized")) rows.Add(CompareBytes("resized", pixels, Image.Load(reference.Resized), system.ImageSize));
-            ClassEmbedding? prepared = computed.TryGetValue("text.normal", out float[]? normal) ? new ClassEmbedding(normal, computed["text.abnormal"])
+            if (reference.Resized is not null && !expected.Any(t => t.Name == "resized")) rows.Add(CompareBytes("resized", pixels,
+                Image.Load(reference.Resized), system.ImageSize));
+            ClassEmbedding? prepared = computed.TryGetValue("text.normal", out float[]? normal)
+                ? new ClassEmbedding(normal, computed["text.abnormal"])
                 : system.TakesClassName ? system.Prepare(reference.ClassName, team, default) : null;
             Trace(system, picture, pixels, prepared, team, precision, computed);
         }
-        rows.AddRange(expected.Select(tap => Compare(tolerance is { } t ? tap with { Tolerance = t } : tap, computed.GetValueOrDefault(tap.Name))));
+        rows.AddRange(expected.Select(tap => Compare(tolerance is { } t ? tap with { Tolerance = t } : tap,
+            computed.GetValueOrDefault(tap.Name))));
         return rows;
     }
 
@@ -111,7 +118,8 @@ public static class Verification
     /// <param name="precision">How linear layers are computed. Without a tolerance there is no limit at anything but
     /// <see cref="Precision.Float32"/>.</param>
     public static IReadOnlyList<TapComparison> Run(
-        SafetensorsFile file, Image image, string expectedPath, string? className = null, double? tolerance = null, int threads = 0, Precision precision = Precision.Float32)
+        SafetensorsFile file, Image image, string expectedPath, string? className = null, double? tolerance = null,
+            int threads = 0, Precision precision = Precision.Float32)
     {
         ArgumentNullException.ThrowIfNull(image);
         DetectorOptions options = new() { Threads = threads, Precision = precision };
@@ -120,21 +128,25 @@ public static class Verification
         using AnomalySystem system = AnomalySystem.Load(file);
         using SafetensorsFile expected = SafetensorsFile.Open(expectedPath);
         Dictionary<string, float[]> computed = [];
-        Trace(system, image, Resize(image, system.ImageSize), system.TakesClassName ? system.Prepare(className ?? AnomalyDetector.DefaultClassName, team, default) : null, team, precision, computed);
+        Trace(system, image, Resize(image, system.ImageSize), system.TakesClassName
+            ? system.Prepare(className ?? AnomalyDetector.DefaultClassName, team, default) : null, team, precision, computed);
         return [.. expected.Tensors.Select(t => Compare(
-            new ExpectedTap(t.Name, [.. t.Shape.Select(d => checked((int)d))], 1, null, t.AsSpan<float>().ToArray(), tolerance ?? Unlimited(precision) ?? DefaultTolerance), computed.GetValueOrDefault(t.Name)))];
+            new ExpectedTap(t.Name, [.. t.Shape.Select(d => checked((int)d))], 1, null, t.AsSpan<float>().ToArray(),
+                tolerance ?? Unlimited(precision) ?? DefaultTolerance), computed.GetValueOrDefault(t.Name)))];
     }
 
     /// <summary>The limits of cases and the default one are for floats.</summary>
     private static double? Unlimited(Precision precision) => precision == Precision.Float32 ? null : double.PositiveInfinity;
 
     private static void Trace(
-        AnomalySystem system, Image picture, byte[] pixels, ClassEmbedding? prepared, ThreadTeam team, Precision precision, Dictionary<string, float[]> computed)
+        AnomalySystem system, Image picture, byte[] pixels, ClassEmbedding? prepared, ThreadTeam team, Precision precision,
+            Dictionary<string, float[]> computed)
     {
         ComputeGraph graph = system.DetectionGraph(system.DefaultScore);
         Run(CpuPlan.Compile(graph, surviving: true, precision: precision));
         Run(CpuPlan.Compile(graph, tap => !computed.ContainsKey(tap.Name), precision: precision));
-        foreach ((string name, _, float[] values) in system.ConstantTaps().Concat(system.DerivedTaps(computed, picture.Width, picture.Height))) computed[name] = values;
+        foreach ((string name, _, float[] values) in system.ConstantTaps().Concat(system.DerivedTaps(computed, picture.Width,
+            picture.Height))) computed[name] = values;
 
         void Run(CpuPlan compiled)
         {
@@ -155,7 +167,8 @@ public static class Verification
 
     internal static TapComparison Compare(ExpectedTap tap, float[]? computed, bool relative = false)
     {
-        TapComparison Failed(string problem) => new(tap.Name, tap.Shape, double.NaN, double.NaN, null, 0, 0, 0, tap.Tolerance, problem);
+        TapComparison Failed(string problem) =>
+            new(tap.Name, tap.Shape, double.NaN, double.NaN, null, 0, 0, 0, tap.Tolerance, problem);
         if (computed is null) return Failed("the engine has no tap of this name for this model");
         long count = tap.Shape.Aggregate(1L, (n, d) => n * d);
         if (computed.LongLength != count) return Failed($"the engine computes {computed.LongLength} values, and {count} are expected");
@@ -168,7 +181,8 @@ public static class Verification
         {
             double e = tap.Expected[i], error = Math.Abs(computed[(long)i * tap.Stride] - e);
             // A NaN is the worst that can be, and stays it.
-            if (error > maxError || (double.IsNaN(error) && !double.IsNaN(maxError))) (maxError, worst) = (error, (long)i * tap.Stride);
+            if (error > maxError || (double.IsNaN(error) && !double.IsNaN(maxError)))
+                (maxError, worst) = (error, (long)i * tap.Stride);
             maxValue = Math.Max(maxValue, Math.Abs(e));
             errorSquares += error * error;
             squares += e * e;
@@ -178,14 +192,16 @@ public static class Verification
         double scale = maxValue > 0 && (count > 1 || relative) ? maxValue : 1;
         return new TapComparison(tap.Name, tap.Shape, maxError / scale, Math.Sqrt(errorSquares / (squares > 0 ? squares : 1)),
             tap.Norm is > 0 && count > 1 ? Math.Abs(Math.Sqrt(norm) - tap.Norm.Value) / tap.Norm.Value : null,
-            worst, tap.Expected.Length > 0 ? tap.Expected[worst / tap.Stride] : 0, tap.Expected.Length > 0 ? computed[worst] : 0, tap.Tolerance, null);
+            worst, tap.Expected.Length > 0 ? tap.Expected[worst / tap.Stride] : 0, tap.Expected.Length > 0 ? computed[worst] : 0,
+                tap.Tolerance, null);
     }
 
     private static TapComparison CompareBytes(string name, byte[] actual, Image expected, int size)
     {
         ReadOnlySpan<byte> pixels = expected.Pixels;
         if (pixels.Length != actual.Length)
-            return new TapComparison(name, [size, size, 3], double.NaN, double.NaN, null, 0, 0, 0, 0, $"{pixels.Length} bytes are expected, and {actual.Length} computed");
+            return new TapComparison(name, [size, size, 3], double.NaN, double.NaN, null, 0, 0, 0, 0,
+                $"{pixels.Length} bytes are expected, and {actual.Length} computed");
         int worst = 0;
         for (int i = 0; i < actual.Length; i++)
             if (Math.Abs(actual[i] - pixels[i]) > Math.Abs(actual[worst] - pixels[worst])) worst = i;
@@ -210,7 +226,8 @@ public static class Verification
             int[] ids = ClipTokenizer.Shared.Encode(text);
             compared++;
             for (int j = 0; j < context; j++)
-                if (ids[j] != expected[i * context + j] && wrong++ == 0) (worst, wanted, given) = (i * context + j, expected[i * context + j], ids[j]);
+                if (ids[j] != expected[i * context + j] && wrong++ == 0)
+                    (worst, wanted, given) = (i * context + j, expected[i * context + j], ids[j]);
         }
         return new TapComparison("text.tokens", [compared, context], wrong, wrong, null, worst, wanted, given, 0, null);
     }

@@ -48,7 +48,8 @@ public sealed class BenchTests
         static string[] Kinds(string[] line)
         {
             JsonElement root = JsonDocument.Parse(ToolRun.Of(line).Output).RootElement;
-            return [root.GetProperty("precision").GetString()!, .. root.GetProperty("profile").EnumerateArray().Select(e => e.GetProperty("operation").GetString()!)];
+            return [root.GetProperty("precision").GetString()!,
+                .. root.GetProperty("profile").EnumerateArray().Select(e => e.GetProperty("operation").GetString()!)];
         }
     }
 

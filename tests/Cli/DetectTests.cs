@@ -14,7 +14,9 @@ public sealed class DetectTests : InFolder
     [Test]
     public void Integers_change_the_score_a_little()
     {
-        double Score(string precision) => double.Parse(ToolRun.Detect(ToolRun.Coffee, "--class", "nut", "--precision", precision, "--format", "csv").Lines[1].Split(',')[1], CultureInfo.InvariantCulture);
+        double Score(string precision) =>
+            double.Parse(ToolRun.Detect(ToolRun.Coffee, "--class", "nut", "--precision", precision, "--format",
+            "csv").Lines[1].Split(',')[1], CultureInfo.InvariantCulture);
         double exact = Score("float32");
         Assert.That(Score("int8"), Is.EqualTo(exact).Within(0.1).And.Not.EqualTo(exact).Within(1e-5));
     }

@@ -41,17 +41,21 @@ public sealed class VerifyTests : InFolder
     public void At_int8_errors_are_shown_and_only_a_tolerance_judges_them()
     {
         string[] line = ["verify", ToolRun.Tiny, "--precision", "int8"];
-        ToolRun shown = ToolRun.Of(line), strict = ToolRun.Of([.. line, "--tolerance", "1e-3"]), loose = ToolRun.Of([.. line, "--tolerance", "0.2"]);
+        ToolRun shown = ToolRun.Of(line), strict = ToolRun.Of([.. line, "--tolerance", "1e-3"]),
+            loose = ToolRun.Of([.. line, "--tolerance", "0.2"]);
         Assert.That((shown.Code, shown.Error), Is.EqualTo((ExitCode.Done, "")));
-        Assert.That(shown.Output, Does.Match(@"(?m)^head\.map .*\de-2 .* none *$").And.Contain("there is no limit").And.Not.Contain("all passed"));
+        Assert.That(shown.Output,
+            Does.Match(@"(?m)^head\.map .*\de-2 .* none *$").And.Contain("there is no limit").And.Not.Contain("all passed"));
         Assert.That(strict.Code, Is.EqualTo(ExitCode.CheckFailed));
         Assert.That(strict.Output, Does.Match(@"(?m)^head\.map .* FAIL$"));
         Assert.That(loose.Code, Is.Zero);
         Assert.That(loose.Output, Does.Contain("43 taps, all passed"));
-        JsonElement map = JsonDocument.Parse(ToolRun.Of([.. line, "--json"]).Output).RootElement.GetProperty("cases")[0].GetProperty("taps")
+        JsonElement map = JsonDocument.Parse(ToolRun.Of([.. line,
+            "--json"]).Output).RootElement.GetProperty("cases")[0].GetProperty("taps")
             .EnumerateArray().Single(t => t.GetProperty("tap").GetString() == "head.map");
         Assert.That(map.GetProperty("tolerance").ValueKind, Is.EqualTo(JsonValueKind.Null));
-        Assert.That(ToolRun.Of("verify", ToolRun.Tiny, "--precision", "int4").Error, Does.Contain("'int4' is none of float32, int8"));
+        Assert.That(ToolRun.Of("verify", ToolRun.Tiny, "--precision", "int4").Error,
+            Does.Contain("'int4' is none of float32, int8"));
     }
 
     [Test]

@@ -265,7 +265,8 @@ public sealed class FusionTests
     }
 
     /// <summary>X as a map of 4 x 5 through TinyViT's MBConv.</summary>
-    private static (Value Expanded, Value Convolved, Value Projected) MbConv(ComputeGraph g, Value x, ActivationKind second = ActivationKind.Gelu)
+    private static (Value Expanded, Value Convolved, Value Projected) MbConv(ComputeGraph g, Value x,
+        ActivationKind second = ActivationKind.Gelu)
     {
         Value expanded = g.Activate(g.Linear(x, Square, Bias), ActivationKind.Gelu);
         Value convolved = g.Activate(g.DepthwiseConv(expanded, 4, 5, 1, Depthwise, Bias), second);

@@ -14,7 +14,8 @@ public sealed class Int8PlanTests
 
     private static string[] Kinds(CpuPlan plan) => [.. plan.Phases.SelectMany(p => p.Steps).Select(s => s.Kind)];
 
-    private static CpuPlan Compile(ComputeGraph g, Func<Tap, bool>? demanded = null) => CpuPlan.Compile(g, demanded, precision: Precision.Int8);
+    private static CpuPlan Compile(ComputeGraph g, Func<Tap, bool>? demanded = null) =>
+        CpuPlan.Compile(g, demanded, precision: Precision.Int8);
 
     /// <summary>Two transformer blocks: shared inputs, residuals in place, windows, activations.</summary>
     private static ComputeGraph Network()
@@ -24,9 +25,12 @@ public sealed class Int8PlanTests
         Value x = g.Input("x", Rows, Columns);
         for (int i = 0; i < 2; i++)
         {
-            Value n = g.LayerNorm(x, norm, norm, 1e-5f), qkv = g.Linear(n, Numbers.Weight("qkv", 10 * i, 3 * Columns, Columns), Numbers.Weight("b", 5, 3 * Columns));
-            x = g.Add(x, g.Linear(g.Attention(g.Columns(qkv, 0, Columns), g.Columns(qkv, Columns, Columns), g.Columns(qkv, 2 * Columns, Columns), 4), Numbers.Weight("o", 10 * i + 1, Columns, Columns)));
-            Value m = g.Activate(g.Linear(g.LayerNorm(x, norm, norm, 1e-5f), Numbers.Weight("up", 10 * i + 2, 130, Columns)), ActivationKind.Gelu);
+            Value n = g.LayerNorm(x, norm, norm, 1e-5f),
+                qkv = g.Linear(n, Numbers.Weight("qkv", 10 * i, 3 * Columns, Columns), Numbers.Weight("b", 5, 3 * Columns));
+            x = g.Add(x, g.Linear(g.Attention(g.Columns(qkv, 0, Columns), g.Columns(qkv, Columns, Columns),
+                g.Columns(qkv, 2 * Columns, Columns), 4), Numbers.Weight("o", 10 * i + 1, Columns, Columns)));
+            Value m = g.Activate(g.Linear(g.LayerNorm(x, norm, norm, 1e-5f), Numbers.Weight("up", 10 * i + 2, 130, Columns)),
+                ActivationKind.Gelu);
             x = g.Add(x, g.Linear(m, Numbers.Weight("down", 10 * i + 3, Columns, 130)));
         }
         g.Tap("end", x);
@@ -41,7 +45,8 @@ public sealed class Int8PlanTests
         ComputeGraph g = new();
         float[] x = Numbers.Random(2, Rows * Columns), w = Numbers.Random(3, outputs * Columns);
         x[7] = 40;
-        g.Output("y", g.Linear(g.Input("x", Rows, Columns), Numbers.Weight("w", w, layout == WeightLayout.OutIn ? [outputs, Columns] : [Columns, outputs]), layout: layout));
+        g.Output("y", g.Linear(g.Input("x", Rows, Columns),
+            Numbers.Weight("w", w, layout == WeightLayout.OutIn ? [outputs, Columns] : [Columns, outputs]), layout: layout));
         using CpuPlan plan = Compile(g);
         Assert.That(Kinds(plan), Is.EqualTo(new[] { "Quantize", "Int8Linear" }));
         float[] y = PlanRunner.Run(plan, new Dictionary<string, Array> { ["x"] = x })["out.y"];
@@ -53,10 +58,12 @@ public sealed class Int8PlanTests
                 for (int k = 0; k < Columns; k++)
                 {
                     double a = x[r * Columns + k], b = layout == WeightLayout.OutIn ? w[c * Columns + k] : w[k * outputs + c];
-                    (exact, sumX, sumW, s, t) = (exact + a * b, sumX + Math.Abs(a), sumW + Math.Abs(b), Math.Max(s, Math.Abs(a) / 127), Math.Max(t, Math.Abs(b) / 127));
+                    (exact, sumX, sumW, s, t) = (exact + a * b, sumX + Math.Abs(a), sumW + Math.Abs(b),
+                        Math.Max(s, Math.Abs(a) / 127), Math.Max(t, Math.Abs(b) / 127));
                 }
                 double error = Math.Abs(y[r * outputs + c] - exact);
-                Assert.That(error, Is.LessThanOrEqualTo(0.501 * (t * sumX + s * sumW) + 0.26 * Columns * s * t + 1e-5), $"[{r}, {c}]");
+                Assert.That(error, Is.LessThanOrEqualTo(0.501 * (t * sumX + s * sumW) + 0.26 * Columns * s * t + 1e-5),
+                    $"[{r}, {c}]");
                 if (r > 0) largest = Math.Max(largest, error);
             }
         Assert.That(largest, Is.InRange(1e-3, 0.2), "it is coarse, but where no number dwarfs the others not very");
@@ -71,7 +78,8 @@ public sealed class Int8PlanTests
         using CpuPlan plan = Compile(g);
         Assert.That(Kinds(plan), Is.EqualTo(new[] { "Quantize", "Int8Linear", "Int8Linear", "Int8Linear" }));
         Assert.That(plan.Phases, Has.Count.EqualTo(2));
-        Assert.That(plan.WeightBytes, Is.InRange(3 * Columns * Columns, 3 * Columns * (Columns + 16)), "a byte a weight, and what an output needs");
+        Assert.That(plan.WeightBytes, Is.InRange(3 * Columns * Columns, 3 * Columns * (Columns + 16)),
+            "a byte a weight, and what an output needs");
     }
 
     [TestCase(15, 64, 64, false)]
@@ -88,7 +96,8 @@ public sealed class Int8PlanTests
         Assert.That((Kinds(floats), floats.WeightBytes), Is.EqualTo((new[] { "Linear" }, 0L)));
 
         ComputeGraph trunk = new();
-        trunk.Output("y", trunk.Activate(trunk.Linear(trunk.Input("x", rows, inputs), Numbers.Weight("w", 1, outputs, inputs), trunk: true), ActivationKind.Gelu));
+        trunk.Output("y", trunk.Activate(trunk.Linear(trunk.Input("x", rows, inputs), Numbers.Weight("w", 1, outputs, inputs),
+            trunk: true), ActivationKind.Gelu));
         using CpuPlan kept = Compile(trunk);
         Assert.That(Kinds(kept), Is.EqualTo(new[] { "Linear" }), "fused or not");
     }
@@ -97,12 +106,14 @@ public sealed class Int8PlanTests
     public void ANetworkIsNearItsFloatsAndTheSameOnAnyNumberOfThreads()
     {
         ComputeGraph g = Network();
-        float[] floats = PlanRunner.Run(CpuPlan.Compile(g), X, 1)["out.y"], tapped = PlanRunner.Run(Compile(g, _ => true), X, 2)["end"];
+        float[] floats = PlanRunner.Run(CpuPlan.Compile(g), X, 1)["out.y"],
+            tapped = PlanRunner.Run(Compile(g, _ => true), X, 2)["end"];
         using CpuPlan plan = Compile(g);
         float[] alone = PlanRunner.Run(plan, X, 1)["out.y"];
         Assert.That(Kinds(plan).Count(k => k == "Int8Linear"), Is.EqualTo(8));
         Assert.That(tapped, Is.EqualTo(alone), "a tap changes nothing");
-        foreach (int threads in new[] { 2, 3, 5, 8 }) Assert.That(PlanRunner.Run(plan, X, threads)["out.y"], Is.EqualTo(alone), $"{threads} threads");
+        foreach (int threads in new[] { 2, 3, 5, 8 }) Assert.That(PlanRunner.Run(plan, X, threads)["out.y"], Is.EqualTo(alone),
+            $"{threads} threads");
         // Uniform numbers in 127 steps have errors of 1 / (127 sqrt 4) of their size, inputs and weights alike: 0.6 % a layer,
         // four layers one behind the other in each of two blocks: 1.6 %. Twice that is allowed.
         double error = Math.Sqrt(alone.Zip(floats, (a, b) => Math.Pow(a - b, 2)).Sum() / floats.Sum(v => (double)v * v));

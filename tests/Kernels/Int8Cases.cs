@@ -13,27 +13,34 @@ internal static unsafe class Int8Cases
 
     public static IEnumerable<KernelCase> All =>
     [
-        .. from k in KernelCases.Lengths where k > 0 from numbers in Enum.GetValues<Numbers>() select TileOf((k + 3) / 4 * 4, numbers),
+        .. from k in KernelCases.Lengths where k > 0 from numbers in Enum.GetValues<Numbers>() select TileOf((k + 3) / 4 * 4,
+            numbers),
         TileOf(4096, Numbers.Largest), TileOf(Int8Tile.MaxInputs, Numbers.Largest), TileOf(Int8Tile.MaxInputs, Numbers.Opposite),
         .. from k in KernelCases.Lengths where k > 0 select Rows(k),
         .. from n in KernelCases.Lengths where n > 0 select Weights(n, 18, FloatType.F16, WeightLayout.OutIn),
-        .. from k in KernelCases.Lengths where k > 0 from layout in Enum.GetValues<WeightLayout>() select Weights(35, k, FloatType.F32, layout),
+        .. from k in KernelCases.Lengths where k > 0 from layout in Enum.GetValues<WeightLayout>() select Weights(35, k,
+            FloatType.F32, layout),
         .. from m in Enumerable.Range(1, 20) select Product(m, 35, 19, FloatType.F16),
         .. from n in KernelCases.Lengths where n > 0 select Product(7, n, 18, FloatType.F16),
-        .. from k in KernelCases.Lengths where k > 0 from layout in Enum.GetValues<WeightLayout>() select Product(8, 33, k, FloatType.BF16, layout),
-        .. from scale in (bool[])[false, true] from residual in (bool[])[false, true] from inPlace in (bool[])[false, true] where residual || !inPlace
+        .. from k in KernelCases.Lengths where k > 0 from layout in Enum.GetValues<WeightLayout>() select Product(8, 33, k,
+            FloatType.BF16, layout),
+        .. from scale in (bool[])[false, true] from residual in (bool[])[false, true] from inPlace in (bool[])[false,
+            true] where residual || !inPlace
             from last in (bool[])[false, true]
             select Product(27, 37, 20, FloatType.F16, scale: scale, residual: residual, inPlace: inPlace, last: last),
         // More rows than a block holds, so that items meet.
         Product(500, 40, 1400, FloatType.F16, residual: true, inPlace: true),
-        Product(1029, 1536, 384, FloatType.F16), Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
+        Product(1029, 1536, 384, FloatType.F16),
+            Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
         Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true),
     ];
 
     private static KernelCase TileOf(int k, Numbers numbers) => new("Int8Tile", $"{k} {numbers}", workspace =>
     {
-        int columns = Int8Tile.Columns, lda = (k + 4) * Int8Tile.ElementSize, ldc = columns + 3, extent = Extent(Int8Tile.Rows, columns, ldc);
-        int Next(int sign) => numbers switch { Numbers.Random => workspace.Random.Next(-127, 128), Numbers.Largest => 127, _ => sign * 127 };
+        int columns = Int8Tile.Columns, lda = (k + 4) * Int8Tile.ElementSize, ldc = columns + 3,
+            extent = Extent(Int8Tile.Rows, columns, ldc);
+        int Next(int sign) => numbers switch { Numbers.Random => workspace.Random.Next(-127, 128), Numbers.Largest => 127, _ =>
+            sign * 127 };
         byte* a = workspace.Block<byte>(Extent(Int8Tile.Rows, k * Int8Tile.ElementSize, lda));
         for (int r = 0; r < Int8Tile.Rows; r++)
             for (int p = 0; p < k; p++)
@@ -42,7 +49,8 @@ internal static unsafe class Int8Cases
                 else ((short*)(a + r * (nint)lda))[p] = (short)Next(1);
             }
         sbyte* b = workspace.Block<sbyte>((nint)k * columns);
-        int* correction = workspace.Block<int>(columns), mine = workspace.Block<int>(extent), definition = workspace.Block<int>(extent);
+        int* correction = workspace.Block<int>(columns), mine = workspace.Block<int>(extent),
+            definition = workspace.Block<int>(extent);
         new Span<int>(correction, columns).Clear();
         for (nint i = 0; i < (nint)k * columns; i++)
         {
@@ -79,7 +87,8 @@ internal static unsafe class Int8Cases
         x[6 * ldx] = float.PositiveInfinity;
         x[7 * ldx + k / 3] = float.NegativeInfinity;
         byte* mine = workspace.Block<byte>(bytes), definition = workspace.Block<byte>(bytes);
-        return new(() => Int8Rows.Execute(x, ldx, count, k, mine), () => Int8Rows.ExecuteScalar(x, ldx, count, k, definition), () =>
+        return new(() => Int8Rows.Execute(x, ldx, count, k, mine), () => Int8Rows.ExecuteScalar(x, ldx, count, k, definition),
+            () =>
         {
             double error = 0;
             for (int r = 0; r < count; r++)
@@ -102,7 +111,8 @@ internal static unsafe class Int8Cases
         Because = "every number is rounded once, the same way",
     };
 
-    private static KernelCase Weights(int n, int k, FloatType type, WeightLayout layout) => new("Int8Weights", $"{n} x {k} {type} {layout}", workspace =>
+    private static KernelCase Weights(int n, int k, FloatType type, WeightLayout layout) =>
+        new("Int8Weights", $"{n} x {k} {type} {layout}", workspace =>
     {
         void* w = MatMulCases.Stored(workspace, type, n * k);
         // The first output is all zeros, the last holds an infinity.
@@ -125,7 +135,8 @@ internal static unsafe class Int8Cases
                 double error = 0;
                 nint head = sizeof(float) * Int8Tile.Columns, panel = Int8Weights.PanelBytes(k);
                 for (nint at = 0; at < bytes; at += panel)
-                    error = Math.Max(error, Math.Max(Difference.Exact((float*)(mine + at), (float*)(definition + at), Int8Tile.Columns), Same(mine + at + head, definition + at + head, panel - head)));
+                    error = Math.Max(error, Math.Max(Difference.Exact((float*)(mine + at), (float*)(definition + at),
+                        Int8Tile.Columns), Same(mine + at + head, definition + at + head, panel - head)));
                 return error;
             });
     })
@@ -153,7 +164,8 @@ internal static unsafe class Int8Cases
             definition.Y = workspace.Output(length);
             mine.Residual = inPlace ? mine.Y : added;
             definition.Residual = added;
-            byte* x = workspace.Block<byte>((nint)Int8Rows.Rows(m) * Int8Rows.Stride(k)), w = workspace.Block<byte>(Int8Weights.Bytes(n, k));
+            byte* x = workspace.Block<byte>((nint)Int8Rows.Rows(m) * Int8Rows.Stride(k)),
+                w = workspace.Block<byte>(Int8Weights.Bytes(n, k));
             float* scratch = workspace.Block<float>(Math.Max(Int8MatMul.ScratchFloats, Int8Weights.ScratchFloats(k)));
             Int8Weights.Pack(a.W, type, layout, n, k, scratch, w);
             Int8Rows.Execute(a.X, ldx, m, k, x);
@@ -170,7 +182,8 @@ internal static unsafe class Int8Cases
                 },
                 // The sum, of about normal numbers, is below 6 sqrt k but for one in a billion.
                 () => Difference.Max(mine.Y, definition.Y, m, n, ldy, (_, r, c) =>
-                    (6 * Math.Sqrt(k) + 6 + Math.Abs(a.Bias[c])) * (scale ? Math.Abs(a.Scale[c]) : 1) + (residual ? Math.Abs(added[r * ldy + c]) : 0)));
+                    (6 * Math.Sqrt(k) + 6 + Math.Abs(a.Bias[c])) * (scale ? Math.Abs(a.Scale[c]) : 1) + (residual
+                        ? Math.Abs(added[r * ldy + c]) : 0)));
         })
         {
             Tolerance = 12 * E,

@@ -22,12 +22,14 @@ public class KernelTests
     [TestCase("", 16, "Int8", false)]
     public void EveryCaseAgreesWithItsDefinition(string switchedOff, int lanes, string kernels, bool emittedCode = true)
     {
-        ProcessStartInfo start = new("dotnet", [typeof(KernelTests).Assembly.Location, "kernels", kernels, .. emittedCode ? (string[])[] : ["no-emitted-code"]])
+        ProcessStartInfo start = new("dotnet", [typeof(KernelTests).Assembly.Location, "kernels", kernels, .. emittedCode
+            ? (string[])[] : ["no-emitted-code"]])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (string set in switchedOff.Split(' ', StringSplitOptions.RemoveEmptyEntries)) start.Environment[$"DOTNET_Enable{set}"] = "0";
+        foreach (string set in switchedOff.Split(' ',
+            StringSplitOptions.RemoveEmptyEntries)) start.Environment[$"DOTNET_Enable{set}"] = "0";
         using Process child = Process.Start(start)!;
         Task<string> errors = child.StandardError.ReadToEndAsync();
         string output = child.StandardOutput.ReadToEnd();

@@ -37,7 +37,8 @@ public sealed class MachineCodeTests
             foreach (UsedRegister used in factory.GetInfo(instruction).GetUsedRegisters())
                 if (used.Access is not (OpAccess.Read or OpAccess.CondRead))
                     Assert.That(KeptForTheCaller, Does.Not.Contain(used.Register.GetFullRegister()), instruction.ToString());
-            Assert.That(instruction.IsStackInstruction || instruction.FlowControl is FlowControl.Call, Is.False, instruction.ToString());
+            Assert.That(instruction.IsStackInstruction || instruction.FlowControl is FlowControl.Call, Is.False,
+                instruction.ToString());
         }
     }
 

@@ -19,10 +19,12 @@ internal static unsafe class MapCases
         .. from height in Enumerable.Range(1, 5) from width in Enumerable.Range(1, 9) from stride in (int[])[1, 2]
             select Dense<Identity>(height, width, 3, 18, stride, default),
         Dense<Identity>(256, 256, 48, 96, 2, default), Dense<Gelu>(512, 512, 3, 48, 2, default),
-        .. from height in Enumerable.Range(1, 5) from width in (int[])[12, 13, 25] from stride in (int[])[1, 2] from residual in (bool[])[false, true]
+        .. from height in Enumerable.Range(1, 5) from width in (int[])[12, 13, 25] from stride in (int[])[1,
+            2] from residual in (bool[])[false, true]
             where !residual || stride == 1
             select Inverted<Gelu>(height, width, 7, 21, residual ? 7 : 33, stride, residual),
-        .. from channels in (int[])[1, 15, 16, 17, 48] select Inverted<LeakyRelu>(20, 9, channels, 4 * channels, channels + 1, 2, false),
+        .. from channels in (int[])[1, 15, 16, 17, 48] select Inverted<LeakyRelu>(20, 9, channels, 4 * channels, channels + 1, 2,
+            false),
         Inverted<Gelu>(128, 128, 96, 384, 96, 1, true), Inverted<Gelu>(128, 128, 96, 192, 192, 2, false),
         .. from cols in KernelCases.Lengths select Pool(19, cols),
         .. from rows in Enumerable.Range(1, 40) select Pool(rows, 18),
@@ -89,10 +91,12 @@ internal static unsafe class MapCases
             Typical = height > 100,
         };
 
-    private static KernelCase Inverted<TActivation>(int height, int width, int inputs, int expanded, int outputs, int stride, bool residual)
+    private static KernelCase Inverted<TActivation>(int height, int width, int inputs, int expanded, int outputs, int stride,
+        bool residual)
         where TActivation : struct, IActivation =>
         new($"Bottleneck {typeof(TActivation).Name}",
-            $"{height} x {width} x {inputs} to {expanded} to {outputs} stride {stride}{(residual ? " residual" : "")}", workspace =>
+            $"{height} x {width} x {inputs} to {expanded} to {outputs} stride {stride}{(residual ? " residual" : "")}",
+                workspace =>
         {
             int pixels = height * width, n = DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride);
             int ldx = inputs + 3, ldy = outputs + 1, length = Extent(n, outputs, ldy);
@@ -117,7 +121,8 @@ internal static unsafe class MapCases
             return new(
                 () =>
                 {
-                    for (int item = 0; item < Bottleneck.Items(mine); item++) Bottleneck.Execute(mine, default(TActivation), default(TActivation), item, scratch);
+                    for (int item = 0; item < Bottleneck.Items(mine); item++) Bottleneck.Execute(mine, default(TActivation),
+                        default(TActivation), item, scratch);
                 },
                 () => Bottleneck.ExecuteScalar(definition, default(TActivation), default(TActivation), expandedMap, convolved),
                 () => Difference.Max(mine.Project.Y, definition.Project.Y, n, outputs, ldy, (_, _, _) => 8));
@@ -126,7 +131,8 @@ internal static unsafe class MapCases
             Tolerance = 4 * (Math.Sqrt(inputs + expanded) + 16) * E,
             Because = "the layers' roundings add up as a random walk, in units of the largest value (8)",
             Flops = 2.0 * height * width * inputs * expanded
-                + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * (18.0 * expanded + 2.0 * expanded * outputs),
+                + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width,
+                    stride) * (18.0 * expanded + 2.0 * expanded * outputs),
             Bytes = 4.0 * height * width * (inputs + outputs / stride / stride),
             Typical = height > 100,
         };

@@ -19,12 +19,14 @@ public sealed class Int8Tests
     [TestCase("lizad/vision-full", 3.5 * 0.017, Category = "Full")]
     public void TheMapIsOffByLittle(string name, double limit)
     {
-        Dictionary<string, TapComparison> rows = Verification.Run(ReferenceCase.Open(TestData.Path(name.Split('/'))), precision: Precision.Int8).ToDictionary(r => r.Name);
+        Dictionary<string, TapComparison> rows = Verification.Run(ReferenceCase.Open(TestData.Path(name.Split('/'))),
+            precision: Precision.Int8).ToDictionary(r => r.Name);
         TestContext.Out.WriteLine($"{name}: {rows["head.map"].MaxError:E2} of {limit:E2}");
         Assert.That(rows["head.map"].MaxError, Is.InRange(1e-4, limit));
         Assert.That(rows["vision.block0.mlp"].RelativeL2, Is.InRange(1e-3, 0.04), "it is computed over integers, unfused too");
         Assert.That(rows["vision.patch_embed"].MaxError, Is.LessThan(1e-5), "the trunk is computed in floats");
-        Assert.That(rows.Values.Where(r => r.Name.StartsWith("text.", StringComparison.Ordinal)).Select(r => r.MaxError), Has.All.LessThan(1e-5), "and so is text");
+        Assert.That(rows.Values.Where(r => r.Name.StartsWith("text.", StringComparison.Ordinal)).Select(r => r.MaxError),
+            Has.All.LessThan(1e-5), "and so is text");
         Assert.That(rows.Values.Select(r => r.Passed), Has.All.True, "no limit is set");
     }
 
@@ -43,7 +45,8 @@ public sealed class Int8Tests
     {
         float Score(Precision precision)
         {
-            using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.OfStoredClass().Open(), new DetectorOptions { Precision = precision, Threads = 1 });
+            using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.OfStoredClass().Open(),
+                new DetectorOptions { Precision = precision, Threads = 1 });
             return detector.Detect(TinyModel.Picture, TinyModel.ClassName).Score;
         }
         float exact = Score(Precision.Float32);
@@ -52,5 +55,6 @@ public sealed class Int8Tests
 
     [Test]
     public void AnUnknownPrecisionIsRefused() => Assert.That(
-        () => AnomalyDetector.Load(TinyModel.Whole().Open(), new DetectorOptions { Precision = (Precision)7 }), Throws.InstanceOf<ArgumentOutOfRangeException>());
+        () => AnomalyDetector.Load(TinyModel.Whole().Open(), new DetectorOptions { Precision = (Precision)7 }),
+            Throws.InstanceOf<ArgumentOutOfRangeException>());
 }

@@ -3,7 +3,8 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Graph;
 
 /// <summary>An inverted bottleneck in bands of rows.</summary>
-internal sealed unsafe class BottleneckStep<TInner, TLast>(BottleneckOperation bottleneck, TInner inner, TLast last) : OperationStep(bottleneck)
+internal sealed unsafe class BottleneckStep<TInner, TLast>(BottleneckOperation bottleneck, TInner inner, TLast last)
+    : OperationStep(bottleneck)
     where TInner : struct, IActivation where TLast : struct, IActivation
 {
     // The shape alone: where the operands lie is only known in a run.

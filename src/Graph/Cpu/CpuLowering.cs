@@ -13,11 +13,13 @@ internal static unsafe class CpuLowering
         LinearOperation o => [With(o.Activation, new LinearMaker(o))],
         AttentionOperation o => AttentionSteps(o, ref values),
         LayerNormOperation o => [new RowsStep(o, (f, row, rows, _) =>
-            LayerNorm.Execute(f.Floats(o.X, row), o.X.RowStride, o.Weight.Floats, o.Bias.Floats, o.Eps, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns))],
+            LayerNorm.Execute(f.Floats(o.X, row), o.X.RowStride, o.Weight.Floats, o.Bias.Floats, o.Eps, f.Floats(o.Output, row),
+                o.Output.RowStride, rows, o.X.Columns))],
         RotaryOperation o => [Rotation(o)],
         ActivationOperation o => [With(o.Activation, new ActivationMaker(o))],
         ScaleOperation o => [new RowsStep(o, (f, row, rows, _) =>
-            Scale.Execute(f.Floats(o.X, row), o.X.RowStride, o.Scale.Floats, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), inPlace: o.X)],
+            Scale.Execute(f.Floats(o.X, row), o.X.RowStride, o.Scale.Floats, f.Floats(o.Output, row), o.Output.RowStride, rows,
+                o.X.Columns), inPlace: o.X)],
         AddOperation o => [Sum(o)],
         MeanOperation o => [new RowsStep(o, (f, row, rows, _) =>
         {
@@ -27,19 +29,24 @@ internal static unsafe class CpuLowering
         })],
         AddRowsOperation o => [AddRows(o)],
         EmbeddingOperation o => [new RowsStep(o, (f, row, rows, _) =>
-            Gather.Execute(o.Table.Pointer, o.Table.Type, o.Output.Columns, o.Table.Shape[0], f.Ints(o.Ids) + row, rows, f.Floats(o.Output, row), o.Output.RowStride, o.Output.Columns))],
+            Gather.Execute(o.Table.Pointer, o.Table.Type, o.Output.Columns, o.Table.Shape[0], f.Ints(o.Ids) + row, rows,
+                f.Floats(o.Output, row), o.Output.RowStride, o.Output.Columns))],
         GatherRowsOperation o => [new RowsStep(o, (f, row, rows, _) =>
-            Gather.Execute(f.Floats(o.X), FloatType.F32, o.X.RowStride, o.X.Rows, f.Ints(o.RowNumbers) + row, rows, f.Floats(o.Output, row), o.Output.RowStride, o.Output.Columns))],
+            Gather.Execute(f.Floats(o.X), FloatType.F32, o.X.RowStride, o.X.Rows, f.Ints(o.RowNumbers) + row, rows,
+                f.Floats(o.Output, row), o.Output.RowStride, o.Output.Columns))],
         PrependRowsOperation o => [PrependRows(o)],
         ConcatenateOperation o => [new RowsStep(o, (f, row, rows, _) =>
         {
             for (int r = row; r < row + rows; r++)
-                new ReadOnlySpan<float>(r < o.A.Rows ? f.Floats(o.A, r) : f.Floats(o.B, r - o.A.Rows), o.Output.Columns).CopyTo(new Span<float>(f.Floats(o.Output, r), o.Output.Columns));
+                new ReadOnlySpan<float>(r < o.A.Rows ? f.Floats(o.A, r) : f.Floats(o.B, r - o.A.Rows), o.Output.Columns)
+                    .CopyTo(new Span<float>(f.Floats(o.Output, r), o.Output.Columns));
         })],
         L2NormalizeOperation o => [new RowsStep(o, (f, row, rows, _) =>
-            L2Normalize.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), inPlace: o.X)],
+            L2Normalize.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows,
+                o.X.Columns), inPlace: o.X)],
         DotRowsOperation o => [new RowsStep(o, (f, row, rows, _) =>
-            DotSmall.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.T), o.T.Rows, o.Scale, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), columns: o.X.Columns)],
+            DotSmall.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.T), o.T.Rows, o.Scale, f.Floats(o.Output, row),
+                o.Output.RowStride, rows, o.X.Columns), columns: o.X.Columns)],
         BilinearOperation o => [Resize(o)],
         NormalizeImageOperation o => [Normalize(o)],
         PatchifyOperation o => [new RowsStep(o, (f, row, rows, _) =>
@@ -49,13 +56,17 @@ internal static unsafe class CpuLowering
         DepthwiseConvOperation o => [With(o.Activation, new DepthwiseConvMaker(o))],
         BottleneckOperation o => [With(o.Depthwise.Activation, new BottleneckMaker(o))],
         WindowAttentionOperation o => WindowAttentionSteps(o, ref values),
-        MeanRowsOperation o => [new RowsStep(o, (f, _, _, _) => MeanRows.Execute(f.Floats(o.X), o.X.RowStride, f.Floats(o.Output), o.X.Rows, o.X.Columns))],
-        TopKMeanOperation o => [new RowsStep(o, (f, _, _, _) => *f.Floats(o.Output) = TopK.Mean(f.Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K))],
+        MeanRowsOperation o => [new RowsStep(o, (f, _, _, _) =>
+            MeanRows.Execute(f.Floats(o.X), o.X.RowStride, f.Floats(o.Output), o.X.Rows, o.X.Columns))],
+        TopKMeanOperation o => [new RowsStep(o, (f, _, _, _) =>
+            *f.Floats(o.Output) = TopK.Mean(f.Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K))],
         MatMulOperation o => [new MatMulStep(o)],
         SoftmaxOperation o => [new RowsStep(o, (f, row, rows, _) =>
-            Softmax.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns), inPlace: o.X)],
+            Softmax.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns),
+                inPlace: o.X)],
         ConstantOperation o => [new RowsStep(o, (f, row, rows, _) =>
-            Widen.Execute((byte*)o.Source.Pointer + (nint)row * o.Output.Columns * o.Source.Type.Size(), o.Source.Type, f.Floats(o.Output, row), (nint)rows * o.Output.Columns))],
+            Widen.Execute((byte*)o.Source.Pointer + (nint)row * o.Output.Columns * o.Source.Type.Size(), o.Source.Type,
+                f.Floats(o.Output, row), (nint)rows * o.Output.Columns))],
         GaussianBlurOperation o => [Blur(o)],
         _ => throw new NotSupportedException($"The processor has no translation of {operation.GetType().Name}."),
     };
@@ -80,7 +91,8 @@ internal static unsafe class CpuLowering
 
     private readonly struct LinearMaker(LinearOperation o) : IWithActivation
     {
-        public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation => new LinearStep<TActivation>(o, activation);
+        public Step Make<TActivation>(TActivation activation)
+            where TActivation : struct, IActivation => new LinearStep<TActivation>(o, activation);
     }
 
     private readonly struct ActivationMaker(ActivationOperation o) : IWithActivation
@@ -104,19 +116,22 @@ internal static unsafe class CpuLowering
             With(o.Project.Activation, new BottleneckMaker<TActivation>(o, activation));
     }
 
-    private readonly struct BottleneckMaker<TInner>(BottleneckOperation o, TInner inner) : IWithActivation where TInner : struct, IActivation
+    private readonly struct BottleneckMaker<TInner>(BottleneckOperation o, TInner inner) : IWithActivation
+        where TInner : struct, IActivation
     {
         public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation =>
             new BottleneckStep<TInner, TActivation>(o, inner, activation);
     }
 
-    private static RowsStep Activate<TActivation>(ActivationOperation o, TActivation activation) where TActivation : struct, IActivation =>
+    private static RowsStep Activate<TActivation>(ActivationOperation o, TActivation activation)
+        where TActivation : struct, IActivation =>
         new(o, (f, row, rows, _) =>
         {
             if (o.X.RowStride == o.X.Columns && o.Output.RowStride == o.X.Columns)
                 Elementwise.Activate(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
             else
-                for (int r = row; r < row + rows; r++) Elementwise.Activate(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns, activation);
+                for (int r = row; r < row + rows; r++) Elementwise.Activate(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns,
+                    activation);
         }, inPlace: o.X);
 
     private static RowsStep Convolve<TActivation>(ConvOperation o, TActivation activation) where TActivation : struct, IActivation
@@ -124,14 +139,19 @@ internal static unsafe class CpuLowering
         int rows = DepthwiseConv.OutputSize(o.Height, o.Stride), columns = DepthwiseConv.OutputSize(o.Width, o.Stride);
         // A row counts as an eighth of its elements: each item lays out the weights anew, so it had better be several rows.
         return new RowsStep(o, (f, row, count, scratch) =>
-            Conv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Output.Columns, o.Stride, f.Floats(o.Output), row, row + count, activation, scratch),
-            rows: rows, columns: Math.Max(1, columns * o.Output.Columns / 8), scratch: Conv.ScratchFloats(o.X.Columns, o.Output.Columns));
+            Conv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Output.Columns,
+                o.Stride, f.Floats(o.Output), row, row + count, activation, scratch),
+            rows: rows, columns: Math.Max(1, columns * o.Output.Columns / 8),
+                scratch: Conv.ScratchFloats(o.X.Columns, o.Output.Columns));
     }
 
-    private static RowsStep Convolve<TActivation>(DepthwiseConvOperation o, TActivation activation) where TActivation : struct, IActivation =>
+    private static RowsStep Convolve<TActivation>(DepthwiseConvOperation o, TActivation activation)
+        where TActivation : struct, IActivation =>
         new(o, (f, row, count, _) =>
-            DepthwiseConv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Stride, f.Floats(o.Output), row, row + count, activation),
-            rows: DepthwiseConv.OutputSize(o.Height, o.Stride), columns: DepthwiseConv.OutputSize(o.Width, o.Stride) * o.Output.Columns);
+            DepthwiseConv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Stride,
+                f.Floats(o.Output), row, row + count, activation),
+            rows: DepthwiseConv.OutputSize(o.Height, o.Stride),
+                columns: DepthwiseConv.OutputSize(o.Width, o.Stride) * o.Output.Columns);
 
     private static Step[] WindowAttentionSteps(WindowAttentionOperation o, ref int values)
     {
@@ -152,7 +172,8 @@ internal static unsafe class CpuLowering
         return new RowsStep(o, (f, row, rows, _) =>
         {
             int prefix = Math.Clamp(o.Table.Prefix - row, 0, rows);
-            for (int r = row; r < row + prefix; r++) new ReadOnlySpan<float>(f.Floats(o.X, r), o.X.Columns).CopyTo(new Span<float>(f.Floats(o.Output, r), o.X.Columns));
+            for (int r = row; r < row + prefix; r++) new ReadOnlySpan<float>(f.Floats(o.X, r), o.X.Columns)
+                .CopyTo(new Span<float>(f.Floats(o.Output, r), o.X.Columns));
             nint table = (nint)(row + prefix - o.Table.Prefix) * width;
             Rotary.Execute(f.Floats(o.X, row + prefix), o.X.RowStride, o.Table.Cos.Floats + table, o.Table.Sin.Floats + table, 1,
                 f.Floats(o.Output, row + prefix), o.Output.RowStride, rows - prefix, o.Heads, width);
@@ -166,7 +187,8 @@ internal static unsafe class CpuLowering
         return new RowsStep(o, (f, row, rows, _) =>
         {
             fixed (float* b = factor)
-                Elementwise.ScaleAdd(f.Floats(o.A, row), o.A.RowStride, b, f.Floats(o.B, row), o.B.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.A.Columns);
+                Elementwise.ScaleAdd(f.Floats(o.A, row), o.A.RowStride, b, f.Floats(o.B, row), o.B.RowStride,
+                    f.Floats(o.Output, row), o.Output.RowStride, rows, o.A.Columns);
         }, inPlace: o.A);
     }
 
@@ -177,7 +199,8 @@ internal static unsafe class CpuLowering
         {
             // The kernel counts its rows from a table's first; an item may start within one.
             for (int r = row; r < row + rows; r++)
-                Elementwise.AddRows(f.Floats(o.X, r), o.X.RowStride, (byte*)o.Table.Pointer + (nint)(r % period) * o.X.Columns * o.Table.Type.Size(), o.Table.Type, 1,
+                Elementwise.AddRows(f.Floats(o.X, r), o.X.RowStride,
+                    (byte*)o.Table.Pointer + (nint)(r % period) * o.X.Columns * o.Table.Type.Size(), o.Table.Type, 1,
                     f.Floats(o.Output, r), o.Output.RowStride, 1, o.X.Columns);
         }, inPlace: o.X);
     }
@@ -190,9 +213,11 @@ internal static unsafe class CpuLowering
             int r = 0;
             foreach (Parameter p in o.PrependedRows)
                 for (nint i = 0; i < p.Count; i += columns, r++)
-                    if (r >= row && r < row + rows) Widen.Execute((byte*)p.Pointer + i * p.Type.Size(), p.Type, f.Floats(o.Output, r), columns);
+                    if (r >= row && r < row + rows) Widen.Execute((byte*)p.Pointer + i * p.Type.Size(), p.Type,
+                        f.Floats(o.Output, r), columns);
             for (r = Math.Max(prefix, row); r < row + rows; r++)
-                new ReadOnlySpan<float>(f.Floats(o.X, r - prefix), columns).CopyTo(new Span<float>(f.Floats(o.Output, r), columns));
+                new ReadOnlySpan<float>(f.Floats(o.X, r - prefix), columns)
+                    .CopyTo(new Span<float>(f.Floats(o.Output, r), columns));
         });
     }
 
@@ -206,7 +231,8 @@ internal static unsafe class CpuLowering
         {
             fixed (int* c = column)
             fixed (float* w = weight)
-                Bilinear.Execute(f.Floats(o.X), o.SourceWidth, o.SourceHeight, o.SourceWidth, c, w, f.Floats(o.Output), o.Width, o.Height, o.Width, o.Mode, row, row + rows, scratch);
+                Bilinear.Execute(f.Floats(o.X), o.SourceWidth, o.SourceHeight, o.SourceWidth, c, w, f.Floats(o.Output), o.Width,
+                    o.Height, o.Width, o.Mode, row, row + rows, scratch);
         }, rows: o.Height, columns: o.Width, scratch: Bilinear.ScratchLength(o.Width));
     }
 
@@ -229,10 +255,12 @@ internal static unsafe class CpuLowering
         return new RowsStep(o, (f, row, rows, scratch) =>
         {
             fixed (float* w = weight)
-                GaussianBlur.Execute(f.Floats(o.X), o.Width, o.Height, o.Width, w, radius, f.Floats(o.Output), o.Width, row, row + rows, scratch);
+                GaussianBlur.Execute(f.Floats(o.X), o.Width, o.Height, o.Width, w, radius, f.Floats(o.Output), o.Width, row,
+                    row + rows, scratch);
         }, rows: o.Height, columns: o.Width, scratch: GaussianBlur.ScratchLength(o.Width, radius));
     }
 
     /// <summary>The double that a person means by a float: 0.485, not 0.4850000143.</summary>
-    private static double Shortest(float x) => double.Parse(x.ToString("R", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
+    private static double Shortest(float x) => double.Parse(x.ToString("R", System.Globalization.CultureInfo.InvariantCulture),
+        System.Globalization.CultureInfo.InvariantCulture);
 }

@@ -7,7 +7,8 @@ internal sealed record Phase(IReadOnlyList<Step> Steps)
 {
     public long Flops => Steps.Sum(s => s.Flops);
 
-    public long Bytes => Steps.Sum(s => s.Reads.Concat(s.Writes).Sum(v => (long)v.Rows * v.Columns * v.ElementSize) + s.WeightBytes);
+    public long Bytes => Steps.Sum(s => s.Reads.Concat(s.Writes).Sum(v =>
+        (long)v.Rows * v.Columns * v.ElementSize) + s.WeightBytes);
 }
 
 /// <summary>
@@ -56,10 +57,12 @@ public sealed class CpuPlan : IDisposable
     /// </param>
     /// <param name="surviving">Hand out, besides, the taps whose values exist even in the fastest plan.</param>
     /// <param name="precision">How linear layers are computed; see <see cref="Precision"/>.</param>
-    public static CpuPlan Compile(ComputeGraph graph, Func<Tap, bool>? demanded = null, bool surviving = false, Precision precision = Precision.Float32)
+    public static CpuPlan Compile(ComputeGraph graph, Func<Tap, bool>? demanded = null, bool surviving = false,
+        Precision precision = Precision.Float32)
     {
         Tap[] taps = [.. graph.Taps.Where(t => demanded?.Invoke(t) ?? false)];
-        bool Quantized(Operation operation) => precision == Precision.Int8 && operation is LinearOperation linear && Int8Lowering.Suits(linear);
+        bool Quantized(Operation operation) => precision == Precision.Int8 && operation is LinearOperation linear
+            && Int8Lowering.Suits(linear);
         List<Operation> operations = Fusion.Run(graph, graph.Outputs.Values.Concat(taps.Select(t => t.Value)), Quantized);
         HashSet<Value> made = [.. operations.Select(o => o.Output), .. graph.Inputs.Values];
         if (surviving) taps = [.. graph.Taps.Where(t => taps.Contains(t) || made.Contains(t.Value.Root))];
@@ -69,7 +72,8 @@ public sealed class CpuPlan : IDisposable
         Int8Lowering int8 = new();
         foreach (Operation operation in operations)
         {
-            steps.AddRange(Quantized(operation) ? int8.Lower((LinearOperation)operation, ref values) : CpuLowering.Lower(operation, ref values));
+            steps.AddRange(Quantized(operation) ? int8.Lower((LinearOperation)operation, ref values)
+                : CpuLowering.Lower(operation, ref values));
             steps.AddRange(taps.Where(t => t.Value.Root == operation.Output).Select(t => new TapStep(t)));
         }
         List<Phase> phases = Gather(steps);
@@ -154,7 +158,8 @@ public sealed class CpuPlan : IDisposable
                     else blocks[written] = new Block(written.Bytes, p, last);
                 }
             }
-        foreach ((Value input, Block block) in blocks.Where(b => graph.Inputs.Values.Contains(b.Key))) block.Last = lastRead.GetValueOrDefault(input);
+        foreach ((Value input, Block block) in blocks.Where(b =>
+            graph.Inputs.Values.Contains(b.Key))) block.Last = lastRead.GetValueOrDefault(input);
 
         long bytes = Arena.Place(blocks.Values.Distinct());
         long[] offsets = new long[values];

@@ -24,12 +24,14 @@ internal sealed unsafe class QuantizeStep(LinearOperation linear, Value quantize
     public override void Run(in Frame frame, int item, float* scratch)
     {
         int row = item * RowsOfItem;
-        Int8Rows.Execute(frame.Floats(x, row), x.RowStride, Math.Min(RowsOfItem, x.Rows - row), x.Columns, frame.Bytes(quantized) + (nint)row * quantized.RowStride);
+        Int8Rows.Execute(frame.Floats(x, row), x.RowStride, Math.Min(RowsOfItem, x.Rows - row), x.Columns,
+            frame.Bytes(quantized) + (nint)row * quantized.RowStride);
     }
 }
 
 /// <summary>A linear layer over integers, with everything fused into it.</summary>
-internal sealed unsafe class Int8LinearStep<TActivation>(LinearOperation linear, Value quantized, nint weights, TActivation activation) : OperationStep(linear)
+internal sealed unsafe class Int8LinearStep<TActivation>(LinearOperation linear, Value quantized, nint weights,
+    TActivation activation) : OperationStep(linear)
     where TActivation : struct, IActivation
 {
     public override IReadOnlyList<Value> Reads { get; } = linear.Residual is null ? [quantized] : [quantized, linear.Residual];

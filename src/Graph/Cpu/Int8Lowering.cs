@@ -21,7 +21,8 @@ internal sealed unsafe class Int8Lowering : IDisposable
 
     /// <summary>Whether a layer bears it and is worth it, and its sums cannot overflow.</summary>
     public static bool Suits(LinearOperation linear) =>
-        !linear.Trunk && linear.X.Rows >= LeastRows && linear.Outputs >= LeastWidth && linear.X.Columns is >= LeastWidth and <= Int8Tile.MaxInputs;
+        !linear.Trunk && linear.X.Rows >= LeastRows && linear.Outputs >= LeastWidth
+            && linear.X.Columns is >= LeastWidth and <= Int8Tile.MaxInputs;
 
     /// <summary>The steps that compute a layer.</summary>
     /// <param name="linear">The layer.</param>

@@ -23,16 +23,19 @@ internal sealed class EvexWriter
     public int Position => code.Count;
 
     /// <summary>zmm ← 64 bytes at [base + displacement], a multiple of 64.</summary>
-    public void Load(int zmm, Gpr @base, int displacement) => Vector(map: 1, prefix: 2, 0x6F, zmm, 0, @base, null, 0, displacement, 64);
+    public void Load(int zmm, Gpr @base, int displacement) =>
+        Vector(map: 1, prefix: 2, 0x6F, zmm, 0, @base, null, 0, displacement, 64);
 
     /// <summary>64 bytes at [base + displacement] ← zmm.</summary>
-    public void Store(Gpr @base, int displacement, int zmm) => Vector(map: 1, prefix: 2, 0x7F, zmm, 0, @base, null, 0, displacement, 64);
+    public void Store(Gpr @base, int displacement, int zmm) =>
+        Vector(map: 1, prefix: 2, 0x7F, zmm, 0, @base, null, 0, displacement, 64);
 
     /// <summary>zmm ← zmm.</summary>
     public void Move(int to, int from) => Vector(map: 1, prefix: 1, 0x6F, to, 0, from);
 
     /// <summary>Every lane of zmm ← the 32 bits at [base + index * 2^scale]; no index for null.</summary>
-    public void Broadcast(int zmm, Gpr @base, Gpr? index, int scale) => Vector(map: 2, prefix: 1, 0x58, zmm, 0, @base, index, scale, 0, 4);
+    public void Broadcast(int zmm, Gpr @base, Gpr? index, int scale) =>
+        Vector(map: 2, prefix: 1, 0x58, zmm, 0, @base, index, scale, 0, 4);
 
     /// <summary>sums += the products of four unsigned bytes and four signed ones, in each lane: AVX512_VNNI's vpdpbusd.</summary>
     public void DotProducts(int sums, int unsigned, int signed) => Vector(map: 2, prefix: 1, 0x50, sums, unsigned, signed);
@@ -44,11 +47,13 @@ internal sealed class EvexWriter
     }
 
     /// <summary>to ← from, where from is any register below 8, by number.</summary>
-    public void MovePointer(Gpr to, int from) => Bytes((byte)(0x48 | ((int)to >> 3)), 0x89, (byte)(0xC0 | (from << 3) | ((int)to & 7)));
+    public void MovePointer(Gpr to, int from) =>
+        Bytes((byte)(0x48 | ((int)to >> 3)), 0x89, (byte)(0xC0 | (from << 3) | ((int)to & 7)));
 
     /// <summary>to ← base + index * 2^scale.</summary>
     public void LoadAddress(Gpr to, Gpr @base, Gpr index, int scale) =>
-        Bytes((byte)(0x48 | ((int)to >> 3 << 2) | ((int)index >> 3 << 1) | ((int)@base >> 3)), 0x8D, (byte)(0x44 | (((int)to & 7) << 3)),
+        Bytes((byte)(0x48 | ((int)to >> 3 << 2) | ((int)index >> 3 << 1) | ((int)@base >> 3)), 0x8D,
+            (byte)(0x44 | (((int)to & 7) << 3)),
             (byte)((scale << 6) | (((int)index & 7) << 3) | ((int)@base & 7)), 0);
 
     /// <summary>to += value, in 32 bits at most.</summary>
@@ -89,7 +94,8 @@ internal sealed class EvexWriter
     }
 
     /// <summary>With a memory operand; its displacement is stored in units of the operand's size.</summary>
-    private void Vector(int map, int prefix, byte opcode, int reg, int second, Gpr @base, Gpr? index, int scale, int displacement, int unit)
+    private void Vector(int map, int prefix, byte opcode, int reg, int second, Gpr @base, Gpr? index, int scale, int displacement,
+        int unit)
     {
         Prefix(map, prefix, reg, second, index is { } i ? (int)i >> 3 : 0, (int)@base >> 3);
         int low = (int)@base & 7;

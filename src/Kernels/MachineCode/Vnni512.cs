@@ -47,7 +47,8 @@ internal static unsafe class Vnni512
     /// <summary>As <see cref="Int8Tile.Execute"/>, k at least 4.</summary>
     public static void Execute(byte* a, nint lda, sbyte* b, int k, int* correction, int* c, nint ldc)
     {
-        Operands operands = new() { A = a, LdA = lda, B = b, Groups = k / 4, Correction = correction, C = c, LdCBytes = ldc * sizeof(int) };
+        Operands operands = new() { A = a, LdA = lda, B = b, Groups = k / 4, Correction = correction, C = c,
+            LdCBytes = ldc * sizeof(int) };
         Code(&operands);
     }
 
@@ -57,7 +58,8 @@ internal static unsafe class Vnni512
         if (AppContext.TryGetSwitch(Switch, out bool allowed) && !allowed) return null;
         bool vnni = (X86Base.CpuId(7, 0).Ecx >> 11 & 1) != 0;
         return vnni
-            ? (delegate* unmanaged[SuppressGCTransition]<Operands*, void>)ExecutableMemory.Place(Assemble(OperatingSystem.IsWindows()))
+            ? (delegate* unmanaged[SuppressGCTransition]<Operands*,
+                void>)ExecutableMemory.Place(Assemble(OperatingSystem.IsWindows()))
             : null;
     }
 

@@ -65,10 +65,12 @@ public static unsafe class Int8MatMul
             for (int c = 0; c < width; c += Int8Tile.Columns, panel += panelBytes)
             {
                 int* correction = (int*)panel + Int8Tile.Columns;
-                Int8Tile.Execute(rows, stride, (sbyte*)(correction + Int8Tile.Columns), k, correction, (int*)scratch + c, Tile.Columns);
+                Int8Tile.Execute(rows, stride, (sbyte*)(correction + Int8Tile.Columns), k, correction, (int*)scratch + c,
+                    Tile.Columns);
                 ToFloats(rows, stride, a.K, (float*)panel, scratch + c);
             }
-            MatMul.Finish(a, activation, scratch + (row - start) * Tile.Columns, row, Math.Min(end - row, Int8Tile.Rows), column, width);
+            MatMul.Finish(a, activation, scratch + (row - start) * Tile.Columns, row, Math.Min(end - row, Int8Tile.Rows), column,
+                width);
         }
     }
 
@@ -82,7 +84,8 @@ public static unsafe class Int8MatMul
 
     /// <summary>The integers of a tile become floats, in place.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ToFloats<TVec>(byte* rows, int stride, int k, float* scales, float* tile) where TVec : unmanaged, IVector<TVec>
+    private static void ToFloats<TVec>(byte* rows, int stride, int k, float* scales, float* tile)
+        where TVec : unmanaged, IVector<TVec>
     {
         for (int r = 0; r < Int8Tile.Rows; r++, rows += stride, tile += Tile.Columns)
         {
@@ -125,7 +128,8 @@ public static unsafe class Int8MatMul
             for (int p = 0; p < k; p++) max = Math.Max(max, Math.Abs(value(r, p)));
             if (max < Int8Rows.Least) continue;
             scales[r] = max / Int8Rows.Most;
-            for (int p = 0; p < k; p++) integers[r * k + p] = (int)Math.Round(value(r, p) * (Int8Rows.Most / max), MidpointRounding.ToEven);
+            for (int p = 0; p < k; p++) integers[r * k + p] = (int)Math.Round(value(r, p) * (Int8Rows.Most / max),
+                MidpointRounding.ToEven);
         }
         return (integers, scales);
     }

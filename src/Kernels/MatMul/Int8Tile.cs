@@ -67,7 +67,8 @@ public static unsafe class Int8Tile
             {
                 int sum = 0;
                 for (int p = 0; p < k; p++)
-                    sum += (ElementSize == 1 ? a[i * lda + p] - Offset : ((short*)(a + i * lda))[p]) * b[(nint)p / 4 * 4 * Columns + 4 * j + p % 4];
+                    sum += (ElementSize == 1 ? a[i * lda + p] - Offset
+                        : ((short*)(a + i * lda))[p]) * b[(nint)p / 4 * 4 * Columns + 4 * j + p % 4];
                 c[i * ldc + j] = sum;
             }
     }
@@ -90,12 +91,18 @@ public static unsafe class Int8Tile
             Vector256<sbyte> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 32);
             b += 64;
             Vector256<byte> x;
-            x = Vector256.Create(*(int*)a0).AsByte(); c00 = AvxVnni.MultiplyWideningAndAdd(c00, x, b0); c01 = AvxVnni.MultiplyWideningAndAdd(c01, x, b1);
-            x = Vector256.Create(*(int*)(a0 + lda)).AsByte(); c10 = AvxVnni.MultiplyWideningAndAdd(c10, x, b0); c11 = AvxVnni.MultiplyWideningAndAdd(c11, x, b1);
-            x = Vector256.Create(*(int*)(a0 + lda2)).AsByte(); c20 = AvxVnni.MultiplyWideningAndAdd(c20, x, b0); c21 = AvxVnni.MultiplyWideningAndAdd(c21, x, b1);
-            x = Vector256.Create(*(int*)a1).AsByte(); c30 = AvxVnni.MultiplyWideningAndAdd(c30, x, b0); c31 = AvxVnni.MultiplyWideningAndAdd(c31, x, b1);
-            x = Vector256.Create(*(int*)(a1 + lda)).AsByte(); c40 = AvxVnni.MultiplyWideningAndAdd(c40, x, b0); c41 = AvxVnni.MultiplyWideningAndAdd(c41, x, b1);
-            x = Vector256.Create(*(int*)(a1 + lda2)).AsByte(); c50 = AvxVnni.MultiplyWideningAndAdd(c50, x, b0); c51 = AvxVnni.MultiplyWideningAndAdd(c51, x, b1);
+            x = Vector256.Create(*(int*)a0).AsByte(); c00 = AvxVnni.MultiplyWideningAndAdd(c00, x,
+                b0); c01 = AvxVnni.MultiplyWideningAndAdd(c01, x, b1);
+            x = Vector256.Create(*(int*)(a0 + lda)).AsByte(); c10 = AvxVnni.MultiplyWideningAndAdd(c10, x,
+                b0); c11 = AvxVnni.MultiplyWideningAndAdd(c11, x, b1);
+            x = Vector256.Create(*(int*)(a0 + lda2)).AsByte(); c20 = AvxVnni.MultiplyWideningAndAdd(c20, x,
+                b0); c21 = AvxVnni.MultiplyWideningAndAdd(c21, x, b1);
+            x = Vector256.Create(*(int*)a1).AsByte(); c30 = AvxVnni.MultiplyWideningAndAdd(c30, x,
+                b0); c31 = AvxVnni.MultiplyWideningAndAdd(c31, x, b1);
+            x = Vector256.Create(*(int*)(a1 + lda)).AsByte(); c40 = AvxVnni.MultiplyWideningAndAdd(c40, x,
+                b0); c41 = AvxVnni.MultiplyWideningAndAdd(c41, x, b1);
+            x = Vector256.Create(*(int*)(a1 + lda2)).AsByte(); c50 = AvxVnni.MultiplyWideningAndAdd(c50, x,
+                b0); c51 = AvxVnni.MultiplyWideningAndAdd(c51, x, b1);
             a0 += 4; a1 += 4;
         }
         c00.Store(c); c01.Store(c + 8); c += ldc;
@@ -183,10 +190,12 @@ internal readonly unsafe struct Pairs512 : IPairs<Pairs512>
     public static Pairs512 Broadcast(byte* p) => new(Vector512.Create(*(long*)p).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pairs512 MultiplyAdd(Pairs512 a, Pairs512 b, Pairs512 sums) => new((sums.v.AsInt32() + Avx512BW.MultiplyAddAdjacent(a.v, b.v)).AsInt16());
+    public static Pairs512 MultiplyAdd(Pairs512 a, Pairs512 b, Pairs512 sums) =>
+        new((sums.v.AsInt32() + Avx512BW.MultiplyAddAdjacent(a.v, b.v)).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreSums(int* p) => Avx512F.ConvertToVector256Int32((v.AsInt32() + (v.AsInt64() >>> 32).AsInt32()).AsInt64()).Store(p);
+    public void StoreSums(int* p) =>
+        Avx512F.ConvertToVector256Int32((v.AsInt32() + (v.AsInt64() >>> 32).AsInt32()).AsInt64()).Store(p);
 }
 
 internal readonly unsafe struct Pairs256 : IPairs<Pairs256>
@@ -205,7 +214,8 @@ internal readonly unsafe struct Pairs256 : IPairs<Pairs256>
     public static Pairs256 Broadcast(byte* p) => new(Vector256.Create(*(long*)p).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pairs256 MultiplyAdd(Pairs256 a, Pairs256 b, Pairs256 sums) => new((sums.v.AsInt32() + Avx2.MultiplyAddAdjacent(a.v, b.v)).AsInt16());
+    public static Pairs256 MultiplyAdd(Pairs256 a, Pairs256 b, Pairs256 sums) =>
+        new((sums.v.AsInt32() + Avx2.MultiplyAddAdjacent(a.v, b.v)).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void StoreSums(int* p)
@@ -234,7 +244,8 @@ internal readonly unsafe struct Pairs128 : IPairs<Pairs128>
     public static Pairs128 MultiplyAdd(Pairs128 a, Pairs128 b, Pairs128 sums)
     {
         Vector128<int> pairs = Sse2.IsSupported ? Sse2.MultiplyAddAdjacent(a.v, b.v)
-            : AdvSimd.Arm64.AddPairwise(AdvSimd.MultiplyWideningLower(a.v.GetLower(), b.v.GetLower()), AdvSimd.MultiplyWideningUpper(a.v, b.v));
+            : AdvSimd.Arm64.AddPairwise(AdvSimd.MultiplyWideningLower(a.v.GetLower(), b.v.GetLower()),
+                AdvSimd.MultiplyWideningUpper(a.v, b.v));
         return new((sums.v.AsInt32() + pairs).AsInt16());
     }
 

@@ -168,7 +168,8 @@ public static unsafe class MatMul
     private static float* AboveZeros(in MatMulArgs a, float* strip, out nint stride)
     {
         stride = a.K;
-        for (int r = 0; r < a.M; r++) new ReadOnlySpan<float>(a.X + r * a.LdX, a.K).CopyTo(new Span<float>(strip + (nint)r * a.K, a.K));
+        for (int r = 0; r < a.M; r++) new ReadOnlySpan<float>(a.X + r * a.LdX, a.K)
+            .CopyTo(new Span<float>(strip + (nint)r * a.K, a.K));
         for (int r = a.M; r < Tile.Rows; r++) new Span<float>(strip + (nint)r * a.K, a.K).Clear();
         return strip;
     }
