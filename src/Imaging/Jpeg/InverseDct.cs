@@ -5,8 +5,8 @@ namespace TinyZsad.Imaging;
 
 /// <summary>
 /// Coefficients to samples: libjpeg's accurate integer inverse DCT (Loeffler, Ligtenberg and Moschytz 1989, with constants of 13
-/// bits), in the 16-bit arithmetic of libjpeg-turbo's SIMD code for x86. Both give the same samples but where numbers beyond
-/// all pictures overflow; there too, this gives what that code gives.
+/// bits), in the 16-bit arithmetic of libjpeg-turbo's SIMD code for x86. The two differ only where coefficients, larger than any
+/// encoder writes, overflow 16 bits; this gives what that code gives there, too.
 /// </summary>
 internal static unsafe class InverseDct
 {
@@ -115,7 +115,7 @@ internal static unsafe class InverseDct
         }
     }
 
-    /// <summary>The transform along each column.</summary>
+    /// <summary>The transform along each column. (Not inlined, as the next: the compiler gives up on so much in one.)</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Pass<T>(T* rows, int shift) where T : unmanaged, IDctLanes<T>
     {
