@@ -1,11 +1,12 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 
 namespace TinyZsad.Cli;
 
-/// <summary>A command, and what is tried first with it.</summary>
-internal sealed record Documented(Command Command, IReadOnlyList<string> Examples);
+/// <summary>A command, and what is tried first with it; and, where it has commands of its own, these.</summary>
+internal sealed record Documented(Command Command, IReadOnlyList<string> Examples, params IReadOnlyList<Documented> Parts);
 
 /// <summary>The tool, whole: arguments in, text and an exit code out.</summary>
 internal static class Tool
@@ -28,8 +29,7 @@ internal static class Tool
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args, plain);
         if (parsed.Errors.Count > 0)
         {
-            Command at = parsed.CommandResult.Command;
-            terminal.Complain($"{parsed.Errors[0].Message} (see {Name} {(at == root ? "" : at.Name + " ")}--help)");
+            terminal.Complain($"{parsed.Errors[0].Message} (see {Name} {WordsOf(parsed.CommandResult)}--help)");
             return ExitCode.BadInput;
         }
         return await parsed.InvokeAsync(new InvocationConfiguration
@@ -69,6 +69,10 @@ internal static class Tool
         _ => $"unexpected {e.GetType().Name}: {e.Message}",
     };
 
+    /// <summary>What a command is called with, such as "convert lizad ".</summary>
+    private static string WordsOf(CommandResult result) =>
+        result.Parent is CommandResult parent ? $"{WordsOf(parent)}{result.Command.Name} " : "";
+
     private static RootCommand Commands(Terminal terminal)
     {
         RootCommand root = new("Finds what is anomalous in pictures, with models that have never seen their kind.")
@@ -78,11 +82,13 @@ internal static class Tool
         Documented[] commands =
         [
             DetectCommand.Create(terminal), InspectCommand.Create(terminal), VerifyCommand.Create(terminal),
-            BenchCommand.Create(terminal), EmbedCommand.Create(terminal), SeedCommand.Create(terminal),
+            BenchCommand.Create(terminal), ConvertCommand.Create(terminal), EmbedCommand.Create(terminal),
+            SeedCommand.Create(terminal),
         ];
         foreach (Documented documented in commands) root.Add(documented.Command);
 
-        Dictionary<Command, IReadOnlyList<string>> examples = commands.ToDictionary(c => c.Command, c => c.Examples);
+        Dictionary<Command, IReadOnlyList<string>> examples = commands
+            .SelectMany(c => c.Parts.Prepend(c)).ToDictionary(c => c.Command, c => c.Examples);
         examples[root] = [.. commands.Select(c => c.Examples[0])];
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExamples((HelpAction)help.Action!, examples);

@@ -286,7 +286,7 @@ internal sealed class TinyVit
     private static unsafe ReadOnlySpan<float> Values(Parameter p) => new((float*)p.Address, (int)p.Count);
 
     /// <summary>The name that Microsoft's own checkpoints give to a tensor of timm's.</summary>
-    private static string MicrosoftName(string timm)
+    internal static string MicrosoftName(string timm)
     {
         string name = timm.Replace(".conv.weight", ".c.weight", StringComparison.Ordinal)
             .Replace("patch_embed.conv1.", "patch_embed.seq.0.", StringComparison.Ordinal)

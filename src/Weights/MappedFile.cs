@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 
 namespace TinyZsad.Weights;
@@ -36,7 +37,7 @@ internal sealed unsafe class MappedFile : IDisposable
     public static MappedFile Open(string path, bool deleteOnClose)
     {
         if (Directory.Exists(path))
-            throw new ModelFormatException($"{path}: this is a folder, not a safetensors file.");
+            throw new ModelFormatException($"{path}: this is a folder, not a file.");
         SafeFileHandle? file = null;
         try
         {
@@ -60,9 +61,35 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>The first byte; null for an empty file. The view starts the file, so the handle itself is the address.</summary>
     public byte* Start => (byte*)(view?.SafeMemoryMappedViewHandle.DangerousGetHandle() ?? 0);
 
-    /// <summary>Reads bytes past the mapping, so that its pages do not become resident.</summary>
-    /// <returns>How many bytes were read; fewer than asked for only towards the file's end.</returns>
-    public int Read(Span<byte> destination, long offset) => RandomAccess.Read(file, destination, offset);
+    /// <summary>
+    /// SHA-256 of the whole file, 64 lower-case hexadecimal digits. It is read past the mapping, so that its pages do not become
+    /// resident.
+    /// </summary>
+    /// <param name="name">What error messages call the file.</param>
+    /// <exception cref="ModelFormatException">The file cannot be read, or was shortened since it was opened.</exception>
+    public string Sha256(string name)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = new byte[64 * 1024];
+        long at = 0;
+        while (at < Length)
+        {
+            int read;
+            try
+            {
+                read = RandomAccess.Read(file, buffer.AsSpan(0, (int)Math.Min(buffer.Length, Length - at)), at);
+            }
+            catch (IOException e)
+            {
+                throw new ModelFormatException($"{name}: the file cannot be read at byte {at}: {e.Message}", e);
+            }
+            if (read == 0)
+                throw new ModelFormatException($"{name}: the file had {Length} bytes when it was opened and has {at} now.");
+            hash.AppendData(buffer, 0, read);
+            at += read;
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 
     public void Dispose()
     {

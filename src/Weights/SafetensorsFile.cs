@@ -121,11 +121,12 @@ public sealed unsafe class SafetensorsFile : IDisposable
     public string ComputeSha256()
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         if (owner is MappedFile mapped)
-            AppendByReads(hash, mapped);
-        else
-            AppendMemory(hash);
+            return mapped.Sha256(Name);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        const int Chunk = 1 << 30; // a span's length is an int
+        for (long at = 0; at < Length; at += Chunk)
+            hash.AppendData(new ReadOnlySpan<byte>(start + at, (int)Math.Min(Chunk, Length - at)));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
@@ -166,34 +167,5 @@ public sealed unsafe class SafetensorsFile : IDisposable
                 + "follow; the file may be cut short.");
         }
         return new ReadOnlySpan<byte>(start + PrefixLength, (int)headerLength);
-    }
-
-    private void AppendByReads(IncrementalHash hash, MappedFile mapped)
-    {
-        byte[] buffer = new byte[64 * 1024];
-        long at = 0;
-        while (at < Length)
-        {
-            int read;
-            try
-            {
-                read = mapped.Read(buffer.AsSpan(0, (int)Math.Min(buffer.Length, Length - at)), at);
-            }
-            catch (IOException e)
-            {
-                throw new ModelFormatException($"{Name}: the file cannot be read at byte {at}: {e.Message}", e);
-            }
-            if (read == 0)
-                throw new ModelFormatException($"{Name}: the file had {Length} bytes when it was opened and has {at} now.");
-            hash.AppendData(buffer, 0, read);
-            at += read;
-        }
-    }
-
-    private void AppendMemory(IncrementalHash hash)
-    {
-        const int Chunk = 1 << 30; // a span's length is an int
-        for (long at = 0; at < Length; at += Chunk)
-            hash.AppendData(new ReadOnlySpan<byte>(start + at, (int)Math.Min(Chunk, Length - at)));
     }
 }

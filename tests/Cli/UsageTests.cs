@@ -10,11 +10,15 @@ public sealed class UsageTests
     [TestCase("inspect")]
     [TestCase("verify")]
     [TestCase("bench")]
+    [TestCase("convert")]
+    [TestCase("convert lizad")]
+    [TestCase("convert edgezsad")]
+    [TestCase("convert visualad")]
     [TestCase("embed")]
     [TestCase("seed")]
     public void Help_ends_in_examples_of_the_command(string command)
     {
-        ToolRun run = ToolRun.Of(command, "--help");
+        ToolRun run = ToolRun.Of([.. command.Split(' '), "--help"]);
         Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
         string[] examples = [.. run.Lines.SkipWhile(l => l != "Examples:").Skip(1)];
         Assert.That(examples, Is.Not.Empty);
@@ -25,8 +29,11 @@ public sealed class UsageTests
     [Test]
     public void Every_example_parses()
     {
-        string[] examples = [.. new[] { "detect", "inspect", "verify", "bench", "embed", "seed" }
-            .SelectMany(command => ToolRun.Of(command, "--help").Lines.SkipWhile(l => l != "Examples:").Skip(1))];
+        string[] examples = [.. new[]
+            {
+                "detect", "inspect", "verify", "bench", "convert lizad", "convert edgezsad", "convert visualad", "embed", "seed",
+            }.SelectMany(command =>
+                ToolRun.Of([.. command.Split(' '), "--help"]).Lines.SkipWhile(l => l != "Examples:").Skip(1))];
         Assert.That(examples, Has.Length.AtLeast(12));
         foreach (string example in examples)
         {
@@ -70,6 +77,14 @@ public sealed class UsageTests
     [TestCase("embed -m m -o out", "--class")]
     [TestCase("embed --class a -o out", "--model")]
     [TestCase("embed -m m --class a -o nowhere/out", "there is no folder")]
+    [TestCase("convert", "command")]
+    [TestCase("convert lizad --dinov3 a --mobileclip b -o c", "--head")]
+    [TestCase("convert lizad --dinov3 a --mobileclip b --head c -o d --drop-text", "name some with --class")]
+    [TestCase("convert lizad --dinov3 a --mobileclip b --head c -o d --class ", "--class is empty")]
+    [TestCase("convert edgezsad --head a -o b --image-size many", "--image-size is a whole number")]
+    [TestCase("convert visualad --head a -o b", "No backbone")]
+    [TestCase("convert visualad --clip a --dinov2 b --head c -o d", "exclude each other")]
+    [TestCase("convert visualad --clip a --head c -o d --ln-post mine", "none of backbone, checkpoint")]
     [TestCase("seed case", "--out")]
     [TestCase("inspect", "'FILE' missing")]
     public void Wrong_usage_is_one_line_and_two(string line, string said)

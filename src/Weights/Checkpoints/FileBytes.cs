@@ -1,0 +1,89 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+
+namespace TinyZsad.Weights;
+
+/// <summary>A whole file's bytes, mapped or in memory, read with a check of every place.</summary>
+internal sealed unsafe class FileBytes : IDisposable
+{
+    private readonly IDisposable owner;
+    private readonly byte* start;
+    private bool disposed;
+
+    private FileBytes(string name, IDisposable owner, byte* start, long length)
+    {
+        Name = name;
+        Length = length;
+        this.owner = owner;
+        this.start = start;
+    }
+
+    /// <summary>Maps a file read-only.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="ModelFormatException">The path is a folder, or the file cannot be read.</exception>
+    public static FileBytes Map(string path)
+    {
+        MappedFile mapped = MappedFile.Open(path, deleteOnClose: false);
+        return new FileBytes(path, mapped, mapped.Start, mapped.Length);
+    }
+
+    /// <summary>Pins bytes in memory.</summary>
+    public static FileBytes Pin(ReadOnlyMemory<byte> bytes, string name)
+    {
+        MemoryHandle pin = bytes.Pin();
+        return new FileBytes(name, pin, (byte*)pin.Pointer, bytes.Length);
+    }
+
+    /// <summary>What error messages call the file.</summary>
+    public string Name { get; }
+
+    public long Length { get; }
+
+    /// <summary>The byte at an offset that is known to lie in the file.</summary>
+    /// <exception cref="ObjectDisposedException">The file is closed.</exception>
+    public byte* At(long offset)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        return start + offset;
+    }
+
+    /// <summary>Some bytes.</summary>
+    /// <exception cref="ModelFormatException">They do not lie in the file.</exception>
+    public ReadOnlySpan<byte> Span(long offset, long length)
+    {
+        if (offset < 0 || length < 0 || length > int.MaxValue || offset > Length - length)
+            throw Error($"bytes {offset} to {offset + length} are needed, and it has {Length}; it may be cut short");
+        return new ReadOnlySpan<byte>(At(offset), (int)length);
+    }
+
+    public ushort UInt16(long offset) => BinaryPrimitives.ReadUInt16LittleEndian(Span(offset, 2));
+
+    public uint UInt32(long offset) => BinaryPrimitives.ReadUInt32LittleEndian(Span(offset, 4));
+
+    /// <summary>An unsigned number that must fit a signed one.</summary>
+    public long UInt64(long offset)
+    {
+        ulong value = BinaryPrimitives.ReadUInt64LittleEndian(Span(offset, 8));
+        return value <= long.MaxValue
+            ? (long)value
+            : throw Error($"the number {value} at byte {offset} passes 2^63");
+    }
+
+    /// <summary>SHA-256 of the whole file, 64 lower-case hexadecimal digits.</summary>
+    public string Sha256()
+    {
+        if (owner is MappedFile mapped) return mapped.Sha256(Name);
+        return Convert.ToHexStringLower(SHA256.HashData(Span(0, Length)));
+    }
+
+    public void Dispose()
+    {
+        disposed = true;
+        owner.Dispose();
+    }
+
+    /// <summary>An error that begins with the file's name.</summary>
+    public ModelFormatException Error(string what, Exception? inner = null) => new($"{Name}: {what}.", inner);
+}

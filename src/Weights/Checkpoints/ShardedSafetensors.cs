@@ -1,0 +1,87 @@
+using System.Text.Json;
+
+namespace TinyZsad.Weights;
+
+/// <summary>
+/// Safetensors as a checkpoint: one file, or several with the index that Hugging Face writes beside them
+/// (<c>model.safetensors.index.json</c>: <c>{"weight_map": {"tensor": "file", …}}</c>).
+/// </summary>
+internal static class ShardedSafetensors
+{
+    private const int MaxIndex = 1 << 26, MaxShards = 1000;
+
+    /// <summary>One file, which the checkpoint then owns.</summary>
+    public static Checkpoint Read(SafetensorsFile file) => new(file.Name, "safetensors",
+        file.Tensors.ToDictionary(t => t.Name, t => View(file, t)), Values(file), [file],
+        () => [(file.Name, file.ComputeSha256())]);
+
+    /// <summary>The files that an index names, all in its own folder.</summary>
+    /// <exception cref="ModelFormatException">
+    /// The index is malformed, a file or a tensor that it names is missing, or it names files elsewhere.
+    /// </exception>
+    public static Checkpoint Read(FileBytes index)
+    {
+        Dictionary<string, string> places = Places(index);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(index.Name))!;
+        Dictionary<string, SafetensorsFile> files = new(StringComparer.Ordinal);
+        try
+        {
+            foreach (string name in places.Values.Distinct().Order(StringComparer.Ordinal))
+            {
+                string path = Path.Combine(folder, name);
+                if (!File.Exists(path)) throw index.Error($"it names the file {Shown.Quote(name)}, which is not beside it");
+                files.Add(name, SafetensorsFile.Open(path));
+            }
+            Dictionary<string, CheckpointTensor> tensors = new(StringComparer.Ordinal);
+            foreach ((string tensor, string name) in places)
+                tensors.Add(tensor, files[name].TryGet(tensor, out TensorEntry? entry)
+                    ? View(files[name], entry)
+                    : throw index.Error($"it says that {Shown.Quote(name)} holds {Shown.Quote(tensor)}, which it does not"));
+            string sha256 = index.Sha256();
+            return new Checkpoint(index.Name, $"safetensors in {files.Count} files", tensors, new Dictionary<string, object>(),
+                files.Values, () => [(index.Name, sha256), .. files.Values.Select(f => (f.Name, f.ComputeSha256()))]);
+        }
+        catch
+        {
+            foreach (SafetensorsFile file in files.Values) file.Dispose();
+            throw;
+        }
+    }
+
+    private static CheckpointTensor View(SafetensorsFile file, TensorEntry entry) =>
+        new(file.Name, entry.Name, entry.Type, entry.Shape, CheckpointTensor.RowMajor(entry.Shape), () => entry.Address);
+
+    private static Dictionary<string, object> Values(SafetensorsFile file) =>
+        file.Metadata.ToDictionary(pair => $"__metadata__.{pair.Key}", pair => (object)pair.Value);
+
+    /// <summary>Which file holds which tensor.</summary>
+    private static Dictionary<string, string> Places(FileBytes index)
+    {
+        if (index.Length > MaxIndex)
+            throw index.Error($"it begins as an index of shards, but has {index.Length} bytes; at most {MaxIndex} are read");
+        Dictionary<string, string> places = new(StringComparer.Ordinal);
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(index.Span(0, index.Length).ToArray(), new() { MaxDepth = 8 });
+            if (!document.RootElement.TryGetProperty("weight_map", out JsonElement map) || map.ValueKind != JsonValueKind.Object)
+                throw index.Error("it is JSON, but no index of shards: it has no object 'weight_map'");
+            foreach (JsonProperty tensor in map.EnumerateObject())
+            {
+                string name = tensor.Value.ValueKind == JsonValueKind.String ? tensor.Value.GetString()! : "";
+                // Whatever the system separates folders by.
+                if (name.Length == 0 || name is "." or ".." || name.AsSpan().ContainsAny("/\\:\0"))
+                    throw index.Error($"it says that {Shown.Quote(tensor.Name)} is in {Shown.Quote(tensor.Value.GetRawText())}; "
+                        + "a file's name alone is right, of a file in the index's own folder");
+                if (!places.TryAdd(tensor.Name, name))
+                    throw index.Error($"it names {Shown.Quote(tensor.Name)} twice");
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw index.Error($"it begins as an index of shards, but is no valid JSON: {Shown.Clip(e.Message.TrimEnd('.'))}", e);
+        }
+        if (places.Values.Distinct().Count() is var shards && shards > MaxShards)
+            throw index.Error($"it names {shards} files; at most {MaxShards} are read");
+        return places;
+    }
+}

@@ -1,0 +1,94 @@
+using NUnit.Framework;
+using TinyZsad.Weights;
+
+namespace TinyZsad.Tests.Weights;
+
+/// <summary>
+/// Good archives, damaged at random from a fixed seed: each still opens, with every tensor readable, or gives one
+/// <see cref="ModelFormatException"/>.
+/// </summary>
+[TestFixture]
+public sealed class CheckpointMutationTests
+{
+    private static readonly byte[] StateDict = Pickle.Begin().Op('}')
+        .Item("model", p => p.Global("collections", "OrderedDict").Op(')').Op('R')
+            .Item("w", q => q.Tensor("0", 6, [2, 3], [3, 1])).Item("t", q => q.Tensor("0", 6, [3, 2], [1, 3])).Op('}').Op('b'))
+        .Item("layers", p => p.Op(']').Op('q', 1).Op('(').Number(6).Op('K', 12).Op('M', 1, 1).Op('J', 1, 0, 0, 0).Op('e'))
+        .Item("again", p => p.Op('h', 1)).Item("name", p => p.Text("x"))
+        .End();
+
+    private static readonly byte[] Script = Pickle.Begin().Global("__torch__", "M").Op(')').Op(0x81).Op('}')
+        .Item("w", p => p.Tensor("0", 6, [6], [1])).Item("training", p => p.Op(0x89)).Op('b').End();
+
+    private static readonly byte[] Opcodes =
+        [.. "(NJKMGX}])tqrhjsuaecQRb."u8, 0x80, 0x81, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a];
+
+    [TestCase("flip", 1, 4000)]
+    [TestCase("truncate", 2, 500)]
+    [TestCase("splice", 3, 2000)]
+    [TestCase("pickle", 4, 20000)]
+    [TestCase("directory", 5, 4000)]
+    public void Opens_with_every_tensor_or_is_refused(string kind, int seed, int count)
+    {
+        Random random = new(seed);
+        int opened = 0, refused = 0;
+        for (int i = 0; i < count; i++)
+        {
+            byte[] bytes = Mutate(kind, random);
+            try
+            {
+                using Checkpoint checkpoint = Checkpoint.Open(bytes, "mutated");
+                foreach (CheckpointTensor tensor in checkpoint.Tensors.Where(t => t.IsFloat))
+                    tensor.Read(0, new double[Math.Min(tensor.ElementCount, bytes.Length)]);
+                opened++;
+            }
+            catch (ModelFormatException e)
+            {
+                Assert.That(e.Message, Does.StartWith("mutated: "));
+                refused++;
+            }
+        }
+        Assert.That(refused, Is.GreaterThan(count / 10), "mutations that never break anything test nothing");
+        Assert.That(opened, kind is "truncate" or "splice" ? Is.AtLeast(0) : Is.GreaterThan(0));
+        TestContext.Out.WriteLine($"{opened} opened, {refused} refused");
+    }
+
+    private static byte[] Good(Random random, bool script, byte[]? pickle = null)
+    {
+        TorchFile file = TorchFile.Of(pickle ?? (script ? Script : StateDict));
+        file.Zip64 = random.Next(2) == 0;
+        if (script) file.Entries.Add(("a/constants.pkl", [0]));
+        return file.ToBytes();
+    }
+
+    private static byte[] Mutate(string kind, Random random)
+    {
+        bool script = random.Next(2) == 0;
+        byte[] bytes = Good(random, script);
+        switch (kind)
+        {
+            case "flip":
+                for (int n = random.Next(1, 4); n > 0; n--) bytes[random.Next(bytes.Length)] ^= (byte)(1 << random.Next(8));
+                return bytes;
+            case "truncate":
+                return bytes[..random.Next(bytes.Length)];
+            case "splice":
+                byte[] other = Good(random, !script);
+                return [.. bytes[..random.Next(bytes.Length)], .. other[random.Next(other.Length)..]];
+            case "pickle": // the archive around it stays whole
+                List<byte> pickle = [.. script ? Script : StateDict];
+                for (int n = random.Next(1, 4); n > 0; n--)
+                {
+                    int at = random.Next(pickle.Count);
+                    if (random.Next(2) == 0) pickle[at] = (byte)random.Next(256);
+                    else if (random.Next(2) == 0) pickle.RemoveAt(at);
+                    else pickle.Insert(at, Opcodes[random.Next(Opcodes.Length)]);
+                }
+                return Good(random, script, [.. pickle]);
+            default: // the records behind the entries
+                int first = bytes.AsSpan().IndexOf("PK\x01\x02"u8);
+                for (int n = random.Next(1, 3); n > 0; n--) bytes[random.Next(first, bytes.Length)] = (byte)random.Next(256);
+                return bytes;
+        }
+    }
+}

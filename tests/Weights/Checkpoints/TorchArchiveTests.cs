@@ -1,0 +1,303 @@
+using System.Text;
+using NUnit.Framework;
+using TinyZsad.Weights;
+
+namespace TinyZsad.Tests.Weights;
+
+/// <summary>PyTorch's archives, written by hand: what is read, and every way to be refused.</summary>
+[TestFixture]
+public sealed class TorchArchiveTests
+{
+    private static readonly long[] Six = [6], One = [1];
+
+    private static byte[] Plain() => Pickle.Begin().Op('}').Item("w", p => p.Tensor("0", 6, Six, One)).End();
+
+    [Test]
+    public void Tensors_of_any_layout_are_read_in_row_major_order([Values] bool zip64)
+    {
+        byte[] pickle = Pickle.Begin().Op('}')
+            .Item("plain", p => p.Tensor("0", 6, [2, 3], [3, 1]))
+            .Item("transposed", p => p.Tensor("0", 6, [3, 2], [1, 3]))
+            .Item("column", p => p.Tensor("0", 6, [2], [3], offset: 1))
+            .Item("scalar", p => p.Tensor("0", 6, [], [], offset: 5))
+            .Item("empty", p => p.Tensor("0", 6, [0, 4], [4, 1], offset: 6))
+            .Item("parameter", p => p.Global("torch._utils", "_rebuild_parameter").Op('(').Tensor("0", 6, [2], [1], 2).Op(0x88)
+                .Global("collections", "OrderedDict").Op(')').Op('R').Op('t').Op('R'))
+            .End();
+        TorchFile file = TorchFile.Of(pickle);
+        file.Zip64 = zip64;
+        using Checkpoint checkpoint = Checkpoint.Open(file.ToBytes(), "a.pt");
+        Assert.That(checkpoint.Format, Is.EqualTo("PyTorch archive"));
+        Assert.That(Read(checkpoint, "plain"), Is.EqualTo(new double[] { 0, 1, 2, 3, 4, 5 }));
+        Assert.That(Read(checkpoint, "transposed"), Is.EqualTo(new double[] { 0, 3, 1, 4, 2, 5 }));
+        Assert.That(Read(checkpoint, "column"), Is.EqualTo(new double[] { 1, 4 }));
+        Assert.That(Read(checkpoint, "scalar"), Is.EqualTo(new double[] { 5 }));
+        Assert.That(Read(checkpoint, "empty"), Is.Empty);
+        Assert.That(Read(checkpoint, "parameter"), Is.EqualTo(new double[] { 2, 3 }));
+        Assert.That(checkpoint.TryGet("transposed", out CheckpointTensor? tensor));
+        Assert.That(ReadFrom(tensor!, 3, 3), Is.EqualTo(new double[] { 4, 2, 5 }), "from the middle");
+        Assert.That(ReadFrom(tensor!.Rows(1, 2), 0, 4), Is.EqualTo(new double[] { 1, 4, 2, 5 }), "some rows");
+    }
+
+    [Test]
+    public void Nested_values_become_one_table_of_names()
+    {
+        byte[] pickle = Pickle.Begin().Op('}')
+            .Item("model", p => p.Global("collections", "OrderedDict").Op(')').Op('R').Item("w", q => q.Tensor("0", 6, Six, One))
+                .Op('}').Op('b'))
+            .Item("list", p => p.Op(']').Op('(').Number(6).Number(-12).Op('e'))
+            .Item("name", p => p.Text("é"))
+            .Item("rate", p => p.Op('G', 0x3f, 0xb9, 0x99, 0x99, 0x99, 0x99, 0x99, 0x9a))
+            .Item("none", p => p.Op('N'))
+            .Item("yes", p => p.Op(0x88))
+            .Item("memo", p => p.Text("kept").Op('q', 3).Op('h', 3).Op(0x86))
+            .End();
+        using Checkpoint checkpoint = Checkpoint.Open(TorchFile.Of(pickle).ToBytes(), "a.pt");
+        Assert.That(checkpoint.Tensors.Select(t => t.Name), Is.EqualTo(new[] { "model.w" }));
+        Assert.That(checkpoint.Integers("list"), Is.EqualTo(new long[] { 6, -12 }));
+        Assert.That(checkpoint.Integers("name"), Is.Null);
+        Assert.That(checkpoint.Values, Is.EquivalentTo(new Dictionary<string, object>
+        {
+            ["list.0"] = 6L, ["list.1"] = -12L, ["name"] = "é", ["rate"] = 0.1, ["yes"] = true,
+            ["memo.0"] = "kept", ["memo.1"] = "kept",
+        }));
+    }
+
+    [Test]
+    public void A_scripted_module_is_nothing_but_its_attributes()
+    {
+        byte[] pickle = Pickle.Begin().Global("__torch__.clip", "Clip").Op(')').Op(0x81).Op('}')
+            .Item("visual", p => p.Global("__torch__", "Visual").Op(')').Op(0x81).Op('}').Item("w",
+                q => q.Tensor("0", 6, Six, One)).Op('b'))
+            .Item("sizes", p => p.Global("torch.jit._pickle", "build_intlist").Op(']').Op('(').Number(3).Op('e').Op(0x85).Op('R'))
+            .Op('b').End();
+        TorchFile file = TorchFile.Of(pickle);
+        Refuses(file.ToBytes(), "'__torch__.clip.Clip'", "nothing was executed"); // not outside of TorchScript
+        file.Entries.Add(("a/constants.pkl", [1]));
+        using Checkpoint checkpoint = Checkpoint.Open(file.ToBytes(), "a.pt");
+        Assert.That(checkpoint.Format, Is.EqualTo("TorchScript archive"));
+        Assert.That(checkpoint.Tensors.Single().Name, Is.EqualTo("visual.w"));
+        Assert.That(checkpoint.Integers("sizes"), Is.EqualTo(new long[] { 3 }));
+    }
+
+    [TestCase("os", "system")]
+    [TestCase("builtins", "eval")]
+    [TestCase("torch._utils", "_rebuild_tensor_v3")]
+    [TestCase("torch._tensor", "_rebuild_from_type_v2")]
+    [TestCase("torch.storage", "_load_from_bytes")]
+    [TestCase("torch", "ComplexFloatStorage")]
+    [TestCase("numpy.core.multiarray", "scalar")]
+    [TestCase("argparse", "Namespace")]
+    [TestCase("torch.jit._pickle", "build_intlist")]
+    public void Any_other_global_is_refused_by_name(string module, string name) =>
+        Refuses(TorchFile.Of(Pickle.Begin().Global(module, name).Text("touch /tmp/x").Op(0x85).Op('R').End()).ToBytes(),
+            $"'{module}.{name}'", "nothing was executed");
+
+    [TestCaseSource(nameof(BadPickles))]
+    public void A_bad_pickle_is_refused(byte[] pickle, string says) => Refuses(TorchFile.Of(pickle).ToBytes(), says);
+
+    public static TestCaseData[] BadPickles() =>
+    [
+        Case("nothing", [], "needs 1 more bytes"),
+        Case("no value", Pickle.Begin().End(), "0 values on its stack"),
+        Case("two values", Pickle.Begin().Op('N').Op('N').End(), "2 values on its stack"),
+        Case("no end", Pickle.Begin().Op('}').Raw(), "needs 1 more bytes"),
+        Case("bytes behind the end", [.. Plain(), 0], "1 bytes behind its end"),
+        Case("protocol 4", [0x80, 4, (byte)'N', (byte)'.'], "protocol 4"),
+        Case("unknown opcode", Pickle.Begin().Op('i').End(), "opcode 0x69"),
+        Case("instance by opcode", Pickle.Begin().Op('(').Op('o').End(), "opcode 0x6F"),
+        Case("extension registry", Pickle.Begin().Op(0x82, 1).End(), "opcode 0x82"),
+        Case("text of 4 GB", Pickle.Begin().Op('X', 255, 255, 255, 255).End(), "4294967295 more bytes"),
+        Case("bad UTF-8", Pickle.Begin().Op('X', 1, 0, 0, 0, 0xff).End(), "not valid UTF-8"),
+        Case("number of 9 bytes", Pickle.Begin().Op([0x8a, 9, .. new byte[9]]).End(), "9 bytes"),
+        Case("global without end", Pickle.Begin().Op('c', (byte)'o', (byte)'s').Raw(), "name of a global"),
+        Case("empty stack", Pickle.Begin().Op(0x85).End(), "takes 1 values from a stack of 0"),
+        Case("below a mark", Pickle.Begin().Op('N').Op('(').Op(0x85).End(), "takes 1 values from a stack of 0"),
+        Case("no mark", Pickle.Begin().Op('t').End(), "there is none"),
+        Case("mark left", Pickle.Begin().Op('(').Op('N').End(), "where one is right"),
+        Case("memo unknown", Pickle.Begin().Op('h', 7).End(), "recalls value 7"),
+        Case("memo far", Pickle.Begin().Op('j', 255, 255, 255, 255).End(), "recalls value 4294967295"),
+        Case("item of a list", Pickle.Begin().Op(']').Op('N').Op('N').Op('s').End(), "an item of a list"),
+        Case("key without value", Pickle.Begin().Op('}').Op('(').Op('N').Op('u').End(), "without its value"),
+        Case("append to a dict", Pickle.Begin().Op('}').Op('N').Op('a').End(), "appends to a dict"),
+        Case("call of a text", Pickle.Begin().Text("os.system").Op(')').Op('R').End(), "calls a text"),
+        Case("object of a storage", Pickle.Begin().Global("torch", "FloatStorage").Op(')').Op(0x81).End(), "makes an object of"),
+        Case("call of a storage", Pickle.Begin().Global("torch", "FloatStorage").Op(')').Op('R').End(), "does not take"),
+        Case("OrderedDict with arguments", Pickle.Begin().Global("collections", "OrderedDict").Op(']').Op(0x85).Op('R').End(),
+            "does not take"),
+        Case("state of a text", Pickle.Begin().Text("a").Op('}').Op('b').End(), "sets the state of a text"),
+        Case("no storage", Pickle.Begin().Text("0").Op('Q').End(), "no tensor's storage"),
+        Case("rebuild without arguments", Pickle.Begin().Global("torch._utils", "_rebuild_tensor_v2").Op(')').Op('R').End(),
+            "does not take"),
+        Case("keys of another kind", Pickle.Begin().Op('}').Op('N').Op('N').Op('s').End(), "neither texts nor whole numbers"),
+        Case("two of a name", Pickle.Begin().Op('}').Item("a.b", p => p.Number(1)).Item("a",
+            p => p.Op('}').Item("b", q => q.Number(2))).End(),
+            "two values under the name 'a.b'"),
+        Case("long name", Pickle.Begin().Op('}').Item(new string('a', 2000), p => p.Number(1)).End(),
+            "more than 1024 characters"),
+
+        // Tensors.
+        Case("storage missing", Tensor("1", 6, [6], [1]), "'a/data/1' is missing"),
+        Case("storage outside", Tensor("../../x", 6, [6], [1]), "is missing"),
+        Case("storage too short", Tensor("0", 7, [6], [1]), "has 7 elements of F32", "24 bytes"),
+        Case("storage too long", Tensor("0", 5, [5], [1]), "has 5 elements of F32"),
+        Case("storage of another type", Tensor("0", 6, [6], [1], type: "DoubleStorage"), "6 elements of F64"),
+        Case("storage of 2^61 elements", Tensor("0", 1L << 61, [6], [1]), "elements of F32"),
+        Case("storage of -1 elements", Tensor("0", -1, [6], [1]), "-1 elements"),
+        Case("one element too many", Tensor("0", 6, [7], [1]), "last element is 6"),
+        Case("offset", Tensor("0", 6, [6], [1], 1), "last element is 6"),
+        Case("negative offset", Tensor("0", 6, [5], [1], -1), "none may be negative"),
+        Case("negative stride", Tensor("0", 6, [6], [-1], 5), "none may be negative"),
+        Case("negative dimension", Tensor("0", 6, [-6], [1]), "none may be negative"),
+        Case("stride beyond", Tensor("0", 6, [2, 2], [5, 1]), "last element is 6"),
+        Case("stride that overflows", Tensor("0", 6, [3, 3], [long.MaxValue, long.MaxValue]),
+            "last element is 36893488147419103228"),
+        Case("shape that overflows", Tensor("0", 6, [1L << 40, 1L << 40], [0, 0]), "pass 2^63"),
+        Case("expanded", Tensor("0", 6, [1000, 6], [0, 1]), "repeat elements"),
+        Case("shape without strides", Tensor("0", 6, [6], []), "does not take"),
+        Case("65 dimensions", Tensor("0", 6, [.. Enumerable.Repeat(1L, 65)], [.. Enumerable.Repeat(1L, 65)]), "does not take"),
+    ];
+
+    [Test]
+    public void Deep_nesting_neither_overflows_the_stack_nor_takes_long()
+    {
+        Pickle lists = Pickle.Begin().Op('}').Text("a");
+        for (int i = 0; i < 100_000; i++) lists.Op(']');
+        for (int i = 1; i < 100_000; i++) lists.Op('a');
+        Refuses(TorchFile.Of(lists.Op('s').End()).ToBytes(), "more than 64 deep");
+
+        Pickle self = Pickle.Begin().Op('}').Op('q', 0).Text("a").Op('h', 0).Op('s');
+        Refuses(TorchFile.Of(self.End()).ToBytes(), "more than 64 deep");
+
+        // Each list holds the one before ten times: ten thousand million values, in a few hundred bytes.
+        Pickle laughs = Pickle.Begin().Op(']').Op('(').Text("ha").Op('q', 0);
+        for (byte i = 1; i <= 10; i++)
+        {
+            laughs.Op(']').Op('(');
+            for (int k = 0; k < 10; k++) laughs.Op('h', (byte)(i - 1));
+            laughs.Op('e').Op('q', i);
+        }
+        Refuses(TorchFile.Of(laughs.Op('e').End()).ToBytes(), "more than 1048576 values");
+    }
+
+    [Test]
+    public void A_pickle_of_gigabytes_is_refused_before_it_is_read()
+    {
+        TorchFile file = TorchFile.Of(new byte[(1 << 24) + 1]);
+        Refuses(file.ToBytes(), "at most 16777216 are read");
+    }
+
+    [Test]
+    public void Other_archives_are_refused()
+    {
+        Refuses(Zip(("a.txt", "x")), "not one of PyTorch's");
+        Refuses(Zip(("a/data.pkl", "x"), ("b/data/0", "x")), "not one of PyTorch's");
+        Refuses(Zip(("a/model.json", "{}")), "before PyTorch 1.2");
+        Refuses(Zip(("a/data.pkl", "x"), ("a/byteorder", "big")), "not little-endian");
+        Refuses(Zip(("a/data.pkl", "x"), ("a/data.pkl", "x")), "given twice");
+        Refuses(Zip(), "not one of PyTorch's");
+    }
+
+    [Test]
+    public void Hostile_archives_are_refused()
+    {
+        Refuses(Changed(f => f.Method = 8), "compressed (method 8");
+        Refuses(Changed(f => f.Flags = 1), "encrypted");
+        Refuses(Changed(f => f.LocalName = "a/other"), "another name in its local header");
+        Refuses(Claims((_, r) => r with { Length = uint.MaxValue - 1 }), "compressed");
+        Refuses(Claims((_, r) => r with { Stored = 1 << 30, Length = 1 << 30 }), "passes the end of the file");
+        Refuses(Claims((_, r) => r with { Header = uint.MaxValue - 1 }), "passes the end of the file");
+        Refuses(Claims((_, r) => r with { Length = uint.MaxValue }), "compressed");
+        Refuses(Claims((n, r) => n == "a/data/0" ? r with { Header = 0 } : r), "overlaps");
+        Refuses(Claims((n, r) => n == "a/data.pkl" ? r with { Stored = r.Stored + 60, Length = r.Length + 60 } : r), "overlaps");
+        Refuses(Claims((n, r) => n == "a/data/0" ? r with { Header = r.Header + 1 } : r), "local header");
+        byte[] good = TorchFile.Of(Plain()).ToBytes();
+        Refuses(good[..^1], "no record of its end");
+        Refuses(good[..60], "no record of its end");
+        Refuses([.. good, 0], "no record of its end");
+        byte[] many = [.. good];
+        many.AsSpan(many.Length - 12, 2).Fill(0xff);
+        Refuses(many, "cannot hold the 65535 entries");
+
+        byte[] Changed(Action<TorchFile> change)
+        {
+            TorchFile file = TorchFile.Of(Plain());
+            change(file);
+            return file.ToBytes();
+        }
+
+        byte[] Claims(Func<string, (uint Header, uint Length, uint Stored), (uint, uint, uint)> claim) =>
+            Changed(f => f.Claim = claim);
+    }
+
+    [Test]
+    public void The_forms_before_archives_are_refused_by_name()
+    {
+        Refuses([0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, (byte)'.'], "legacy format",
+            "before 1.6");
+        byte[] tar = new byte[1024];
+        "ustar"u8.CopyTo(tar.AsSpan(257));
+        "storages"u8.CopyTo(tar);
+        Refuses(tar, "oldest format", "before 0.1.10");
+        Refuses([], "holds 0 bytes");
+        Refuses(Encoding.ASCII.GetBytes("version https://git-lfs"), "may be no safetensors file");
+        Refuses("{\"weight\": 1}"u8.ToArray(), "no object 'weight_map'");
+        Refuses("{nonsense"u8.ToArray(), "no valid JSON");
+    }
+
+    [Test]
+    public void Safetensors_with_headers_that_look_like_something_else_are_safetensors()
+    {
+        // 640 is 80 02, a pickle's first bytes; 19280 is "PK"; 123 is '{'.
+        foreach (int length in new[] { 640, 19280, 123 })
+        {
+            string header = "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}";
+            using Checkpoint checkpoint = Checkpoint.Open(TestFiles.Raw(header.PadRight(length), 8), "a.safetensors");
+            Assert.That((checkpoint.Format, checkpoint.Tensors.Single().ToString()), Is.EqualTo(("safetensors", "w: F32 [2]")));
+        }
+    }
+
+    [Test]
+    public void A_closed_checkpoint_gives_no_numbers()
+    {
+        Checkpoint checkpoint = Checkpoint.Open(TorchFile.Of(Plain()).ToBytes(), "a.pt");
+        checkpoint.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => Read(checkpoint, "w"));
+    }
+
+    private static byte[] Zip(params (string Name, string Content)[] entries)
+    {
+        TorchFile file = new();
+        file.Entries.AddRange(entries.Select(e => (e.Name, Encoding.ASCII.GetBytes(e.Content))));
+        return file.ToBytes();
+    }
+
+    private static byte[] Tensor(
+        string key, long count, long[] shape, long[] strides, long offset = 0, string type = "FloatStorage") =>
+        Pickle.Begin().Op('}').Item("w", p => p.Tensor(key, count, shape, strides, offset, type)).End();
+
+    private static double[] Read(Checkpoint checkpoint, string name)
+    {
+        Assert.That(checkpoint.TryGet(name, out CheckpointTensor? tensor));
+        return ReadFrom(tensor!, 0, (int)tensor!.ElementCount);
+    }
+
+    private static double[] ReadFrom(CheckpointTensor tensor, long first, int count)
+    {
+        double[] values = new double[count];
+        tensor.Read(first, values);
+        return values;
+    }
+
+    private static void Refuses(byte[] bytes, params string[] says)
+    {
+        ModelFormatException error = Assert.Throws<ModelFormatException>(() => Checkpoint.Open(bytes, "bad.pt").Dispose())!;
+        Assert.That(error.Message, Does.StartWith("bad.pt: ").And.EndsWith("."));
+        foreach (string part in says) Assert.That(error.Message, Does.Contain(part));
+        Assert.That(error.Message.Any(char.IsControl), Is.False, "a message must not drive the terminal");
+        Assert.That(error.Message, Has.Length.LessThan(600));
+    }
+
+    private static TestCaseData Case(string name, byte[] pickle, params string[] says) =>
+        new TestCaseData(pickle, says[0]).SetName($"A_bad_pickle_is_refused({name})");
+}
