@@ -45,10 +45,10 @@ internal static class PictureTargets
     /// </summary>
     public static FuzzTarget Jpeg { get; } = Target("jpeg", () =>
     [
-        .. Files("*.jpg"), [0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 0, 0, 0xFF, 0xD9],
+        .. Files("*.jpg"), .. Files("jpeg-4*.jpg").Select(Turned), [0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 0, 0, 0xFF, 0xD9],
     ]) with
     {
-        MaxBytes = 2 * Memory,
+        MaxBytes = 4 * Memory, // twice a picture and its turned copy
         Tokens =
         [
             "\u00ff\u00d8", "\u00ff\u00d9", "\u00ff\u00c0", "\u00ff\u00c2", "\u00ff\u00c4", "\u00ff\u00da", "\u00ff\u00db",
@@ -67,9 +67,17 @@ internal static class PictureTargets
     private static IEnumerable<byte[]> Files(string pattern) =>
         Directory.EnumerateFiles(TestData.Path("imaging"), pattern).Order(StringComparer.Ordinal).Select(File.ReadAllBytes);
 
+    /// <summary>A JPEG with an Exif segment that asks for a quarter turn.</summary>
+    private static byte[] Turned(byte[] jpeg) =>
+    [
+        .. jpeg[..2], 0xFF, 0xE1, 0, 34, .. "Exif\0\0II*\0"u8, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0,
+        .. jpeg[2..],
+    ];
+
     private static string Decode(ReadOnlyMemory<byte> bytes)
     {
         Image image = Image.Load(bytes.Span, Limits);
+        if (bytes.Span.IndexOf("Exif"u8) >= 0) image = Image.Load(bytes.Span, Limits, applyExifOrientation: true);
         if (image.Pixels.Length != 3 * image.Width * image.Height) throw new InvalidOperationException("pixels are missing");
         // Sizes of one order of magnitude count as one kind of picture.
         return new string('w', (int)Math.Log2(image.Width)) + new string('h', (int)Math.Log2(image.Height));

@@ -1,5 +1,7 @@
+using System.Runtime.Intrinsics;
 using TinyZsad.Kernels;
 using TinyZsad.Tests;
+using TinyZsad.Tests.Imaging;
 using TinyZsad.Tests.Kernels;
 
 // The test project's own entry point, for tests that need a process with other settings than their own.
@@ -7,6 +9,13 @@ if (args is ["kernels", _, "no-emitted-code"]) AppContext.SetSwitch(Vnni512.Swit
 return args switch
 {
     ["kernels", ..] => KernelSuite.Run(args.Length > 1 ? args[1] : "", Console.Out),
+    ["jpeg", string folder] => CheckJpeg(folder),
     ["memory", string model, string picture, string className] => MemoryTests.Run(model, picture, className, Console.Out),
     _ => 0,
 };
+
+static int CheckJpeg(string folder)
+{
+    Console.WriteLine($"256 bits: {Vector256.IsHardwareAccelerated}");
+    return JpegCorpus.Check(folder, turned: false, Console.Out).Different == 0 ? 0 : 1;
+}

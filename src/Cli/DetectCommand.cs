@@ -44,6 +44,9 @@ internal sealed class DetectCommand
     private readonly Option<DetectionFormat> format = Arguments.Choice("--format", "A table, JSON with an object a line, or CSV",
         ("table", DetectionFormat.Table), ("json", DetectionFormat.Json), ("csv", DetectionFormat.Csv));
 
+    private readonly Option<bool> exifOrientation = Arguments.Flag("--exif-orientation",
+        "Turn JPEG pictures as their Exif orientation says (default: leave them as they are stored).");
+
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
 
@@ -52,7 +55,8 @@ internal sealed class DetectCommand
         this.terminal = terminal;
         command.Add(pictures);
         source = new ModelSource(command);
-        foreach (Option option in new Option[] { className, folder, save, threshold, score, format, threads, precision })
+        foreach (Option option in new Option[]
+            { className, folder, save, threshold, score, format, exifOrientation, threads, precision })
             command.Add(option);
         command.Validators.Add(Check);
         command.SetAction(terminal, Run);
@@ -118,8 +122,8 @@ internal sealed class DetectCommand
                 {
                     try
                     {
-                        writer.Write(Examine(detector, picture, asked, (float?)parsed.GetValue(threshold), kinds,
-                            names?.Next(picture), cancellation));
+                        writer.Write(Examine(detector, picture, parsed.GetValue(exifOrientation), asked,
+                            (float?)parsed.GetValue(threshold), kinds, names?.Next(picture), cancellation));
                     }
                     catch (Exception e) when (e is ImageFormatException or IOException or UnauthorizedAccessException)
                     {
@@ -138,11 +142,11 @@ internal sealed class DetectCommand
     }
 
     private static DetectionRow Examine(
-        AnomalyDetector detector, Picture picture, string? asked, float? limit, Artefact[] kinds, Func<Artefact, string>? name,
-        CancellationToken cancellation)
+        AnomalyDetector detector, Picture picture, bool applyOrientation, string? asked, float? limit, Artefact[] kinds,
+        Func<Artefact, string>? name, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
-        Image image = Image.Load(picture.Path);
+        Image image = Image.Load(picture.Path, applyExifOrientation: applyOrientation);
         AnomalyResult result = detector.Detect(image, asked, cancellation);
         // The class is embedded once for all pictures.
         TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;

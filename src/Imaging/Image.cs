@@ -2,8 +2,9 @@ namespace TinyZsad.Imaging;
 
 /// <summary>
 /// An immutable 8-bit RGB picture. Decoding gives the bytes of Pillow's <c>Image.open(f).convert("RGB")</c>: gray repeated in
-/// three channels, palettes expanded, alpha dropped and not blended, 16-bit samples cut to 8 bits, orientation tags and
-/// colour profiles ignored. (16-bit gray is cut to 8 bits like any other; Pillow would saturate it.)
+/// three channels, palettes expanded, alpha dropped and not blended, inks (CMYK) to light, 16-bit samples cut to 8 bits, colour
+/// profiles and, unless asked otherwise, orientation tags ignored. (16-bit gray is cut to 8 bits like any other; Pillow would
+/// saturate it.)
 /// Safe to share between threads.
 /// </summary>
 public sealed class Image
@@ -58,18 +59,21 @@ public sealed class Image
         return new Image(view.Width, view.Height, pixels);
     }
 
-    /// <summary>Decodes a file: PNG, BMP or PNM (PBM, PGM, PPM, PAM), told by its content, not by its name.</summary>
+    /// <summary>Decodes a file: JPEG, PNG, BMP or PNM (PBM, PGM, PPM, PAM), told by its content, not by its name.</summary>
     /// <param name="path">The file.</param>
     /// <param name="limits">How large it may be; <see cref="ImageLimits.Default"/> where null.</param>
+    /// <param name="applyExifOrientation">
+    /// True to turn a JPEG as its Exif orientation says, like Pillow's <c>ImageOps.exif_transpose</c>; false to leave it.
+    /// </param>
     /// <exception cref="ImageFormatException">The file is no such picture, damaged, or larger than the limits allow.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static Image Load(string path, ImageLimits? limits = null)
+    public static Image Load(string path, ImageLimits? limits = null, bool applyExifOrientation = false)
     {
         ArgumentNullException.ThrowIfNull(path);
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
         try
         {
-            return Load(file, limits);
+            return Load(file, limits, applyExifOrientation);
         }
         catch (ImageFormatException e)
         {
@@ -78,25 +82,31 @@ public sealed class Image
     }
 
     /// <summary>Decodes what is left of a stream, which is read to its end and left open.</summary>
-    /// <inheritdoc cref="Load(string, ImageLimits?)"/>
+    /// <inheritdoc cref="Load(string, ImageLimits?, bool)"/>
     /// <param name="stream">A readable stream; it need not be seekable.</param>
     /// <param name="limits">How large it may be; <see cref="ImageLimits.Default"/> where null.</param>
-    public static Image Load(Stream stream, ImageLimits? limits = null)
+    /// <param name="applyExifOrientation">
+    /// True to turn a JPEG as its Exif orientation says, like Pillow's <c>ImageOps.exif_transpose</c>; false to leave it.
+    /// </param>
+    public static Image Load(Stream stream, ImageLimits? limits = null, bool applyExifOrientation = false)
     {
         ArgumentNullException.ThrowIfNull(stream);
         limits ??= ImageLimits.Default;
-        return ImageDecoder.Decode(ReadToEnd(stream, limits), limits);
+        return ImageDecoder.Decode(ReadToEnd(stream, limits), limits, applyExifOrientation);
     }
 
     /// <summary>Decodes a picture from memory.</summary>
-    /// <inheritdoc cref="Load(string, ImageLimits?)"/>
+    /// <inheritdoc cref="Load(string, ImageLimits?, bool)"/>
     /// <param name="encoded">The bytes of the file.</param>
     /// <param name="limits">How large it may be; <see cref="ImageLimits.Default"/> where null.</param>
-    public static Image Load(ReadOnlySpan<byte> encoded, ImageLimits? limits = null)
+    /// <param name="applyExifOrientation">
+    /// True to turn a JPEG as its Exif orientation says, like Pillow's <c>ImageOps.exif_transpose</c>; false to leave it.
+    /// </param>
+    public static Image Load(ReadOnlySpan<byte> encoded, ImageLimits? limits = null, bool applyExifOrientation = false)
     {
         limits ??= ImageLimits.Default;
         limits.CheckEncodedBytes(encoded.Length);
-        return ImageDecoder.Decode(encoded, limits);
+        return ImageDecoder.Decode(encoded, limits, applyExifOrientation);
     }
 
     /// <summary>Writes the picture as an 8-bit RGB PNG.</summary>

@@ -3,10 +3,15 @@ namespace TinyZsad.Imaging;
 /// <summary>Tells a picture's format by its first bytes and hands it to the decoder of that format.</summary>
 internal static class ImageDecoder
 {
-    private const string Supported = "use PNG, BMP or PNM";
+    private const string Supported = "use JPEG, PNG, BMP or PNM";
 
-    public static Image Decode(ReadOnlySpan<byte> data, ImageLimits limits)
+    public static Image Decode(ReadOnlySpan<byte> data, ImageLimits limits, bool applyExifOrientation)
     {
+        if (JpegDecoder.Recognises(data))
+        {
+            return JpegDecoder.Decode(data, limits, applyExifOrientation);
+        }
+
         if (PngDecoder.Recognises(data))
         {
             return PngDecoder.Decode(data, limits);
@@ -36,7 +41,6 @@ internal static class ImageDecoder
     /// <summary>The name of a format that is known by sight but has no decoder.</summary>
     private static string? NameOfUnsupported(ReadOnlySpan<byte> data) => data switch
     {
-        [0xFF, 0xD8, 0xFF, ..] => "JPEG",
         [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..] => "GIF",
         [(byte)'I', (byte)'I', 42, 0, ..] or [(byte)'M', (byte)'M', 0, 42, ..] => "TIFF",
         [(byte)'I', (byte)'I', 43, 0, ..] or [(byte)'M', (byte)'M', 0, 43, ..] => "BigTIFF",

@@ -8,7 +8,10 @@ public sealed record ImageLimits
     /// <summary>2^28 pixels (768 MiB decoded), 1 GiB of encoded data.</summary>
     public static ImageLimits Default { get; } = new();
 
-    /// <summary>The most pixels, width times height; 1 to 715,827,856, what one array of RGB holds. Default 2^28.</summary>
+    /// <summary>
+    /// The most pixels, width times height; 1 to 715,827,856, what one array of RGB holds. Default 2^28. (A JPEG of several
+    /// scans, such as a progressive one, takes 2.2 bytes a sample beside them while it is decoded.)
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of that range.</exception>
     public int MaxPixels
     {

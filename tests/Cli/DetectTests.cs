@@ -114,6 +114,16 @@ public sealed class DetectTests : InFolder
     }
 
     [Test]
+    public void A_jpeg_is_turned_upright_if_asked_for()
+    {
+        byte[] jpeg = File.ReadAllBytes(TestData.Path("imaging", "jpeg-420.jpg"));
+        byte[] exif = [.. "Exif\0\0MM\0*"u8, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0];
+        File.WriteAllBytes(In("a.jpg"), [0xFF, 0xD8, 0xFF, 0xE1, 0, (byte)(exif.Length + 2), .. exif, .. jpeg.AsSpan(2)]);
+        Assert.That(ToolRun.Detect("--class", "nut", In("a.jpg")).Lines[1], Does.Contain("35 x 27"));
+        Assert.That(ToolRun.Detect("--class", "nut", "--exif-orientation", In("a.jpg")).Lines[1], Does.Contain("27 x 35"));
+    }
+
+    [Test]
     public void Folders_are_searched_for_pictures_in_order()
     {
         Picture("in", "b.PNG");

@@ -104,7 +104,6 @@ public class DecoderTests
     {
         Dictionary<string, byte[]> files = new()
         {
-            ["JPEG"] = [0xFF, 0xD8, 0xFF, 0xE0, 0, 16],
             ["GIF"] = [.. "GIF89a"u8],
             ["TIFF"] = [.. "II*\0"u8],
             ["WebP"] = [.. "RIFF\u0001\u0002\u0003\u0004WEBPVP8 "u8],
@@ -112,7 +111,7 @@ public class DecoderTests
         foreach ((string name, byte[] file) in files)
         {
             string message = Assert.Throws<ImageFormatException>(() => Image.Load(file))!.Message;
-            Assert.That(message, Does.StartWith($"This is a {name}").And.Contain("not supported yet; use PNG, BMP or PNM"));
+            Assert.That(message, Does.StartWith($"This is a {name}").And.Contain("not supported yet; use JPEG, PNG, BMP or PNM"));
         }
 
         Assert.That(() => Image.Load((byte[])[]), Throws.TypeOf<ImageFormatException>().With.Message.Contains("empty"));
