@@ -71,8 +71,8 @@ internal static class WeightTargets
             "a/byteorder", "little", "a/constants.pkl", "../", "/etc/passwd", "C:\\", "\0", "\u0001\0\u0018\0", "\u00ff\u00ff\u00ff\u00ff",
             "\u0008\0",
         ],
-        MaxBytes = 4 << 20,
-        MaxBytesEach = 4096,
+        MaxBytes = 256 << 20, // as a pickle
+        MaxBytesEach = 1024,
     };
 
     /// <summary>The pickle alone; the archive around it stays whole.</summary>
@@ -87,9 +87,8 @@ internal static class WeightTargets
             "ctorch\nHalfStorage\n", "cos\nsystem\n", "X\u0007\0\0\0storage", "X\u0001\0\0\0" + "0", ")R", "}(", "](", "h\u0001", "q\u0001",
             "\u00ff\u00ff\u00ff\u007f", "h\u0001h\u0001e",
         ],
-        MaxBytes = 512 << 20, // the table of names: up to 2^20 of them, however small the pickle
-        MaxBytesEach = 4096,
-        MaxMilliseconds = 5000,
+        MaxBytes = 256 << 20, // the table of names: up to 2^18 of 2^25 characters, however small the pickle
+        MaxBytesEach = 1024,
     };
 
     /// <summary>An index in a folder that holds two shards.</summary>

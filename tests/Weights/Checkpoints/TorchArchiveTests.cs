@@ -177,7 +177,7 @@ public sealed class TorchArchiveTests
             for (int k = 0; k < 10; k++) laughs.Op('h', (byte)(i - 1));
             laughs.Op('e').Op('q', i);
         }
-        Refuses(TorchFile.Of(laughs.Op('e').End()).ToBytes(), "more than 1048576 values");
+        Refuses(TorchFile.Of(laughs.Op('e').End()).ToBytes(), "more than 262144 values");
     }
 
     [Test]
