@@ -1,4 +1,3 @@
-using System.Text.Json;
 using TinyZsad.Evaluation;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
@@ -19,6 +18,9 @@ internal static class CaseVerification
     /// </summary>
     private const double RankingTolerance = 1e-3, ProTolerance = 1e-2;
 
+    /// <summary>The largest size that a case may ask pictures to be brought to.</summary>
+    private const int MaxSize = 4096;
+
     /// <summary>Pictures resized to several sizes, to the byte, and normalised.</summary>
     public static IReadOnlyList<TapComparison> Preprocessing(ReferenceCase reference, double? tolerance)
     {
@@ -28,11 +30,12 @@ internal static class CaseVerification
         using ThreadTeam team = new(1);
         foreach (ReferencePicture picture in reference.Pictures("inputs"))
         {
-            int size = picture.Content.GetProperty("size").GetInt32();
+            int size = picture.Content["size"].Int(1, MaxSize);
             byte[] pixels = Verification.Resize(Image.Load(picture.Path), size);
-            string[] taps = [.. picture.Content.GetProperty("taps").EnumerateArray().Select(t => t.GetString()!)];
+            string[] taps = [.. picture.Content["taps"].Items().Select(t => t.Text())];
+            if (taps.Length != 2) throw picture.Content["taps"].Error("two names");
             rows.Add(Number(
-                $"{taps[0]}.sum", picture.Content.GetProperty("byte_sum").GetDouble(), pixels.Sum(b => (double)b), 0));
+                $"{taps[0]}.sum", picture.Content["byte_sum"].Number(), pixels.Sum(b => (double)b), 0));
             computed[taps[0]] = Array.ConvertAll(pixels, b => (float)b);
 
             ComputeGraph g = new();
@@ -49,7 +52,11 @@ internal static class CaseVerification
         }
         return [.. rows, .. Taps(reference, computed, tolerance)];
 
-        float[] Numbers(string key) => [.. reference.Content.GetProperty(key).EnumerateArray().Select(n => n.GetSingle())];
+        float[] Numbers(string key)
+        {
+            float[] numbers = [.. reference.Content[key].Items().Select(n => (float)n.Number())];
+            return numbers.Length == 3 ? numbers : throw reference.Content[key].Error("three numbers");
+        }
     }
 
     /// <summary>A test set through a detector: every map, mask and score, then the metrics of each class.</summary>
@@ -59,7 +66,7 @@ internal static class CaseVerification
         using AnomalyDetector detector = AnomalyDetector.Load(file, options);
         Dataset dataset = Dataset.Load(reference.PathOf("dataset")!);
         Dictionary<string, double> scores = reference.Pictures("images")
-            .ToDictionary(p => p.Path, p => p.Content.GetProperty("score").GetDouble());
+            .DistinctBy(p => p.Path).ToDictionary(p => p.Path, p => p.Content["score"].Number());
         Dictionary<string, float[]> computed = [];
         List<float> expectedScores = [], actualScores = [];
         List<TapComparison> rows = [];
@@ -75,18 +82,18 @@ internal static class CaseVerification
             new ExpectedTap(
                 "scores", [expectedScores.Count], 1, null, [.. expectedScores], tolerance ?? reference.ToleranceOf("scores")),
             [.. actualScores]));
-        foreach (JsonProperty expected in reference.Content.GetProperty("metrics").EnumerateObject())
+        foreach ((string name, ManifestValue expected) in reference.Content["metrics"].Members())
         {
-            ClassMetrics? actual = metrics.FirstOrDefault(m => m.Name == expected.Name);
+            ClassMetrics? actual = metrics.FirstOrDefault(m => m.Name == name);
             RankingMetrics undefined = RankingMetrics.Undefined;
             rows.AddRange(Ranking(
-                $"{expected.Name}.image", expected.Value.GetProperty("image"), actual?.Image ?? undefined,
+                $"{name}.image", expected["image"], actual?.Image ?? undefined,
                 tolerance ?? RankingTolerance));
             rows.AddRange(Ranking(
-                $"{expected.Name}.pixel", expected.Value.GetProperty("pixel"), actual?.Pixel ?? undefined,
+                $"{name}.pixel", expected["pixel"], actual?.Pixel ?? undefined,
                 tolerance ?? RankingTolerance));
             rows.Add(Number(
-                $"{expected.Name}.pixel.pro", Expected(expected.Value.GetProperty("pixel").GetProperty("pro")),
+                $"{name}.pixel.pro", Expected(expected["pixel"]["pro"]),
                 actual?.Pro ?? double.NaN, tolerance ?? ProTolerance));
         }
         return [.. Taps(reference, computed, tolerance), .. rows];
@@ -98,20 +105,22 @@ internal static class CaseVerification
         double limit = tolerance ?? MetricTolerance;
         List<TapComparison> rows = [];
         using SafetensorsFile arrays = reference.OpenArrays();
-        foreach (JsonProperty expected in reference.Content.GetProperty("image").EnumerateObject())
-            rows.AddRange(Ranking($"image.{expected.Name}", expected.Value,
-                RankingMetrics.Of(Labels(expected.Name, "image", "labels"),
-                    Array($"image.{expected.Name}.scores").AsSpan<float>()), limit));
-        foreach (JsonProperty expected in reference.Content.GetProperty("pixel").EnumerateObject())
+        foreach ((string name, ManifestValue expected) in reference.Content["image"].Members())
+            rows.AddRange(Ranking($"image.{name}", expected,
+                RankingMetrics.Of(Labels(name, "image", "labels", Array($"image.{name}.scores")),
+                    Array($"image.{name}.scores").AsSpan<float>()), limit));
+        foreach ((string name, ManifestValue expected) in reference.Content["pixel"].Members())
         {
-            TensorEntry maps = Array($"pixel.{expected.Name}.maps");
-            bool[] masks = Labels(expected.Name, "pixel", "masks");
+            TensorEntry maps = Array($"pixel.{name}.maps");
+            if (maps.Shape.Length != 3 || maps.Shape.Contains(0) || maps.ElementCount > int.MaxValue)
+                throw new ModelFormatException($"{arrays.Name}: {maps} must be [maps, height, width], none of them 0.");
+            bool[] masks = Labels(name, "pixel", "masks", maps);
             rows.AddRange(Ranking(
-                $"pixel.{expected.Name}", expected.Value, RankingMetrics.Of(masks, maps.AsSpan<float>()), limit));
+                $"pixel.{name}", expected, RankingMetrics.Of(masks, maps.AsSpan<float>()), limit));
             int pixels = (int)(maps.Shape[1] * maps.Shape[2]);
             double pro = PerRegionOverlap.Of(
                 [.. masks.Chunk(pixels)], [.. maps.AsSpan<float>().ToArray().Chunk(pixels)], (int)maps.Shape[2]);
-            rows.Add(Number($"pixel.{expected.Name}.pro", Expected(expected.Value.GetProperty("pro")), pro, limit));
+            rows.Add(Number($"pixel.{name}.pro", Expected(expected["pro"]), pro, limit));
         }
         return rows;
 
@@ -120,8 +129,13 @@ internal static class CaseVerification
                 ? entry
                 : throw new ModelFormatException($"{arrays.Name}: tensor '{name}' is missing.");
 
-        bool[] Labels(string name, string kind, string what) =>
-            System.Array.ConvertAll(Array($"{kind}.{name}.{what}").AsSpan<int>().ToArray(), l => l != 0);
+        bool[] Labels(string name, string kind, string what, TensorEntry values)
+        {
+            TensorEntry labels = Array($"{kind}.{name}.{what}");
+            return labels.ElementCount == values.ElementCount
+                ? System.Array.ConvertAll(labels.AsSpan<int>().ToArray(), l => l != 0)
+                : throw new ModelFormatException($"{arrays.Name}: {labels} and {values} must have as many elements.");
+        }
     }
 
     private static IEnumerable<TapComparison> Taps(
@@ -131,15 +145,15 @@ internal static class CaseVerification
             Verification.Compare(tolerance is { } t ? tap with { Tolerance = t } : tap, computed.GetValueOrDefault(tap.Name)));
 
     private static IEnumerable<TapComparison> Ranking(
-        string name, JsonElement expected, RankingMetrics actual, double tolerance) =>
+        string name, ManifestValue expected, RankingMetrics actual, double tolerance) =>
     [
-        Number($"{name}.auroc", Expected(expected.GetProperty("auroc")), actual.Auroc, tolerance),
-        Number($"{name}.ap", Expected(expected.GetProperty("ap")), actual.AveragePrecision, tolerance),
-        Number($"{name}.f1_max", Expected(expected.GetProperty("f1_max")), actual.F1Max, tolerance),
+        Number($"{name}.auroc", Expected(expected["auroc"]), actual.Auroc, tolerance),
+        Number($"{name}.ap", Expected(expected["ap"]), actual.AveragePrecision, tolerance),
+        Number($"{name}.f1_max", Expected(expected["f1_max"]), actual.F1Max, tolerance),
     ];
 
     /// <summary>A number, or NaN where the official code gives it or stops.</summary>
-    private static double Expected(JsonElement value) => value.ValueKind == JsonValueKind.Number ? value.GetDouble() : double.NaN;
+    private static double Expected(ManifestValue value) => value.IsNumber ? value.Number() : double.NaN;
 
     private static TapComparison Number(string name, double expected, double actual, double tolerance)
     {

@@ -1,4 +1,4 @@
-using System.Text.Json;
+using System.Collections.Immutable;
 using TinyZsad.Weights;
 
 namespace TinyZsad;
@@ -35,7 +35,7 @@ public enum ReferenceCaseKind
 /// <summary>A picture of a case that examines several.</summary>
 /// <param name="Path">The picture.</param>
 /// <param name="Content">What the manifest says of it.</param>
-internal sealed record ReferencePicture(string Path, JsonElement Content);
+internal sealed record ReferencePicture(string Path, ManifestValue Content);
 
 /// <summary>
 /// A folder of numbers to be equal to: a manifest with weights by rule, an input, and activations that the authors' own code
@@ -47,26 +47,31 @@ public sealed class ReferenceCase
     private const string ManifestName = "manifest.json", ArraysName = "arrays.safetensors",
         ExpectedName = "expected.json", OperationsName = "cases.json";
 
-    private readonly JsonElement manifest;
+    /// <summary>The most numbers that all tensors of a case may have, 2^32: they are made by rule, of a few bytes each.</summary>
+    private const long MaxElements = 1L << 32;
 
-    private ReferenceCase(string folder, JsonElement manifest)
+    private readonly ManifestValue manifest;
+
+    private ReferenceCase(string folder, ManifestValue manifest)
     {
         Folder = folder;
         this.manifest = manifest;
-        Kind = manifest.TryGetProperty("inputs", out _) ? ReferenceCaseKind.Preprocessing
-            : manifest.TryGetProperty("dataset", out _) ? ReferenceCaseKind.Evaluation : ReferenceCaseKind.Network;
-        Name = Text("case");
-        Model = Text("model");
-        ClassName = manifest.TryGetProperty("class_name", out JsonElement name) ? name.GetString() : null;
+        Kind = manifest.Has("inputs") ? ReferenceCaseKind.Preprocessing
+            : manifest.Has("dataset") ? ReferenceCaseKind.Evaluation : ReferenceCaseKind.Network;
+        Name = manifest["case"].Text();
+        Model = manifest["model"].Text();
+        ClassName = manifest.TryGet("class_name", out ManifestValue name) ? name.Text() : null;
         Metadata = Kind == ReferenceCaseKind.Preprocessing ? new Dictionary<string, string>()
-            : manifest.GetProperty("metadata").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString()!);
-        Tensors = [.. manifest.GetProperty("tensors").EnumerateArray().Select(t => new SeededTensor(
-            t.GetProperty("name").GetString()!, [.. t.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64())],
-            t.GetProperty("scale").GetDouble(), t.GetProperty("offset").GetDouble(), manifest.GetProperty("seed").GetUInt64()))];
+            : manifest["metadata"].Members().ToDictionary(p => p.Name, p => p.Value.Text());
+        ulong seed = manifest["seed"].UInt64();
+        Tensors = [.. manifest["tensors"].Items().Select(t => new SeededTensor(
+            t["name"].Text(), ShapeOf(t["shape"]), t["scale"].Number(), t["offset"].Number(), seed))];
+        if (Tensors.Sum(t => (double)t.ElementCount) > MaxElements)
+            throw manifest["tensors"].Error($"{MaxElements} numbers at most");
     }
 
     /// <summary>Metrics and operations have no manifest and no weights: only the values they must have.</summary>
-    private ReferenceCase(string folder, ReferenceCaseKind kind, JsonElement content)
+    private ReferenceCase(string folder, ReferenceCaseKind kind, ManifestValue content)
     {
         Folder = folder;
         manifest = content;
@@ -127,49 +132,40 @@ public sealed class ReferenceCase
             : Holds(ArraysName) && Holds(ExpectedName) ? (ExpectedName, ReferenceCaseKind.Metrics)
             : throw new FileNotFoundException(
                 $"{folder} is no reference case: it holds no {ManifestName}.", Path.Combine(folder, ManifestName));
-        string path = Path.Combine(folder, name);
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-            JsonElement content = document.RootElement.Clone();
-            return kind is null ? new ReferenceCase(folder, content) : new ReferenceCase(folder, kind.Value, content);
-        }
-        catch (Exception e) when (
-            e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
-        {
-            throw new ModelFormatException($"{path}: not the manifest of a reference case: {e.Message}", e);
-        }
+        ManifestValue content = ManifestValue.Read(Path.Combine(folder, name));
+        return kind is null ? new ReferenceCase(folder, content) : new ReferenceCase(folder, kind.Value, content);
     }
 
     /// <summary>The expected values, in the order in which a network computes them.</summary>
+    /// <exception cref="ModelFormatException">The manifest says something wrong of them, or the file does not hold them.</exception>
     public IReadOnlyList<ExpectedTap> ExpectedTaps()
     {
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(Folder, "expected.safetensors"));
-        return [.. manifest.GetProperty("taps").EnumerateObject().Select(tap =>
+        return [.. manifest["taps"].Members().Select(tap =>
         {
             if (!file.TryGet(tap.Name, out TensorEntry? entry))
                 throw new ModelFormatException($"{file.Name}: tap '{tap.Name}' of the manifest is missing.");
-            return new ExpectedTap(tap.Name, [.. tap.Value.GetProperty("shape").EnumerateArray().Select(d => d.GetInt32())],
-                tap.Value.GetProperty("stride").GetInt32(), tap.Value.GetProperty("norm").GetDouble(),
+            return new ExpectedTap(tap.Name, [.. tap.Value["shape"].Items().Select(d => d.Int(0, int.MaxValue))],
+                tap.Value["stride"].Int(1, int.MaxValue), tap.Value["norm"].Number(),
                 entry.AsSpan<float>().ToArray(), ToleranceOf(tap.Name));
         })];
     }
 
     /// <summary>The manifest, or of a case of metrics the values they must have.</summary>
-    internal JsonElement Content => manifest;
+    internal ManifestValue Content => manifest;
 
     /// <summary>The arrays of a case of metrics.</summary>
     internal SafetensorsFile OpenArrays() => SafetensorsFile.Open(Path.Combine(Folder, ArraysName));
 
     /// <summary>The pictures that a list of the manifest names.</summary>
     internal IReadOnlyList<ReferencePicture> Pictures(string key) =>
-        [.. manifest.GetProperty(key).EnumerateArray()
-            .Select(i => new ReferencePicture(Path.GetFullPath(Path.Combine(Folder, i.GetProperty("image").GetString()!)), i))];
+        [.. manifest[key].Items().Select(i => new ReferencePicture(i["image"].FilePath(), i))];
 
     /// <summary>The limit that the manifest sets for a tap: that of the longest pattern that matches its name.</summary>
-    public double ToleranceOf(string tap) => manifest.GetProperty("tolerance").EnumerateObject()
+    /// <exception cref="ModelFormatException">It sets none, or one that is no number.</exception>
+    public double ToleranceOf(string tap) => manifest["tolerance"].Members()
         .Where(p => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(p.Name, tap, ignoreCase: false))
-        .OrderByDescending(p => p.Name.Length).Select(p => p.Value.GetDouble())
+        .OrderByDescending(p => p.Name.Length).Select(p => p.Value.Number())
         .DefaultIfEmpty(0).First();
 
     /// <summary>Writes the model file that some cases describe together: their tensors, and the metadata of the first.</summary>
@@ -217,8 +213,14 @@ public sealed class ReferenceCase
         }
     }
 
-    private string Text(string key) => manifest.GetProperty(key).GetString() ?? throw new FormatException($"'{key}' is no text.");
+    /// <summary>The file that a key names, if the manifest has the key.</summary>
+    internal string? PathOf(string key) => manifest.TryGet(key, out ManifestValue path) ? path.FilePath() : null;
 
-    internal string? PathOf(string key) =>
-        manifest.TryGetProperty(key, out JsonElement path) ? Path.GetFullPath(Path.Combine(Folder, path.GetString()!)) : null;
+    private static ImmutableArray<long> ShapeOf(ManifestValue shape)
+    {
+        ImmutableArray<long> dimensions = [.. shape.Items().Select(d => d.Count())];
+        if (dimensions.Length > 64 || dimensions.Aggregate(1.0, (n, d) => n * d) > MaxElements)
+            throw shape.Error($"at most 64 dimensions, of at most {MaxElements} numbers");
+        return dimensions;
+    }
 }

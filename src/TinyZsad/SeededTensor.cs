@@ -38,6 +38,9 @@ public sealed class SeededTensor : IEquatable<SeededTensor>
     /// <summary>Its dimensions.</summary>
     public ImmutableArray<long> Shape { get; }
 
+    /// <summary>How many values it has.</summary>
+    public long ElementCount => Shape.Aggregate(1L, (n, d) => n * d);
+
     /// <summary>The value at a row-major index.</summary>
     public Half this[long index] => At(Start(), index);
 
@@ -74,7 +77,7 @@ public sealed class SeededTensor : IEquatable<SeededTensor>
     private void Write(Stream stream)
     {
         ulong start = Start();
-        long count = Shape.Aggregate(1L, (n, d) => n * d);
+        long count = ElementCount;
         Half[] some = new Half[Math.Min(count, 1 << 16)];
         for (long first = 0; first < count; first += some.Length)
         {

@@ -1,6 +1,5 @@
 // CLIP's merge table, ../Vocabulary/bpe_simple_vocab_16e6.txt.gz, is OpenAI's, under the MIT licence:
 // see ../Vocabulary/bpe_simple_vocab_16e6.NOTICE.txt.
-using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using System.Text;
 
@@ -26,23 +25,25 @@ internal sealed class BytePairMerges
     private readonly int[] _byteIds = new int[256];
     private readonly IdTable _merged = new();
 
-    /// <summary>Reads the table once over its bytes; only the lines that CLIP uses are inflated.</summary>
+    /// <summary>Reads the table once over its bytes; only the lines that CLIP uses are read.</summary>
+    /// <param name="table">A line of version, then two symbols a line with a space between them, in the order of rank.</param>
+    /// <exception cref="ModelFormatException">It is no such table.</exception>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)] // runs once, in a loop: better compiled well at once
-    internal BytePairMerges()
+    internal BytePairMerges(Stream table)
     {
-        // Symbols are looked up by a 64-bit hash of their spelling. The table is a constant, so that no two collide is a fact:
-        // IdTable.Add would throw on the first use otherwise.
+        // Symbols are looked up by a 64-bit hash of their spelling. That no two of CLIP's collide is a fact: its table would be
+        // refused otherwise.
         var ids = new IdTable();
         AddByteSymbols(ids);
 
-        using Stream resource = typeof(BytePairMerges).Assembly.GetManifestResourceStream("bpe_simple_vocab_16e6.txt.gz")!;
-        using var gzip = new GZipStream(resource, CompressionMode.Decompress);
         byte[] buffer = new byte[1 << 16];
         int filled = 0, id = 512;
         bool header = true;
         while (id < 512 + MergeCount)
         {
-            filled += gzip.ReadAtLeast(buffer.AsSpan(filled), 1);
+            if (filled == buffer.Length)
+                throw Error(id, $"a line is longer than {buffer.Length} bytes");
+            filled += Read(table, buffer.AsSpan(filled), id);
             ReadOnlySpan<byte> rest = buffer.AsSpan(0, filled);
             for (int end; id < 512 + MergeCount && (end = rest.IndexOf((byte)'\n')) >= 0; rest = rest[(end + 1)..])
             {
@@ -53,15 +54,36 @@ internal sealed class BytePairMerges
                 }
                 ReadOnlySpan<byte> line = rest[..end];
                 int space = line.IndexOf((byte)' ');
+                if (space < 0)
+                    throw Error(id, "a line holds no two symbols with a space between them");
                 ReadOnlySpan<byte> left = line[..space], right = line[(space + 1)..];
                 ulong leftHash = Hash(left);
-                _merged.Add(Pair(ids.Find(leftHash), ids.Find(Hash(right))), id);
-                ids.Add(Hash(right, leftHash), id++);
+                (int leftId, int rightId) = (ids.Find(leftHash), ids.Find(Hash(right)));
+                if (leftId < 0 || rightId < 0)
+                    throw Error(id, "a line joins a symbol that none before it makes");
+                if (!_merged.TryAdd(Pair(leftId, rightId), id) || !ids.TryAdd(Hash(right, leftHash), id))
+                    throw Error(id, "a line makes a symbol that is there already");
+                id++;
             }
             rest.CopyTo(buffer);
             filled = rest.Length;
         }
     }
+
+    private static int Read(Stream table, Span<byte> buffer, int id)
+    {
+        try
+        {
+            return table.Read(buffer) is > 0 and int read ? read : throw Error(id, "it ends");
+        }
+        catch (InvalidDataException e)
+        {
+            throw Error(id, "its compressed bytes are damaged", e);
+        }
+    }
+
+    private static ModelFormatException Error(int id, string what, Exception? inner = null) =>
+        new($"The vocabulary, at merge {id - 512} of {MergeCount}: {what}.", inner);
 
     /// <summary>Encodes one word.</summary>
     /// <param name="word">At least one and at most <see cref="MaxWordBytes"/> bytes of UTF-8.</param>
@@ -127,8 +149,8 @@ internal sealed class BytePairMerges
             _byteIds[value] = id;
             var rune = new Rune(IsPrintable(value) ? value : 256 + others++);
             ulong hash = Hash(spelling[..rune.EncodeToUtf8(spelling)]);
-            ids.Add(hash, id);
-            ids.Add(Hash("</w>"u8, hash), id + WordEnd);
+            ids.TryAdd(hash, id);
+            ids.TryAdd(Hash("</w>"u8, hash), id + WordEnd);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.IO.Compression;
 using System.Text;
 using System.Text.Unicode;
 
@@ -32,12 +33,20 @@ public sealed class ClipTokenizer
 
     private static readonly string[] Contractions = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
-    private readonly BytePairMerges _merges = new();
+    private readonly BytePairMerges _merges;
 
-    private ClipTokenizer() { }
+    private ClipTokenizer()
+    {
+        using Stream table = OpenTable();
+        _merges = new BytePairMerges(table);
+    }
 
     /// <summary>The tokenizer; its table is read on first use.</summary>
     public static ClipTokenizer Shared => LazyShared.Value;
+
+    /// <summary>CLIP's table of merges, inflated as it is read.</summary>
+    internal static Stream OpenTable() => new GZipStream(
+        typeof(ClipTokenizer).Assembly.GetManifestResourceStream("bpe_simple_vocab_16e6.txt.gz")!, CompressionMode.Decompress);
 
     /// <summary>Encodes a text as start token, ids and end token, padded with 0. A text of more than 75 ids is cut.</summary>
     /// <param name="text">Any string.</param>

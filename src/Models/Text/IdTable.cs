@@ -14,15 +14,16 @@ internal sealed class IdTable
     private readonly ulong[] _keys = new ulong[1 << Bits];
     private readonly int[] _ids = new int[1 << Bits];
 
-    /// <summary>Adds a key that is neither 0 nor there yet. Room for about 100,000.</summary>
+    /// <summary>Adds a key; false if it is there already, or 0. Room for about 100,000.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void Add(ulong key, int id)
+    internal bool TryAdd(ulong key, int id)
     {
         int place = Place(key);
         if (key == 0 || _keys[place] != 0)
-            throw new InvalidOperationException($"Key {key:x} is taken.");
+            return false;
         _keys[place] = key;
         _ids[place] = id;
+        return true;
     }
 
     /// <summary>The id of a key, or -1.</summary>

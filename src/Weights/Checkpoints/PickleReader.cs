@@ -29,11 +29,14 @@ internal ref struct PickleReader(
 
     private const string ScriptClasses = "__torch__.";
 
+    /// <summary>The most tensors that are rebuilt: each may be asked for in a few bytes, of arguments that are kept.</summary>
+    private const int MaxTensors = 1 << 18;
+
     private readonly ReadOnlySpan<byte> data = data;
     private readonly List<object?> stack = [];
     private readonly List<int> marks = [];
     private readonly Dictionary<uint, object?> memo = [];
-    private int at;
+    private int at, tensors;
 
     /// <summary>Reads the whole pickle.</summary>
     /// <returns>What it holds.</returns>
@@ -220,7 +223,7 @@ internal ref struct PickleReader(
                 $"says that storage {Shown.Quote(key)} has {count} elements of {type}, and the archive holds {length} bytes");
     }
 
-    private readonly object? Reduce(object?[] call)
+    private object? Reduce(object?[] call)
     {
         if (call[0] is not PickleGlobal function || call[1] is not object?[] arguments)
             throw Error($"calls {Shape(call[0])}, where a function that rebuilds tensors is right");
@@ -235,27 +238,29 @@ internal ref struct PickleReader(
     }
 
     /// <summary>Arguments: storage, offset, size, stride, requires_grad, hooks and, from newer writers, metadata.</summary>
-    private readonly TorchTensor Tensor(object?[] arguments)
+    private TorchTensor Tensor(object?[] arguments)
     {
         if (arguments is not [TorchStorage storage, long offset, object?[] size, object?[] stride, ..]
             || size.Length != stride.Length || size.Length > TensorSize.MaxRank
             || !size.All(n => n is long) || !stride.All(n => n is long))
             throw Error($"calls {Shown.Quote(RebuildTensor)} with arguments that it does not take");
         ImmutableArray<long> shape = [.. size.Cast<long>()], strides = [.. stride.Cast<long>()];
-        string what = $"holds a tensor of shape {Shown.Shape(shape)} and strides {Shown.Shape(strides)}";
+        if (++tensors > MaxTensors) throw Error($"holds more than {MaxTensors} tensors");
         if (offset < 0 || shape.Any(n => n < 0) || strides.Any(n => n < 0))
-            throw Error($"{what} at {offset}; none may be negative");
+            throw Error($"{What()} at {offset}; none may be negative");
         if (!TensorSize.TryCount(shape.AsSpan(), storage.Type, out long elements, out _))
-            throw Error($"{what}, whose bytes pass 2^63");
+            throw Error($"{What()}, whose bytes pass 2^63");
         if (elements == 0) return new TorchTensor(storage, 0, shape, strides);
         Int128 last = offset;
         for (int i = 0; i < shape.Length; i++) last += (Int128)(shape[i] - 1) * strides[i];
         if (last >= storage.Count)
-            throw Error($"{what} whose last element is {last} of a storage of {storage.Count}");
+            throw Error($"{What()} whose last element is {last} of a storage of {storage.Count}");
         return elements <= storage.Count
             ? new TorchTensor(storage, offset, shape, strides)
             : throw Error(
-                $"{what}, {elements} elements of a storage of {storage.Count}; tensors that repeat elements are not read");
+                $"{What()}, {elements} elements of a storage of {storage.Count}; tensors that repeat elements are not read");
+
+        string What() => $"holds a tensor of shape {Shown.Shape(shape)} and strides {Shown.Shape(strides)}";
     }
 
     private readonly PickleInstance NewObject(object?[] call) =>

@@ -11,8 +11,11 @@ internal static class TorchArchive
     /// <summary>The longest pickle that is read, 16 MiB; that of CLIP ViT-L/14 has a quarter of one.</summary>
     private const int MaxPickle = 1 << 24;
 
-    /// <summary>The most that the table of names may hold, and how deep and long its names may be.</summary>
-    private const int MaxNames = 1 << 20, MaxDepth = 64, MaxNameLength = 1024;
+    /// <summary>
+    /// The most that the table of names may hold, how deep and long its names may be, and how long all together: a pickle names
+    /// what it holds many times in a few bytes.
+    /// </summary>
+    private const int MaxNames = 1 << 18, MaxDepth = 64, MaxNameLength = 1024, MaxCharacters = 1 << 25;
 
     /// <summary>Reads an archive, which the checkpoint then owns.</summary>
     /// <exception cref="ModelFormatException">It is malformed, or asks for something else than tensors.</exception>
@@ -49,7 +52,7 @@ internal static class TorchArchive
     /// <summary>Nested values as one table of names.</summary>
     private sealed class Table(FileBytes file)
     {
-        private int names;
+        private int names, characters;
 
         public Dictionary<string, CheckpointTensor> Tensors { get; } = new(StringComparer.Ordinal);
 
@@ -62,6 +65,8 @@ internal static class TorchArchive
             if (++names > MaxNames) throw file.Error($"it holds more than {MaxNames} values");
             if (name.Length > MaxNameLength)
                 throw file.Error($"it holds a name of more than {MaxNameLength} characters, {Shown.Quote(name)}");
+            if ((characters += name.Length) > MaxCharacters)
+                throw file.Error($"it holds names of more than {MaxCharacters} characters together");
             switch (value)
             {
                 case TorchTensor tensor: AddTensor(name, tensor); break;

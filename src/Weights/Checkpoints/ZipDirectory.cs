@@ -13,6 +13,9 @@ internal sealed class ZipDirectory
 
     private const int LocalLength = 30, CentralLength = 46, EndLength = 22, End64Length = 56, Locator64Length = 20;
     private const int MaxComment = ushort.MaxValue;
+
+    /// <summary>The longest name of an entry, in bytes; a pickle asks for one in fewer, so each must be found fast.</summary>
+    private const int MaxName = 1024;
     private const ushort Zip64Field = 1;
 
     private readonly FileBytes file;
@@ -61,7 +64,7 @@ internal sealed class ZipDirectory
         if (file.UInt32(entry.Header) != LocalSignature)
             throw file.Error($"{where} has no local header at byte {entry.Header}");
         int nameLength = file.UInt16(entry.Header + 26), extra = file.UInt16(entry.Header + 28);
-        if (Encoding.UTF8.GetString(file.Span(entry.Header + LocalLength, nameLength)) != name)
+        if (nameLength > MaxName || Encoding.UTF8.GetString(file.Span(entry.Header + LocalLength, nameLength)) != name)
             throw file.Error($"{where} has another name in its local header at byte {entry.Header}");
         long offset = entry.Header + LocalLength + nameLength + extra;
         if (entry.Length > file.Length - offset)
@@ -104,6 +107,8 @@ internal sealed class ZipDirectory
         int size = CentralLength + nameLength + extraLength + comment;
         if (size > end - at)
             throw file.Error($"the entry of its ZIP directory at byte {at} passes the directory's end");
+        if (nameLength > MaxName)
+            throw file.Error($"the entry of its ZIP directory at byte {at} has a name of {nameLength} bytes; at most {MaxName} are read");
         string name = Encoding.UTF8.GetString(file.Span(at + CentralLength, nameLength));
         long stored = file.UInt32(at + 20), length = file.UInt32(at + 24), header = file.UInt32(at + 42);
         // Numbers that do not fit 32 bits follow in an extra field, those that do are left out there.

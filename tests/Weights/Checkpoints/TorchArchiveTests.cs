@@ -177,7 +177,7 @@ public sealed class TorchArchiveTests
             for (int k = 0; k < 10; k++) laughs.Op('h', (byte)(i - 1));
             laughs.Op('e').Op('q', i);
         }
-        Refuses(TorchFile.Of(laughs.Op('e').End()).ToBytes(), "more than 1048576 values");
+        Refuses(TorchFile.Of(laughs.Op('e').End()).ToBytes(), "more than 262144 values");
     }
 
     [Test]
@@ -228,6 +228,39 @@ public sealed class TorchArchiveTests
 
         byte[] Claims(Func<string, (uint Header, uint Length, uint Stored), (uint, uint, uint)> claim) =>
             Changed(f => f.Claim = claim);
+    }
+
+    /// <summary>Nothing is unpacked: an entry's name is a key, whatever path it looks like.</summary>
+    [TestCase("..")]
+    [TestCase("")]
+    [TestCase("C:\\")]
+    [TestCase("a\0b")]
+    public void Names_that_look_like_paths_lead_nowhere(string root)
+    {
+        TorchFile file = TorchFile.Of(Plain());
+        TorchFile renamed = new();
+        renamed.Entries.AddRange(file.Entries.Select(e => (root + e.Name[1..], e.Content)));
+        using Checkpoint checkpoint = Checkpoint.Open(renamed.ToBytes(), "a.pt");
+        Assert.That(Read(checkpoint, "w")[^1], Is.EqualTo(5));
+        Refuses(TorchFile.Of(Tensor("../../../../etc/passwd", 6, [6], [1])).ToBytes(), "is missing");
+    }
+
+    /// <summary>A few bytes of a pickle may ask for one thing again and again: a long name, a tensor of 64 dimensions.</summary>
+    [Test]
+    public void What_a_pickle_asks_for_many_times_is_bound()
+    {
+        TorchFile named = TorchFile.Of(Plain());
+        named.Entries.Add(($"a/{new string('n', 1023)}", []));
+        Refuses(named.ToBytes(), "a name of 1025 bytes; at most 1024");
+
+        Pickle names = Pickle.Begin().Op('}').Text(new string('n', 1000)).Op(']').Op('(');
+        for (int i = 0; i < 40_000; i++) names.Op('K', 1);
+        Refuses(TorchFile.Of(names.Op('e').Op('s').End()).ToBytes(), "more than 33554432 characters");
+
+        Pickle tensors = Pickle.Begin().Op(']').Op('(').Global("torch._utils", "_rebuild_tensor_v2").Op('q', 1)
+            .Op('(').Storage("0", 6).Number(0).Tuple([.. Enumerable.Repeat(1L, 64)]).Tuple(new long[64]).Op('t').Op('q', 2);
+        for (int i = 0; i <= 1 << 18; i++) tensors.Op('h', 1).Op('h', 2).Op('R');
+        Refuses(TorchFile.Of(tensors.Op('e').End()).ToBytes(), "more than 262144 tensors");
     }
 
     [Test]
