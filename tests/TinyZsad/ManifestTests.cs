@@ -106,6 +106,6 @@ public sealed class ManifestTests : InFolder
         return Verification.Run(ReferenceCase.Open(Folder), threads: 1);
     }
 
-    private void Refuses(TestDelegate read, string says) =>
+    private void Refuses(Action read, string says) =>
         Assert.That(Assert.Throws<ModelFormatException>(read)!.Message, Does.StartWith(Folder).And.Contain(says));
 }
