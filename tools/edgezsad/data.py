@@ -151,7 +151,8 @@ def token_target(mask, grid):
 
 
 def augment(rgb, mask, kinds, generator):
-    """Light changes after the resize: `flip`, `rotate` (quarter turns), `colour` (gain and offset by channel, up to 10 %)."""
+    """Changes after the resize: `flip`, `rotate` (quarter turns), `colour` (gain and offset by channel, up to 10 %); `tone` (strong:
+    channels swapped or mixed to gray, gain, gamma and offset, sometimes the negative)."""
     if "flip" in kinds:
         for axis in (0, 1):
             if generator.random() < 0.5:
@@ -163,7 +164,25 @@ def augment(rgb, mask, kinds, generator):
         gain = generator.uniform(0.9, 1.1) * generator.uniform(0.97, 1.03, 3)
         offset = 255 * generator.uniform(-0.05, 0.05)
         rgb = np.clip(np.rint((rgb - 127.5) * gain + 127.5 + offset), 0, 255).astype(np.uint8)
+    if "tone" in kinds:
+        rgb = tone(rgb, generator)
     return np.ascontiguousarray(rgb), None if mask is None else np.ascontiguousarray(mask)
+
+
+def tone(rgb, generator):
+    """The picture in other tones and colours."""
+    if generator.random() < 0.5:
+        rgb = rgb[..., generator.permutation(3)]
+    if generator.random() < 0.1:
+        rgb = rgb.mean(-1, dtype=np.float32, keepdims=True).repeat(3, -1).astype(np.uint8)
+    level = np.arange(256, dtype=np.float32) / 255
+    if generator.random() < 0.15:
+        level = 1 - level
+    if generator.random() < 0.7:
+        level = level ** np.exp(generator.normal(0, 0.25))
+        level = (level - 0.5) * generator.uniform(0.7, 1.2) + 0.5 + generator.uniform(-0.12, 0.12)
+    curves = np.clip(level[:, None] * generator.uniform(0.92, 1.08, 3) * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.stack([curves[:, c][rgb[..., c]] for c in range(3)], -1)
 
 
 @dataclasses.dataclass
@@ -177,7 +196,10 @@ class Item:
 
 
 class Sampler:
-    """Batches that are half good, half defective, their categories equally likely; which pictures, only (seed, step) says."""
+    """Batches that are half good, half defective, their categories equally likely; which pictures, only (seed, step) says.
+
+    Pictures that have a `twin`, the same thing with or without a defect, come together with it.
+    """
 
     def __init__(self, pictures, batch, seed):
         self.batch, self.seed = batch, seed
@@ -190,6 +212,9 @@ class Sampler:
         generator = np.random.default_rng([self.seed, step])
         chosen = []
         for i in range(self.batch):
+            if i % 2 == 1 and hasattr(chosen[-1], "twin"):
+                chosen.append(chosen[-1].twin)
+                continue
             groups = self.groups[i % 2 == 1]
             group = groups[int(generator.integers(len(groups)))]
             chosen.append(group[int(generator.integers(len(group)))])

@@ -109,7 +109,7 @@ def attend(q, k, v, bias):
     """softmax(q k / sqrt(d) + bias) v; q, k, v [windows, heads, tokens, d], bias [heads, tokens, tokens]."""
     if q.is_cuda and hasattr(F, "scaled_dot_product_attention"):              # torch 2: never holds the whole score matrix
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None].expand(q.shape[0], -1, -1, -1))
-    return torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias, -1) @ v
+    return torch.softmax((q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2) + bias, -1) @ v
 
 
 class Mlp(nn.Module):

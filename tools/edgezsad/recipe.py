@@ -5,7 +5,7 @@ from .errors import UserError
 from .variant import VARIANTS, Variant
 
 TUNE = {"none": (), "late": ("stages.2.", "stages.3."), "all": ("",)}
-AUGMENTATIONS = ("flip", "rotate", "colour")
+AUGMENTATIONS = ("flip", "rotate", "colour", "tone")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Recipe:
 
     name: str
     variant: Variant
-    source: str                             # "folder": pictures the user has; "surfaces": generated ones
+    source: str                             # "folder": pictures the user has; "surfaces", "drawn": generated ones
     pretrained: bool                        # whether training starts from a backbone file
     tune: str = "none"                      # which part of the backbone learns: a key of TUNE
     batch_norm: str = "fixed"               # "fixed": statistics as loaded; "trained": those of the batches
@@ -24,6 +24,10 @@ class Recipe:
     backbone_rate: float = 1e-5
     weight_decay: float = 1e-4
     warm_up: int = 100                      # steps
+    clip: float = 0.0                       # largest norm of a step's gradient; 0: any
+    average: float = 0.0                    # decay, a step, of the running mean of the weights that is kept instead; 0: none
+    keep: str = "best"                      # "best": the weights that do best on what is held out; "last": those of the last step
+    pairs: int = 0                          # of drawn pictures
     losses: tuple = (("image", 1.0), ("global", 0.5), ("focal", 1.0), ("dice", 1.0))
     augment: tuple = ()
     holdout: tuple = ()                     # categories kept from training, to select by
@@ -42,7 +46,7 @@ class Recipe:
             raise UserError(f"warm_up must be 0 to {self.steps - 1}, fewer than the steps, not {self.warm_up}")
         if self.seed < 0:
             raise UserError(f"seed must not be negative: {self.seed}")
-        for key in ("head_rate", "backbone_rate", "weight_decay"):
+        for key in ("head_rate", "backbone_rate", "weight_decay", "average"):
             if not 0 <= getattr(self, key) < 1:
                 raise UserError(f"{key} must be in [0, 1), not {getattr(self, key)}")
         unknown = sorted(set(self.augment) - set(AUGMENTATIONS))
@@ -64,4 +68,8 @@ RECIPES = {r.name: r for r in (
     # A model of toy size from nothing, in seconds: every part of the way, and no accuracy to speak of.
     Recipe("smoke", SMOKE_VARIANT, source="surfaces", pretrained=False, tune="all", batch_norm="trained", steps=160, batch=16,
            backbone_rate=1e-3, warm_up=10, holdout=("weave",), holdout_limit=24, evaluate_every=40, checkpoint_every=40),
+    # The model in the box: small, from nothing, on drawn pictures alone. Nothing is selected by what is held out.
+    Recipe("nano", VARIANTS["edgezsad-nano"], source="drawn", pretrained=False, tune="all", batch_norm="trained", steps=6000, batch=16,
+           head_rate=1e-3, backbone_rate=1e-3, weight_decay=0.02, warm_up=200, clip=1.0, average=0.998, keep="last", pairs=11900,
+           augment=("flip", "rotate", "tone"), holdout_limit=24, evaluate_every=500, checkpoint_every=250),
 )}

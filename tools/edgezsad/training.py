@@ -1,4 +1,5 @@
 """The training loop: steps that depend on (seed, step) alone, selection on held-out categories, checkpoints that lose nothing."""
+import contextlib
 import hashlib
 import json
 import math
@@ -13,7 +14,7 @@ import torch
 from .data import Loader, Sampler
 from .errors import UserError
 from .losses import count, named_losses
-from .metrics import PixelAuroc, auroc, mean
+from .metrics import PixelAuroc, aupro, auroc, mean
 from .model import upsample
 from .recipe import TUNE
 from .weights import write_atomically
@@ -123,6 +124,7 @@ class Trainer:
             [{"params": [p for p in group.parameters() if p.requires_grad], "rate": rate}
              for group, rate in ((model.head, recipe.head_rate), (model.vision, recipe.backbone_rate))
              if any(p.requires_grad for p in group.parameters())], weight_decay=recipe.weight_decay)
+        self.average = {n: t.detach().clone() for n, t in model.state_dict().items()} if recipe.average else None
         self.step, self.best, self.log = 0, None, None                        # the log is opened when it is known where to go on
 
     def limited(self, pictures):
@@ -170,16 +172,44 @@ class Trainer:
         total = sum(weight * sums[name] for name, weight in recipe.losses)
         if not math.isfinite(total):
             raise UserError(f"the loss is {total} at step {self.step + 1}: lower the learning rates")
+        if recipe.clip:
+            torch.nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], recipe.clip)
         self.optimizer.step()
         self.step += 1
+        self.follow()
         return {"loss": total, **sums}
 
+    @torch.no_grad()
+    def follow(self):
+        """Moves the running mean of the weights; it follows quickly as long as there is little to average."""
+        if self.average:
+            decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+            for name, tensor in self.model.state_dict().items():
+                if tensor.is_floating_point():
+                    self.average[name].lerp_(tensor, 1 - decay)
+                else:
+                    self.average[name].copy_(tensor)
+
     # ------------------------------------------------------------ selection
+    @contextlib.contextmanager
+    def averaged(self):
+        """The model with the weights that would be kept now."""
+        if not self.average:
+            yield
+            return
+        learning = {n: t.detach().clone() for n, t in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(learning)
+
     @torch.no_grad()
     def evaluate(self):
-        """Image and pixel AUROC of each held-out category, and their means."""
+        """Image AUROC, pixel AUROC and AUPRO of each held-out category; their means over all, and over each group of categories
+        that are named FAMILY/GROUP."""
         self.model.eval()
-        size, scores, pixels = self.model.variant.image_size, {}, {}
+        size, scores, pixels, maps = self.model.variant.image_size, {}, {}, {}
         for at in range(0, len(self.heldout), self.part):
             items = self.loader.held_out(self.heldout[at:at + self.part])
             s, _, a = self.model.head.glr(*self.features(items))
@@ -187,17 +217,24 @@ class Trainer:
                 scores.setdefault(item.picture.category, []).append((score, item.picture.defective))
                 if item.mask is not None:
                     pixels.setdefault(item.picture.category, PixelAuroc()).add(logits, item.mask)
-        categories = {name: {"image_auroc": auroc(*zip(*pairs)), "pixel_auroc": pixels[name].value() if name in pixels else None}
-                      for name, pairs in scores.items()}
-        means = {key: mean([c[key] for c in categories.values()]) for key in ("image_auroc", "pixel_auroc")}
-        return {**means, "selection": mean(means.values()), "categories": categories}
+                    maps.setdefault(item.picture.category, []).append((1 / (1 + np.exp(-logits)), item.mask))
+        categories = {name: {"image_auroc": auroc(*zip(*pairs)), "pixel_auroc": pixels[name].value() if name in pixels else None,
+                             "aupro": aupro(*zip(*maps[name])) if name in maps else None} for name, pairs in scores.items()}
+
+        def means(of):
+            return {key: mean([c[key] for c in of]) for key in ("image_auroc", "pixel_auroc", "aupro")}
+        found, names = means(categories.values()), sorted({n.partition("/")[2] for n in categories} - {""})
+        groups = {g: means([c for n, c in categories.items() if n.endswith("/" + g)]) for g in names}
+        selection = mean([found["image_auroc"], found["pixel_auroc"]])
+        return {**found, "selection": selection, **({"groups": groups} if groups else {}), "categories": categories}
 
     def select(self):
         """Evaluates, and keeps these weights if they are the best so far."""
-        found = self.evaluate()
-        self.log.write(step=self.step, evaluation=found)
-        if self.best is None or found["selection"] > self.best["evaluation"]["selection"]:
-            self.best = {"step": self.step, "evaluation": found, "state": self.learnt()}
+        with self.averaged():
+            found = self.evaluate()
+            self.log.write(step=self.step, evaluation=found)
+            if self.best is None or self.recipe.keep == "last" or found["selection"] > self.best["evaluation"]["selection"]:
+                self.best = {"step": self.step, "evaluation": found, "state": self.learnt()}
 
     def learnt(self):
         """A copy of what training changes: all that is learnt, and the statistics where these are."""
@@ -229,6 +266,8 @@ class Trainer:
             self.loader.close()
         if self.step == steps and self.best:
             self.model.load_state_dict(self.best["state"], strict=False)
+        elif self.step == steps and self.average:
+            self.model.load_state_dict(self.average)
         self.model.eval()
 
     @property
@@ -244,7 +283,7 @@ class Trainer:
         best = {k: v for k, v in self.best.items() if k != "state"} if self.best else None
         state = {"about": json.dumps({"recipe": self.recipe.as_data(), "step": self.step, "best": best}),
                  "model": self.model.state_dict(), "best": self.best["state"] if self.best else {},
-                 "moments": self.optimizer.state_dict()["state"]}
+                 "moments": self.optimizer.state_dict()["state"], "average": self.average or {}}
         write_atomically(self.checkpoint, lambda file: torch.save(state, file))
 
     def resume(self):
@@ -263,4 +302,5 @@ class Trainer:
             raise UserError(f"{self.checkpoint} was written by another recipe: {'; '.join(differing)}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["moments"]})
+        self.average = state.get("average") or None
         self.step, self.best = about["step"], about["best"] and {**about["best"], "state": state["best"]}
