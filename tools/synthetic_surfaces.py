@@ -15,6 +15,7 @@ What the figures are taken on is plain (contrast 0.8 or more, 40 pixels or more)
 Needs numpy and Pillow.
 """
 import argparse
+import json
 import pathlib
 import sys
 
@@ -23,7 +24,7 @@ from PIL import Image
 
 from drawn.pictures import draw
 from drawn.surfaces import TRAINED
-from edgezsad.drawn_source import heldout_rules, training_rules
+from edgezsad.drawn_source import GROUPS, heldout_rules, training_rules
 
 SETS = ("training", "heldout", "heldout-faint")
 
@@ -31,7 +32,7 @@ SETS = ("training", "heldout", "heldout-faint")
 def rules(options):
     """Name -> rules, a name a category."""
     if options.set != "training":
-        return heldout_rules(options.seed, options.pairs, faint=options.set == "heldout-faint")
+        return heldout_rules(options.seed, options.pairs, options.group or tuple(GROUPS), faint=options.set == "heldout-faint")
     drawn = training_rules(options.seed, options.pairs * len(TRAINED))
     return {name: [rule for rule in drawn if rule.family == name] for name in TRAINED}
 
@@ -46,15 +47,20 @@ def sheet(options):
 
 
 def folder(options):
-    """CATEGORY/test/good, CATEGORY/test/KIND, CATEGORY/ground_truth/KIND."""
+    """CATEGORY/test/good, CATEGORY/test/KIND, CATEGORY/ground_truth/KIND; and meta.json, which lists them for the engine's evaluation."""
+    out, listed = pathlib.Path(options.out), {}
     for name, of in rules(options).items():
-        at = pathlib.Path(options.out) / name.replace("/", "-")
+        category = name.replace("/", "-")
         for i, rule in enumerate(of):
             pair = draw(rule)
-            for part, array in ((at / "test/good" / f"{i:04}.png", pair.good), (at / "test" / pair.kind / f"{i:04}.png", pair.defective),
-                                (at / "ground_truth" / pair.kind / f"{i:04}_mask.png", np.uint8(255) * pair.mask)):
-                part.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(array).save(part)
+            good, bad = f"{category}/test/good/{i:04}.png", f"{category}/test/{pair.kind}/{i:04}.png"
+            mask = f"{category}/ground_truth/{pair.kind}/{i:04}_mask.png"
+            for path, array in ((good, pair.good), (bad, pair.defective), (mask, np.uint8(255) * pair.mask)):
+                (out / path).parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(array).save(out / path)
+            listed.setdefault(category, []).extend(({"img_path": good, "mask_path": "", "anomaly": 0},
+                                                    {"img_path": bad, "mask_path": mask, "anomaly": 1}))
+    (out / "meta.json").write_text(json.dumps({"test": listed}, indent=1) + "\n", encoding="utf-8")
 
 
 def main(arguments=None):
@@ -62,6 +68,7 @@ def main(arguments=None):
     p = argparse.ArgumentParser(description=what, epilog=where, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("what", choices=("sheet", "folder"), help="one picture of many, or a folder laid out like MVTec AD")
     p.add_argument("--set", choices=SETS, default="training", help="which part of the world (default: %(default)s)")
+    p.add_argument("--group", choices=tuple(GROUPS), action="append", help="held-out kinds of defects (new) or trained ones (known) only")
     p.add_argument("--pairs", metavar="N", type=int, default=5, help="pairs of each category (default: %(default)s)")
     p.add_argument("--seed", metavar="N", type=int, default=1)
     p.add_argument("--out", metavar="PATH", required=True)

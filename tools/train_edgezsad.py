@@ -40,7 +40,7 @@ import torch
 from edgezsad.data import read_folder, split
 from edgezsad.drawn_source import drawn_pictures
 from edgezsad.errors import UserError
-from edgezsad.model import EdgeZsad
+from edgezsad.model import EdgeZsad, begin
 from edgezsad.recipe import AUGMENTATIONS, RECIPES
 from edgezsad.surfaces import surfaces
 from edgezsad.training import Trainer
@@ -159,6 +159,8 @@ def make_model(recipe, options):
         raise UserError(f"recipe {recipe.name} starts from nothing: --backbone has no place there")
     if options.backbone:
         load_backbone(model, options.backbone)
+    else:
+        begin(model)
     return model
 
 

@@ -86,9 +86,13 @@ def placed(g, outline, size):
 
 # ---------------------------------------------------------------- the camera
 class Camera:
-    """Light, lens and file: drawn once, applied to the good and to the defective picture alike."""
+    """Light, lens and file: drawn once, applied to the good and to the defective picture alike. Without a generator it changes
+    nothing."""
 
     def __init__(self, g, outline):
+        self.light, self.blur, self.noise, self.grain, self.quality, self.grey, self.outline = 1, 0, 0, 0, 0, False, outline
+        if g is None:
+            return
         light = 1.0
         if chance(g, 0.6):
             turn = g.uniform(0, 2 * np.pi)
@@ -101,7 +105,6 @@ class Camera:
         self.grain = g.standard_normal((SIDE, SIDE, 1 if chance(g, 0.4) else 3), np.float32) if self.noise else 0
         self.quality = int(g.integers(35, 95)) if chance(g, 0.3) else 0
         self.grey = chance(g, 0.15)
-        self.outline = outline
         if outline is not None:
             back = colour(g) if chance(g, 0.6) else colour(g, 2, 30, 0)
             self.back = back + g.uniform(0, 6) * (smooth(g, 3) + fractal(g, 40, 3, 0.9))[..., None]
@@ -166,8 +169,18 @@ def draw(rule):
     g = generator(*rule.seed)
     picture = harmless(surfaces.FAMILIES[rule.family](g).astype(np.float32), g)
     outline = thing(g)
-    camera = Camera(g, outline)
-    good = camera.scene(picture)
+    return pair(g, rule, picture, Camera(g, outline))
+
+
+def draw_on(photograph, rule):
+    """The pair of a rule on a photograph, uint8 [SIDE, SIDE, 3], which stays as it was taken but for the defect."""
+    g = generator(*rule.seed)
+    return pair(g, rule, photograph.astype(np.float32), Camera(None, None))
+
+
+def pair(g, rule, picture, camera):
+    """A good surface, and the same with a defect of the rule's kinds."""
+    good, outline = camera.scene(picture), camera.outline
     usable = [k for k in rule.kinds if k not in defects.NEEDS_ORDER or rule.family in surfaces.REGULAR]
     strength = log_uniform(g, 18 if rule.faint else 40, 130) * (0.6 + good.mean(-1).std() / 40)
     best = None

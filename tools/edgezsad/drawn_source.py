@@ -12,11 +12,12 @@ import numpy as np
 
 from drawn import defects, surfaces
 from drawn.fields import SIDE
-from drawn.pictures import VERSION, Rule, draw
+from drawn.pictures import VERSION, Rule, contrast, draw
 
 from .errors import UserError
 from .weights import write_atomically
 
+PLAIN = (0.7, 60)                                                             # contrast and pixels of what is trained on
 GROUPS = {"new": tuple(defects.HELD_OUT), "known": tuple(defects.TRAINED)}
 
 
@@ -71,6 +72,7 @@ class Pool:
     def __init__(self, folder, rules, workers=2, tell=print):
         folder, about = pathlib.Path(folder), json.dumps({"version": VERSION, "rules": [r.key for r in rules]})
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         shapes = {"pictures": (len(rules), 2, SIDE, SIDE, 3), "masks": (len(rules), SIDE, SIDE // 8)}
         paths, done = {name: folder / f"{name}.u8" for name in shapes}, folder / "rules.json"
         if not done.is_file() or done.read_text(encoding="utf-8") != about:
@@ -89,11 +91,25 @@ class Pool:
             raise UserError(f"{folder}: {error}; delete the folder and it is drawn anew") from None
 
 
+def plainness(pool):
+    """[pairs, 2]: the contrast of each pair's defect as the camera shows it, and its pixels, from every second row and column."""
+    path = pool.folder / "plainness.npy"
+    if not path.is_file():
+        found = []
+        for pictures, mask in zip(pool.pictures, pool.masks):
+            good, defective = pictures[:, ::2, ::2].astype(np.float32)
+            mask = np.unpackbits(mask, axis=-1)[::2, ::2].astype(bool)
+            found.append((contrast(good, defective, mask), 4 * mask.sum()))
+        write_atomically(path, lambda file: np.save(file, np.array(found)))
+    return np.load(path)
+
+
 def drawn_pictures(folder, seed, pairs, heldout_pairs, workers=2):
     """(training pictures, held-out pictures)."""
     folder, rules = pathlib.Path(folder), training_rules(seed, pairs)
     pool = Pool(folder / "training", rules, workers)
-    training = [DrawnPicture(pool, rule.family, defective, i) for i, rule in enumerate(rules) for defective in (False, True)]
+    kept = np.flatnonzero((plainness(pool) >= PLAIN).all(1)).tolist()
+    training = [DrawnPicture(pool, rules[i].family, defective, i) for i in kept for defective in (False, True)]
     named = [(name, rule) for name, rules in heldout_rules(seed, heldout_pairs).items() for rule in rules]
     pool = Pool(folder / "heldout", [rule for _, rule in named], workers)
     return training, [DrawnPicture(pool, name, defective, i) for i, (name, _) in enumerate(named) for defective in (False, True)]

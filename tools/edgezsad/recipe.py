@@ -20,10 +20,12 @@ class Recipe:
     batch_norm: str = "fixed"               # "fixed": statistics as loaded; "trained": those of the batches
     steps: int = 2000
     batch: int = 64
+    side_by_side: int = 1                   # parts of a batch, each with BatchNorm's statistics of its own, at the same time
     head_rate: float = 1e-3
     backbone_rate: float = 1e-5
     weight_decay: float = 1e-4
     warm_up: int = 100                      # steps
+    cool_down: int = 0                      # steps at the end over which the rates fall; 0: they fall all the way
     clip: float = 0.0                       # largest norm of a step's gradient; 0: any
     average: float = 0.0                    # decay, a step, of the running mean of the weights that is kept instead; 0: none
     keep: str = "best"                      # "best": the weights that do best on what is held out; "last": those of the last step
@@ -40,10 +42,14 @@ class Recipe:
         for key in ("steps", "batch", "holdout_limit", "evaluate_every", "checkpoint_every"):
             if getattr(self, key) < 1:
                 raise UserError(f"{key} must be at least 1, not {getattr(self, key)}")
+        if self.side_by_side < 1 or self.batch % (2 * self.side_by_side) and self.side_by_side > 1:
+            raise UserError(f"side_by_side must divide half the batch, {self.batch} / 2, not be {self.side_by_side}")
         if self.batch < 2:
             raise UserError("batch must be at least 2: one good and one defective picture")
         if not 0 <= self.warm_up < self.steps:
             raise UserError(f"warm_up must be 0 to {self.steps - 1}, fewer than the steps, not {self.warm_up}")
+        if not 0 <= self.cool_down <= self.steps - self.warm_up:
+            raise UserError(f"cool_down must be 0 to {self.steps - self.warm_up}, what the warm-up leaves, not {self.cool_down}")
         if self.seed < 0:
             raise UserError(f"seed must not be negative: {self.seed}")
         for key in ("head_rate", "backbone_rate", "weight_decay", "average"):
@@ -69,7 +75,8 @@ RECIPES = {r.name: r for r in (
     Recipe("smoke", SMOKE_VARIANT, source="surfaces", pretrained=False, tune="all", batch_norm="trained", steps=160, batch=16,
            backbone_rate=1e-3, warm_up=10, holdout=("weave",), holdout_limit=24, evaluate_every=40, checkpoint_every=40),
     # The model in the box: small, from nothing, on drawn pictures alone. Nothing is selected by what is held out.
-    Recipe("nano", VARIANTS["edgezsad-nano"], source="drawn", pretrained=False, tune="all", batch_norm="trained", steps=6000, batch=16,
-           head_rate=1e-3, backbone_rate=1e-3, weight_decay=0.02, warm_up=200, clip=1.0, average=0.998, keep="last", pairs=11900,
-           augment=("flip", "rotate", "tone"), holdout_limit=24, evaluate_every=500, checkpoint_every=250),
+    Recipe("nano", VARIANTS["edgezsad-nano"], source="drawn", pretrained=False, tune="all", batch_norm="trained", steps=7000, batch=16, side_by_side=2,
+           head_rate=1e-3, backbone_rate=1e-3, weight_decay=0.02, warm_up=100, cool_down=1400, clip=1.0, average=0.998, keep="last", pairs=11900,
+           losses=(("image", 1.0), ("global", 0.25), ("balanced", 1.0), ("focal", 1.0), ("dice", 0.5)),
+           augment=("flip", "rotate", "tone"), holdout_limit=24, evaluate_every=500, checkpoint_every=100),
 )}

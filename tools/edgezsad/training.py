@@ -1,5 +1,6 @@
 """The training loop: steps that depend on (seed, step) alone, selection on held-out categories, checkpoints that lose nothing."""
 import contextlib
+import copy
 import hashlib
 import json
 import math
@@ -7,6 +8,7 @@ import pathlib
 import pickle
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -92,11 +94,20 @@ class FeatureCache:
             raise UserError(f"cached features {self.path(picture)} cannot be read: {error}; delete the file") from None
 
 
-def rate_factor(step, steps, warm_up):
-    """Linear warm-up, then half a cosine to 0. step counts from 0."""
+def rate_factor(step, steps, warm_up, cool_down=0):
+    """Linear warm-up, then 1, then half a cosine to 0 over the cool-down, or over all that is left. step counts from 0."""
     if step < warm_up:
         return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+    first = steps - cool_down if cool_down else warm_up
+    return 0.5 * (1 + math.cos(math.pi * max(0, step - first) / max(1, steps - first)))
+
+
+def replica(model):
+    """A model that learns with the same weights, with gradients and BatchNorm's statistics of its own."""
+    other = copy.deepcopy(model)
+    for mine, its in zip(model.parameters(), other.parameters()):
+        its.data = mine.data
+    return other
 
 
 class Trainer:
@@ -125,6 +136,8 @@ class Trainer:
              for group, rate in ((model.head, recipe.head_rate), (model.vision, recipe.backbone_rate))
              if any(p.requires_grad for p in group.parameters())], weight_decay=recipe.weight_decay)
         self.average = {n: t.detach().clone() for n, t in model.state_dict().items()} if recipe.average else None
+        self.replicas = [model] + [replica(model) for _ in range(recipe.side_by_side - 1)]
+        self.pool = ThreadPoolExecutor(recipe.side_by_side)
         self.step, self.best, self.log = 0, None, None                        # the log is opened when it is known where to go on
 
     def limited(self, pictures):
@@ -137,8 +150,9 @@ class Trainer:
         return kept
 
     # ------------------------------------------------------------ one step
-    def features(self, items):
+    def features(self, items, model=None):
         """Local tokens and pooled vector of items, from the cache where there is one."""
+        model = model or self.model
         if self.cache:
             unknown = [i for i in items if i.pixels is not None and not self.cache.has(i.picture)]
             if unknown:
@@ -148,27 +162,42 @@ class Trainer:
                     self.cache.put(item.picture, local, pool)
             local, pool = zip(*(self.cache.get(i.picture) for i in items))
             return torch.stack(local).to(self.device), torch.stack(pool).to(self.device)
-        return self.model.features(torch.stack([i.pixels for i in items]).to(self.device))
+        return model.features(torch.stack([i.pixels for i in items]).to(self.device))
 
     def train_step(self):
         """One step; returns the losses by name."""
         recipe, grid = self.recipe, self.model.variant.grid(self.model.variant.local_stage)
-        self.model.train(recipe.batch_norm == "trained")                     # BatchNorm alone heeds the mode
+        for model in self.replicas:
+            model.train(recipe.batch_norm == "trained")                      # BatchNorm alone heeds the mode
         for group in self.optimizer.param_groups:
-            group["lr"] = group["rate"] * rate_factor(self.step, recipe.steps, recipe.warm_up)
+            group["lr"] = group["rate"] * rate_factor(self.step, recipe.steps, recipe.warm_up, recipe.cool_down)
         items = self.loader.batch(self.step, recipe.steps - 1)
         labels = torch.tensor([float(i.picture.defective) for i in items])
         known = torch.tensor([float(i.target is not None) for i in items])
         targets = torch.stack([torch.zeros(grid, grid) if i.target is None else i.target for i in items])
-        counts, sums = count(labels, known), {name: 0.0 for name, _ in recipe.losses}
+        counts, sums = count(labels, known, targets), {name: 0.0 for name, _ in recipe.losses}
         self.optimizer.zero_grad(set_to_none=True)
-        for at in range(0, len(items), self.part):
-            one = slice(at, at + self.part)
-            outputs = self.model.head.glr(*self.features(items[one]))
-            found = named_losses(outputs, *(t[one].to(self.device) for t in (labels, targets, known)), counts)
-            sum(weight * found[name] for name, weight in recipe.losses).backward()
-            for name, _ in recipe.losses:
-                sums[name] += float(found[name].detach())
+
+        def work(model, first, last):
+            """Adds the gradients of some of the items; returns their losses."""
+            done = {name: 0.0 for name, _ in recipe.losses}
+            for at in range(first, last, self.part):
+                one = slice(at, min(at + self.part, last))
+                outputs = model.head.glr(*self.features(items[one], model))
+                found = named_losses(outputs, *(t[one].to(self.device) for t in (labels, targets, known)), counts)
+                sum(weight * found[name] for name, weight in recipe.losses).backward()
+                for name in done:
+                    done[name] += float(found[name].detach())
+            return done
+        size = len(items) // len(self.replicas)
+        for done in self.pool.map(lambda i: work(self.replicas[i], i * size, (i + 1) * size), range(len(self.replicas))):
+            for name in sums:
+                sums[name] += done[name]
+        for other in self.replicas[1:]:
+            for mine, its in zip(self.model.parameters(), other.parameters()):
+                if its.grad is not None:
+                    mine.grad += its.grad
+                    its.grad = None
         total = sum(weight * sums[name] for name, weight in recipe.losses)
         if not math.isfinite(total):
             raise UserError(f"the loss is {total} at step {self.step + 1}: lower the learning rates")
@@ -264,6 +293,7 @@ class Trainer:
         finally:
             bar.end()
             self.loader.close()
+            self.pool.shutdown()
         if self.step == steps and self.best:
             self.model.load_state_dict(self.best["state"], strict=False)
         elif self.step == steps and self.average:
@@ -287,13 +317,16 @@ class Trainer:
         write_atomically(self.checkpoint, lambda file: torch.save(state, file))
 
     def resume(self):
-        """Goes on from the checkpoint in `out`, which the same recipe must have written."""
+        """Goes on from the checkpoint in `out`, which the same recipe must have written. How many steps there are may change until the
+        cool-down begins: up to there they decide nothing."""
         if not self.checkpoint.is_file():
             raise UserError(f"nothing to resume: {self.checkpoint} does not exist")
         try:
             state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             about = json.loads(state["about"])
             before, now = about["recipe"], self.recipe.as_data()
+            if before.get("cool_down") and about["step"] <= min(before["steps"], now["steps"]) - before["cool_down"]:
+                before["steps"] = now["steps"]
         except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.checkpoint} cannot be read: {str(error).splitlines()[0]}") from None
         differing = [f"{key} was {before.get(key)} and is {now.get(key)}"
