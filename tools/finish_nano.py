@@ -2,7 +2,7 @@
 """Measures the model in the box on what it has never seen, and writes its file with words and figures, and the record beside it.
 
 Figures, each the mean over categories of image AUROC, pixel AUROC and AUPRO (up to a false positive rate of 0.3):
-  drawn        held-out families of surfaces with held-out kinds of defects; and the same surfaces with the kinds that were trained on
+  drawn        held-out families of surfaces with held-out kinds of defects; and the same with the kinds that were trained on
   faint        as before, with defects from a contrast of 0.3 and 12 pixels on
   photographs  crops of photographs of surfaces that scikit-image packages, tinted, with drawn defects of both groups
 
@@ -12,6 +12,7 @@ Files in --out: edgezsad-nano.safetensors, edgezsad-nano.json (recipe, figures, 
 Needs PyTorch, numpy and Pillow.
 """
 import argparse
+import functools
 import hashlib
 import json
 import pathlib
@@ -32,8 +33,8 @@ from edgezsad.weights import load_model, read_safetensors, write_atomically, wri
 
 PHOTOGRAPHS = ("brick", "grass", "gravel", "moon", "ihc")
 FIGURES = ("image_auroc", "pixel_auroc", "aupro")
-ABOUT = ("A try-out and a smoke test: EdgeZSAD's design at a small size, trained from nothing on drawn surfaces and defects only. "
-         "No substitute for the trained systems.")
+ABOUT = ("A try-out and a smoke test: EdgeZSAD's design at a small size, trained from nothing on drawn surfaces and defects "
+         "only. No substitute for the trained systems.")
 
 
 def photograph(folder, name, number):
@@ -56,7 +57,7 @@ def pairs_of(options):
     """Set -> category -> pairs, each made when it is asked for."""
     faint, plain = (heldout_rules(options.seed, options.pairs, faint=faint) for faint in (True, False))
 
-    def photographed(group, i, name):
+    def photographed(group, name, i):
         rule = Rule("photograph", GROUPS[group], (options.seed, 5, PHOTOGRAPHS.index(name), i), 0.8, False, 40)
         return draw_on(photograph(options.photographs, name, i), rule)
 
@@ -66,7 +67,7 @@ def pairs_of(options):
             "drawn, faint": chosen(faint, "new"), "drawn, faint, trained kinds": chosen(faint, "known")}
     if options.photographs:
         for title, group in (("photographs", "new"), ("photographs, trained kinds", "known")):
-            sets[title] = {name: (photographed(group, i, name) for i in range(options.pairs)) for name in PHOTOGRAPHS}
+            sets[title] = {name: map(functools.partial(photographed, group, name), range(options.pairs)) for name in PHOTOGRAPHS}
     return sets
 
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Draws pictures of surfaces, good and defective, by seed alone: the world that the model in the box has learnt from.
 
-A picture is a family of surfaces (drawn/surfaces.py), what is harmless on it (dust, highlights, shadows, seams), sometimes a part's
-outline on a plain background, perhaps one defect (drawn/defects.py), and a camera: light, vignette, blur, noise, JPEG
+A picture is a family of surfaces (drawn/surfaces.py), what is harmless on it (dust, highlights, shadows, seams), sometimes a
+part's outline on a plain background, perhaps one defect (drawn/defects.py), and a camera: light, vignette, blur, noise, JPEG
 (drawn/pictures.py). The good and the defective picture of a pair differ in the defect alone.
 
-Held out whole, never trained on: surfaces wood, leather, knit, terrazzo, perforated; defects hole, foreign, frayed. Contrast of a
-defect: the mean change of its pixels (largest channel, in grey levels) over 10 + the standard deviation of the picture's brightness.
+Held out whole, never trained on: surfaces wood, leather, knit, terrazzo, perforated; defects hole, foreign, frayed. Contrast of
+a defect: the mean change of its pixels (largest channel, in grey levels) over 10 + the standard deviation of the picture's
+brightness.
 What the figures are taken on is plain (contrast 0.8 or more, 40 pixels or more) unless it says faint (0.3 or more, 12 or more).
 
   synthetic_surfaces.py sheet --set training --out sheet.png
@@ -42,12 +43,13 @@ def sheet(options):
     rows = []
     for of in rules(options).values():
         pairs = [draw(rule) for rule in of]
-        rows.append(np.concatenate([tile for p in pairs for tile in (p.good, p.defective, np.uint8(255) * p.mask[..., None].repeat(3, -1))], 1))
+        tiles = [(p.good, p.defective, np.uint8(255) * p.mask[..., None].repeat(3, -1)) for p in pairs]
+        rows.append(np.concatenate([tile for of_pair in tiles for tile in of_pair], 1))
     Image.fromarray(np.concatenate(rows)[::2, ::2]).save(options.out)
 
 
 def folder(options):
-    """CATEGORY/test/good, CATEGORY/test/KIND, CATEGORY/ground_truth/KIND; and meta.json, which lists them for the engine's evaluation."""
+    """CATEGORY/test/good, CATEGORY/test/KIND, CATEGORY/ground_truth/KIND; meta.json lists them for the engine's evaluation."""
     out, listed = pathlib.Path(options.out), {}
     for name, of in rules(options).items():
         category = name.replace("/", "-")
@@ -68,7 +70,8 @@ def main(arguments=None):
     p = argparse.ArgumentParser(description=what, epilog=where, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("what", choices=("sheet", "folder"), help="one picture of many, or a folder laid out like MVTec AD")
     p.add_argument("--set", choices=SETS, default="training", help="which part of the world (default: %(default)s)")
-    p.add_argument("--group", choices=tuple(GROUPS), action="append", help="held-out kinds of defects (new) or trained ones (known) only")
+    p.add_argument("--group", choices=tuple(GROUPS), action="append",
+                   help="held-out kinds of defects (new) or trained ones (known) only")
     p.add_argument("--pairs", metavar="N", type=int, default=5, help="pairs of each category (default: %(default)s)")
     p.add_argument("--seed", metavar="N", type=int, default=1)
     p.add_argument("--out", metavar="PATH", required=True)

@@ -142,7 +142,8 @@ def read_source(recipe, options):
     if recipe.source == "surfaces":
         pictures = surfaces(recipe.seed)
     elif recipe.source == "drawn":
-        return drawn_pictures(pathlib.Path(options.out) / "pictures", recipe.seed, recipe.pairs, recipe.holdout_limit, options.workers)
+        folder = pathlib.Path(options.out) / "pictures"
+        return drawn_pictures(folder, recipe.seed, recipe.pairs, recipe.holdout_limit, options.workers)
     elif options.data:
         pictures = read_folder(options.data, options.layout, options.categories)
     else:

@@ -1,5 +1,5 @@
-"""Tests of the drawn world and of how the model in the box is trained on it: python3 -m unittest tests/tools/test_synthetic_surfaces.py
-(PyTorch, numpy, Pillow)."""
+"""Tests of the drawn world and of how the model in the box is trained on it (PyTorch, numpy, Pillow):
+python3 -m unittest tests/tools/test_synthetic_surfaces.py"""
 import dataclasses
 import json
 import pathlib
@@ -19,7 +19,7 @@ from drawn import defects, surfaces
 from drawn.fields import SIDE
 from drawn.pictures import Rule, contrast, draw
 from edgezsad import drawn_source, metrics, training
-from edgezsad.data import Sampler, token_target
+from edgezsad.data import Sampler, cropped, token_target
 from edgezsad.model import EdgeZsad, TinyVitBlock, begin
 from edgezsad.recipe import RECIPES
 from edgezsad.variant import Variant
@@ -46,7 +46,8 @@ class World(unittest.TestCase):
                 pair = draw(Rule(family, (kind,), (5, i), least=0.4, smallest=12))
                 with self.subTest(family=family, kind=kind):
                     self.assertEqual(pair.kind, kind)
-                    self.assertEqual((pair.good.shape, pair.good.dtype, pair.mask.shape), ((SIDE, SIDE, 3), np.uint8, (SIDE, SIDE)))
+                    self.assertEqual((pair.good.shape, pair.good.dtype), ((SIDE, SIDE, 3), np.uint8))
+                    self.assertEqual(pair.mask.shape, (SIDE, SIDE))
                     self.assertTrue(12 <= pair.mask.sum() <= 0.3 * SIDE * SIDE)
                     change = np.abs(pair.defective.astype(int) - pair.good).max(-1)
                     self.assertGreater(change[pair.mask].mean(), 4 * change[~pair.mask].mean() + 1)
@@ -78,7 +79,8 @@ class World(unittest.TestCase):
     def test_program(self):
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder)
-            self.assertEqual(synthetic_surfaces.main(["sheet", "--set", "heldout", "--pairs", "1", "--out", str(out / "s.png")]), 0)
+            arguments = ["sheet", "--set", "heldout", "--pairs", "1", "--out", str(out / "s.png")]
+            self.assertEqual(synthetic_surfaces.main(arguments), 0)
             self.assertEqual(Image.open(out / "s.png").size, (3 * SIDE // 2, 10 * SIDE // 2))
             arguments = ["folder", "--set", "heldout", "--group", "new", "--pairs", "1", "--out", str(out / "f")]
             self.assertEqual(synthetic_surfaces.main(arguments), 0)
@@ -124,7 +126,8 @@ class Figures(unittest.TestCase):
         least, most, kept = float(maps.min()), float(maps.max()), []
         for t in range(200):
             above = maps > np.float32(least + t * (most - least) / 200)
-            parts = [above[i][metrics.regions(m) == r].mean() for i, m in enumerate(masks) for r in range(1, metrics.regions(m).max() + 1)]
+            parts = [above[i][label == r].mean() for i, label in enumerate(map(metrics.regions, masks))
+                     for r in range(1, label.max() + 1)]
             rate = above[~masks].mean()
             if rate <= 0.3:
                 kept.append((rate, np.mean(parts)))
@@ -138,7 +141,7 @@ class Recipe(unittest.TestCase):
         rules = drawn_source.training_rules(2, 8)
         pool = drawn_source.Pool(pathlib.Path(folder) / "p", rules, workers=1, tell=lambda text: None)
         pictures = [drawn_source.DrawnPicture(pool, r.family, d, i) for i, r in enumerate(rules) for d in (False, True)]
-        recipe = dataclasses.replace(NANO, variant=SMALL, batch=8, steps=40, warm_up=2, cool_down=10, **changes)
+        recipe = dataclasses.replace(NANO, variant=SMALL, batch=8, steps=40, warm_up=2, cool_down=10, crops=(), **changes)
         torch.manual_seed(5)
         model = EdgeZsad(SMALL)
         begin(model)
@@ -207,6 +210,31 @@ class Recipe(unittest.TestCase):
                 longer.resume()
             trainer.loader.close()
             longer.loader.close()
+
+    def test_crops_end_windows_where_the_map_does(self):
+        torch.manual_seed(1)
+        model = EdgeZsad(SMALL).eval()
+        small = EdgeZsad(dataclasses.replace(SMALL, image_size=128, windows=(8, 8, 8, 4))).eval()
+        state = dict(model.state_dict())
+        for name, tensor in small.state_dict().items():                       # the same biases by distance, in a smaller window
+            if state[name].shape != tensor.shape:
+                w, big = int(tensor.shape[1] ** 0.5), int(state[name].shape[1] ** 0.5)
+                state[name] = state[name].reshape(-1, big, big)[:, :w, :w].reshape(-1, w * w)
+        small.load_state_dict(state)
+        pixels = torch.randint(0, 256, (2, 128, 128, 3), dtype=torch.uint8)
+        model.see_crops(True)
+        with torch.no_grad():
+            for got, want in zip(model(pixels), small(pixels)):
+                torch.testing.assert_close(got, want)
+
+    def test_a_crop_holds_the_defect(self):
+        rgb, mask = np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((SIDE, SIDE), bool)
+        mask[200:210, 10:20] = True
+        for seed in range(20):
+            part, its = cropped(rgb, mask, 128, np.random.default_rng(seed))
+            self.assertEqual((part.shape, its.shape), ((128, 128, 3), (128, 128)))
+            self.assertGreaterEqual(its.sum(), 30)
+        self.assertEqual(cropped(rgb, mask & False, 128, np.random.default_rng(1))[1].sum(), 0)
 
     def test_tokens_that_touch_a_defect_are_the_target(self):
         mask = np.zeros((SIDE, SIDE), bool)

@@ -1,5 +1,5 @@
-"""Kinds of defects. Each takes a good picture, float32 [SIDE, SIDE, 3], a place and a strength, and returns (picture, alpha): alpha
-in 0 to 1 says how much of each pixel the defect has taken."""
+"""Kinds of defects. Each takes a good picture, float32 [SIDE, SIDE, 3], a place and a strength, and returns (picture, alpha):
+alpha in 0 to 1 says how much of each pixel the defect has taken."""
 import dataclasses
 
 import numpy as np
@@ -80,7 +80,9 @@ def moved(picture, dx, dy):
     y = np.clip(Y + (SIDE - 1) / 2 + dy, 0, SIDE - 1.01)
     i, j = x.astype(np.int32), y.astype(np.int32)
     a, b = (x - i)[..., None].astype(np.float32), (y - j)[..., None].astype(np.float32)
-    return (picture[j, i] * (1 - a) + picture[j, i + 1] * a) * (1 - b) + (picture[j + 1, i] * (1 - a) + picture[j + 1, i + 1] * a) * b
+    upper = picture[j, i] * (1 - a) + picture[j, i + 1] * a
+    lower = picture[j + 1, i] * (1 - a) + picture[j + 1, i + 1] * a
+    return upper * (1 - b) + lower * b
 
 
 def at(picture, place, reach=1.5):
@@ -108,7 +110,8 @@ def scratch(picture, place, strength, g):
     image, draw = line_canvas()
     for _ in range(1 if chance(g, 0.6) else g.integers(2, 5)):
         off = Place(place.x + g.normal(0, 4), place.y + g.normal(0, 4), place.size)
-        draw_line(draw, path(g, off, place.size * g.uniform(1.6, 2.6), g.normal(0, 0.5), 0.02), g.uniform(0.7, 3), int(g.uniform(150, 256)))
+        way = path(g, off, place.size * g.uniform(1.6, 2.6), g.normal(0, 0.5), 0.02)
+        draw_line(draw, way, g.uniform(0.7, 3), int(g.uniform(150, 256)))
     alpha = finish(image)
     tone = other(g, at(picture, place), strength * 1.3)
     result = blend(picture, tone, alpha)
@@ -236,7 +239,8 @@ def smeared(picture, place, strength, g):
     turn, by = g.uniform(0, 2 * np.pi), g.uniform(8, 24)
     image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
     wide = np.asarray(image.filter(ImageFilter.GaussianBlur(1)), np.float32)
-    total = sum(np.roll(wide, (int(by * t * np.sin(turn)), int(by * t * np.cos(turn))), (0, 1)) for t in np.linspace(-0.5, 0.5, 7)) / 7
+    steps = [(int(by * t * np.sin(turn)), int(by * t * np.cos(turn))) for t in np.linspace(-0.5, 0.5, 7)]
+    total = sum(np.roll(wide, step, (0, 1)) for step in steps) / 7
     return blend(picture, total + 0.3 * strength * g.choice((-1, 1)), alpha), alpha
 
 
@@ -272,7 +276,8 @@ def foreign(picture, place, strength, g):
     a, b = polar(place, g, 4)
     if kind == 0:                                                             # a ring or washer
         r = np.hypot(a, b)
-        alpha, height = step(-np.abs(r - 0.75), -0.25, 1.5 / place.size), np.sqrt(np.maximum(0, 1 - ((r - 0.75) / 0.25) ** 2))
+        alpha = step(-np.abs(r - 0.75), -0.25, 1.5 / place.size)
+        height = np.sqrt(np.maximum(0, 1 - ((r - 0.75) / 0.25) ** 2))
     elif kind == 1:                                                           # a pill, a crumb
         r = (np.abs(a) ** 3 + np.abs(b) ** 3) ** (1 / 3) + 0.04 * smooth(g, 20)
         alpha, height = step(-r, -1, 1.5 / place.size), np.sqrt(np.maximum(0, 1 - r * r))
@@ -300,15 +305,17 @@ def frayed(picture, place, strength, g):
         turn = main + g.normal(0, 0.5)
         bend = g.normal(0, 0.09) * np.arange(10)
         way = np.cumsum(np.stack((np.cos(turn + bend), np.sin(turn + bend)), 1), 0) * place.size * g.uniform(0.08, 0.2)
-        root = np.array((place.x, place.y)) + g.normal(0, 0.12 * place.size, 2) - 0.5 * place.size * np.array((np.cos(main), np.sin(main)))
+        back = 0.5 * place.size * np.array((np.cos(main), np.sin(main)))
+        root = np.array((place.x, place.y)) + g.normal(0, 0.12 * place.size, 2) - back
         draw_line(draw, way + root, g.uniform(0.6, 1.6), int(g.uniform(130, 256)))
     alpha = finish(image)
     tone = other(g, at(picture, place), strength * 1.3)
     return blend(picture * (1 - 0.25 * np.roll(alpha, 2, 0)[..., None]), tone, alpha), alpha
 
 
-TRAINED = {"scratch": scratch, "crack": crack, "dent": dent, "stain": stain, "recolour": recolour, "splatter": splatter, "burn": burn,
-           "missing": missing, "shifted": shifted, "bent": bent, "retextured": retextured, "smeared": smeared, "scuffed": scuffed}
+TRAINED = {"scratch": scratch, "crack": crack, "dent": dent, "stain": stain, "recolour": recolour, "splatter": splatter,
+           "burn": burn, "missing": missing, "shifted": shifted, "bent": bent, "retextured": retextured,
+           "smeared": smeared, "scuffed": scuffed}
 HELD_OUT = {"hole": hole, "foreign": foreign, "frayed": frayed}
 KINDS = {**TRAINED, **HELD_OUT}
 NEEDS_ORDER = ("shifted", "bent")                                             # show only where an order can be broken

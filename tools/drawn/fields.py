@@ -1,4 +1,4 @@
-"""Building blocks: coordinates, noise, cells and colours. Fields are float32 [SIDE, SIDE]; a generator decides all that is random."""
+"""Building blocks: coordinates, noise, cells and colours. Fields are float32 [SIDE, SIDE]; a generator decides what is random."""
 import numpy as np
 from PIL import Image
 

@@ -149,8 +149,8 @@ def extent(g):
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """All that decides a pair. `least`: the contrast that the defect has at least (if that cannot be had in a few tries, the plainest
-    of them is taken); `smallest`: pixels of its mask; `faint`: whether it may be hardly stronger than `least`."""
+    """All that decides a pair. `least`: the contrast that the defect has at least (if that cannot be had in a few tries, the
+    plainest of them is taken); `smallest`: pixels of its mask; `faint`: whether it may be hardly stronger than `least`."""
 
     family: str
     kinds: tuple

@@ -120,8 +120,10 @@ def weave(g):
     one, kind = colour(g), g.choice((0, 3))
     two = near(g, one, g.uniform(0, 90))
     uneven = g.uniform(0, 0.25)
-    along = blend(one * 0.45, one, wave(b, kind) * (0.65 + 0.35 * wave(a, 0))) * (1 + uneven * (hashed(j, j, salt) - 0.5))[..., None]
-    across = blend(two * 0.45, two, wave(a, kind) * (0.65 + 0.35 * wave(b, 0))) * (1 + uneven * (hashed(i, i, salt + 1) - 0.5))[..., None]
+    along = blend(one * 0.45, one, wave(b, kind) * (0.65 + 0.35 * wave(a, 0)))
+    along = along * (1 + uneven * (hashed(j, j, salt) - 0.5))[..., None]
+    across = blend(two * 0.45, two, wave(a, kind) * (0.65 + 0.35 * wave(b, 0)))
+    across = across * (1 + uneven * (hashed(i, i, salt + 1) - 0.5))[..., None]
     return np.where(over[..., None], along, across) + g.uniform(0, 7) * fractal(g, 64, 3, 1)[..., None]
 
 

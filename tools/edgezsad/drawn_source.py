@@ -1,7 +1,7 @@
 """The drawn world as source data: pairs of pictures, drawn once into a file that training then reads from.
 
-What training sees: families and kinds of `surfaces.TRAINED` and `defects.TRAINED`. What the figures are taken on: families that it
-never sees, apart for kinds of defects that it never sees (`NAME/new`) and for those that it does (`NAME/known`).
+What training sees: families and kinds of `surfaces.TRAINED` and `defects.TRAINED`. What the figures are taken on: families that
+it never sees, apart for kinds of defects that it never sees (`NAME/new`) and for those that it does (`NAME/known`).
 """
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from drawn.pictures import VERSION, Rule, contrast, draw
 from .errors import UserError
 from .weights import write_atomically
 
-PLAIN = (0.7, 60)                                                             # contrast and pixels of what is trained on
+PLAIN = (1.2, 60)                                                             # contrast and pixels of what is trained on
 GROUPS = {"new": tuple(defects.HELD_OUT), "known": tuple(defects.TRAINED)}
 
 

@@ -1,5 +1,5 @@
-"""AUROC: the chance that a defective item scores higher than a good one, ties counting half. AUPRO: how much of each defective region
-is found before too many good pixels are."""
+"""AUROC: the chance that a defective item scores higher than a good one, ties counting half. AUPRO: how much of each defective
+region is found before too many good pixels are."""
 import numpy as np
 import torch
 import torch.nn.functional as F

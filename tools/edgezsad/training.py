@@ -119,7 +119,7 @@ class Trainer:
 
     def __init__(self, recipe, model, training, heldout, out, device="cpu", part=None, workers=2, cache=None, progress=None):
         self.recipe, self.model, self.device, self.out = recipe, model.to(device), device, pathlib.Path(out)
-        self.part, self.progress = part or recipe.batch, progress
+        self.part, self.progress = part or max((recipe.batch, *recipe.crops[3:])), progress
         if recipe.batch_norm == "trained" and self.part < recipe.batch:
             raise UserError("a batch whose statistics train BatchNorm cannot be worked through in parts")
         if cache and (recipe.tune != "none" or recipe.augment):
@@ -128,13 +128,14 @@ class Trainer:
         for name, parameter in model.vision.named_parameters():
             parameter.requires_grad_(name.startswith(TUNE[recipe.tune]) if TUNE[recipe.tune] else False)
         self.cache = FeatureCache(cache, model) if cache else None
-        self.loader = Loader(Sampler(training, recipe.batch, recipe.seed), variant.image_size, variant.grid(variant.local_stage),
-                             recipe.augment, self.cache.has if self.cache else lambda picture: False, workers)
+        known = self.cache.has if self.cache else lambda picture: False
+        self.loader = Loader(Sampler(training, recipe.batch_at, recipe.seed), variant.image_size,
+                             variant.grid(variant.local_stage), recipe.augment, known, workers, crop_at=recipe.crop_at)
         self.heldout = self.limited(heldout)
         self.optimizer = torch.optim.AdamW(
             [{"params": [p for p in group.parameters() if p.requires_grad], "rate": rate}
              for group, rate in ((model.head, recipe.head_rate), (model.vision, recipe.backbone_rate))
-             if any(p.requires_grad for p in group.parameters())], weight_decay=recipe.weight_decay)
+             if any(p.requires_grad for p in group.parameters())], weight_decay=recipe.weight_decay, foreach=True)
         self.average = {n: t.detach().clone() for n, t in model.state_dict().items()} if recipe.average else None
         self.replicas = [model] + [replica(model) for _ in range(recipe.side_by_side - 1)]
         self.pool = ThreadPoolExecutor(recipe.side_by_side)
@@ -167,8 +168,11 @@ class Trainer:
     def train_step(self):
         """One step; returns the losses by name."""
         recipe, grid = self.recipe, self.model.variant.grid(self.model.variant.local_stage)
+        crop = recipe.crop_at(self.step)
+        grid = crop * grid // self.model.variant.image_size if crop else grid
         for model in self.replicas:
             model.train(recipe.batch_norm == "trained")                      # BatchNorm alone heeds the mode
+            model.see_crops(crop > 0)
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * rate_factor(self.step, recipe.steps, recipe.warm_up, recipe.cool_down)
         items = self.loader.batch(self.step, recipe.steps - 1)
@@ -238,6 +242,7 @@ class Trainer:
         """Image AUROC, pixel AUROC and AUPRO of each held-out category; their means over all, and over each group of categories
         that are named FAMILY/GROUP."""
         self.model.eval()
+        self.model.see_crops(False)
         size, scores, pixels, maps = self.model.variant.image_size, {}, {}, {}
         for at in range(0, len(self.heldout), self.part):
             items = self.loader.held_out(self.heldout[at:at + self.part])
@@ -317,8 +322,8 @@ class Trainer:
         write_atomically(self.checkpoint, lambda file: torch.save(state, file))
 
     def resume(self):
-        """Goes on from the checkpoint in `out`, which the same recipe must have written. How many steps there are may change until the
-        cool-down begins: up to there they decide nothing."""
+        """Goes on from the checkpoint in `out`, which the same recipe must have written. How many steps there are may change
+        until the cool-down begins: up to there they decide nothing."""
         if not self.checkpoint.is_file():
             raise UserError(f"nothing to resume: {self.checkpoint} does not exist")
         try:
