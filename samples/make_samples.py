@@ -1,4 +1,5 @@
-"""Makes the sample pictures: photographs of surfaces that scikit-image packages, tinted, some with a defect drawn on.
+"""Makes the sample pictures: photographs of surfaces that scikit-image packages, tinted, some with a defect drawn on; and surfaces that
+are drawn altogether, by tools/synthetic_surfaces.py.
 
     python make_samples.py FOLDER_OF_SKIMAGE_DATA
 
@@ -13,6 +14,9 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 OUT = pathlib.Path(__file__).parent
+sys.path.insert(0, str(OUT.parent / "tools"))
+
+from drawn.pictures import Rule, draw
 SIZE = 448
 
 
@@ -76,3 +80,9 @@ save(surface(*brick), "brick.png")
 save(stain(surface(*brick)), "brick-stain.png")
 save(wire(surface(*gravel)), "gravel-wire.png")
 save(hole(surface(*grass)), "grass-hole.png")
+
+# Families and kinds that the model in the box has never seen.
+for family, kind, name, seed in (("knit", "hole", "hole", 4), ("leather", "foreign", "ring", 2), ("wood", "frayed", "frayed", 6)):
+    pair = draw(Rule(family, (kind,), (21, seed), 0.8, False, 300))
+    save(Image.fromarray(pair.good), f"drawn-{family}.png")
+    save(Image.fromarray(pair.defective), f"drawn-{family}-{name}.png")

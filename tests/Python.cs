@@ -6,7 +6,8 @@ namespace TinyZsad.Tests;
 /// <summary>Runs the programs under tools, for which Python with PyTorch, NumPy and Pillow must be installed.</summary>
 internal static class Python
 {
-    private static readonly string Root = Path.GetFullPath(Path.Combine(TestData.Path(), "..", ".."));
+    /// <summary>The repository, in which they run.</summary>
+    public static readonly string Root = Path.GetFullPath(Path.Combine(TestData.Path(), "..", ".."));
 
     /// <summary>The first Python that has what the programs need.</summary>
     private static readonly Lazy<string?> Program = new(() =>

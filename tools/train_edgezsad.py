@@ -38,8 +38,9 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")                  # m
 import torch
 
 from edgezsad.data import read_folder, split
+from edgezsad.drawn_source import drawn_pictures
 from edgezsad.errors import UserError
-from edgezsad.model import EdgeZsad
+from edgezsad.model import EdgeZsad, begin
 from edgezsad.recipe import AUGMENTATIONS, RECIPES
 from edgezsad.surfaces import surfaces
 from edgezsad.training import Trainer
@@ -136,10 +137,13 @@ def choose_device(name):
 
 def read_source(recipe, options):
     """(training pictures, held-out pictures)."""
+    if recipe.source != "folder" and (options.data or options.categories):
+        raise UserError(f"recipe {recipe.name} generates its pictures: --data and --categories have no place there")
     if recipe.source == "surfaces":
-        if options.data or options.categories:
-            raise UserError(f"recipe {recipe.name} generates its pictures: --data and --categories have no place there")
         pictures = surfaces(recipe.seed)
+    elif recipe.source == "drawn":
+        folder = pathlib.Path(options.out) / "pictures"
+        return drawn_pictures(folder, recipe.seed, recipe.pairs, recipe.holdout_limit, options.workers)
     elif options.data:
         pictures = read_folder(options.data, options.layout, options.categories)
     else:
@@ -156,6 +160,8 @@ def make_model(recipe, options):
         raise UserError(f"recipe {recipe.name} starts from nothing: --backbone has no place there")
     if options.backbone:
         load_backbone(model, options.backbone)
+    else:
+        begin(model)
     return model
 
 
@@ -176,7 +182,7 @@ def train(options):
     print(f"{recipe.name}: {recipe.variant.name}, {sum(n for n, _ in parameters):,} parameters, "
           f"{sum(n for n, learns in parameters if learns):,} of them learn; {len(training):,} pictures, "
           f"{len(trainer.heldout):,} held out; steps {trainer.step} to {recipe.steps} on {device}")
-    if not recipe.holdout:
+    if not trainer.heldout:
         print("no --holdout: the last weights are taken as they are, and nothing is measured")
     write_atomically(out / "recipe.json", lambda file: file.write((json.dumps(recipe.as_data(), indent=1) + "\n").encode()))
     trainer.run()
@@ -185,10 +191,11 @@ def train(options):
     write_model(path, model.cpu(), {"f16": torch.float16, "f32": torch.float32}[options.dtype])
     if trainer.best:
         found = trainer.best["evaluation"]
-        image, pixel = ("unknown" if found[key] is None else f"{found[key]:.4f}" for key in ("image_auroc", "pixel_auroc"))
-        print(f"weights of step {trainer.best['step']}; held-out categories: image AUROC {image}, pixel AUROC {pixel}")
+        shown = {"image AUROC": found["image_auroc"], "pixel AUROC": found["pixel_auroc"], "AUPRO": found["aupro"]}
+        text = ", ".join(f"{name} {'unknown' if value is None else f'{value:.4f}'}" for name, value in shown.items())
+        print(f"weights of step {trainer.best['step']}; held-out categories: {text}")
     print(f"{path}: {path.stat().st_size:,} bytes")
-    if recipe.source == "surfaces":
+    if recipe.source != "folder":
         shown = [p for d in (False, True) for p in [p for p in heldout or training if p.defective == d][:VERIFIED // 2]]
         named = {f"{p.category}-{'defect' if p.defective else 'good'}-{p.number}": p.load()[0] for p in shown}
         worst = write_verification(path, recipe.variant, named, out / "verify")

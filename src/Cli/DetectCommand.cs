@@ -68,6 +68,7 @@ internal sealed class DetectCommand
         _ = new DetectCommand(terminal, command);
         return new Documented(command,
         [
+            "detect --out results nut.png",
             "detect -m lizad.safetensors --class \"metal nut\" nut.png",
             "detect -m lizad.safetensors --class brick --out results --save overlay,raw samples",
             "detect -m lizad.safetensors --class screw --threshold 0.4 --out results --save overlay,mask \"parts/**/*.png\"",

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Spectre.Console;
+using TinyZsad.Models.Nano;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Cli;
@@ -9,16 +10,25 @@ internal static class InspectCommand
 {
     private const int LongestValue = 200;
 
+    /// <summary>What a model file may say about itself in words.</summary>
+    private static readonly (string Label, string Key)[] Words =
+        [("what it is", "description"), ("drawn", "figures_drawn"), ("photographs", "figures_photographs")];
+
     public static Documented Create(Terminal terminal)
     {
-        Argument<string> path = new("FILE") { Description = "A .safetensors file, whether a model of ours or not." };
+        Argument<string?> path = new("FILE")
+        {
+            Description = "A .safetensors file, whether a model of ours or not (default: the model in the box).",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         Option<bool> tensors = Arguments.Flag("--tensors", "List every tensor instead of a summary.");
         Option<bool> json = Arguments.Flag("--json", "Print JSON, with every tensor.");
         Command command = new("inspect", "Shows what a model file holds.") { path, tensors, json };
         command.SetAction(terminal, (parsed, _) =>
         {
-            using SafetensorsFile file = SafetensorsFile.Open(parsed.GetValue(path)!);
-            (ModelInfo? model, string? problem) = TryLoad(file.Name);
+            string? named = parsed.GetValue(path);
+            using SafetensorsFile file = Open(named);
+            (ModelInfo? model, string? problem) = TryLoad(named);
             string sha256 = terminal.Wait("Reading the whole file", file.ComputeSha256);
             if (parsed.GetValue(json)) WriteJson(terminal, file, model, problem, sha256);
             else WriteTables(terminal, file, model, problem, sha256, parsed.GetValue(tensors));
@@ -32,12 +42,15 @@ internal static class InspectCommand
         ]);
     }
 
+    private static SafetensorsFile Open(string? path) =>
+        path is null ? SafetensorsFile.Open(NanoModel.Open(), NanoModel.Name) : SafetensorsFile.Open(path);
+
     /// <summary>A file may be perfect and no model of ours; then the reason is part of what is shown.</summary>
-    private static (ModelInfo? Model, string? Problem) TryLoad(string path)
+    private static (ModelInfo? Model, string? Problem) TryLoad(string? path)
     {
         try
         {
-            using AnomalyDetector detector = AnomalyDetector.Load(path, new DetectorOptions { Threads = 1 });
+            using AnomalyDetector detector = AnomalyDetector.Load(Open(path), new DetectorOptions { Threads = 1 });
             return (detector.Model, null);
         }
         catch (TinyZsadException e)
@@ -59,6 +72,8 @@ internal static class InspectCommand
         else
         {
             facts.Add(("system", model.System));
+            foreach ((string label, string key) in Words)
+                if (file.Metadata.TryGetValue(key, out string? words)) facts.Add((label, words));
             facts.Add(("picture size", $"{model.ImageSize} x {model.ImageSize}"));
             if (model.TakesClassName)
                 facts.Add(("classes", (model.AnyClass ? "any (text tower)" : "only stored ones")
@@ -69,7 +84,7 @@ internal static class InspectCommand
         if (file.Metadata.Count > 0)
         {
             Table metadata = Tables.Of("metadata", "value");
-            foreach ((string key, string value) in file.Metadata.OrderBy(p => p.Key, StringComparer.Ordinal))
+            foreach ((string key, string value) in file.Metadata.Where(p => !Words.Any(w => w.Key == p.Key)).OrderBy(p => p.Key, StringComparer.Ordinal))
                 metadata.Add(key, Clip(value));
             terminal.Space();
             terminal.Show(metadata);

@@ -3,10 +3,10 @@ using System.CommandLine.Parsing;
 
 namespace TinyZsad.Cli;
 
-/// <summary>The options that say where the weights come from: a file, or the rule of reference cases.</summary>
+/// <summary>The options that say where the weights come from: a file, the rule of reference cases, or else the box.</summary>
 internal sealed class ModelSource
 {
-    private readonly Option<string?> model = FileOption("The model, a .safetensors file.");
+    private readonly Option<string?> model = FileOption("The model, a .safetensors file (default: the one in the box, a try-out).");
 
     private readonly Option<string[]> cases = new("--case")
     {
@@ -22,7 +22,7 @@ internal sealed class ModelSource
         Required = required,
     };
 
-    /// <summary>Adds the options to a command, one of which must be given.</summary>
+    /// <summary>Adds the options to a command, one of which may be given.</summary>
     public ModelSource(Command command)
     {
         command.Add(model);
@@ -31,14 +31,25 @@ internal sealed class ModelSource
     }
 
     /// <summary>Loads the detector.</summary>
-    public AnomalyDetector Load(ParseResult parsed, Terminal terminal, DetectorOptions options) =>
-        terminal.Wait("Loading the model", () =>
-        parsed.GetValue(model) is { } path
-            ? AnomalyDetector.Load(path, options)
-            : AnomalyDetector.Load(ReferenceCase.OpenModel([.. parsed.GetValue(cases)!.Select(ReferenceCase.Open)]), options));
+    public AnomalyDetector Load(ParseResult parsed, Terminal terminal, DetectorOptions options)
+    {
+        string? path = parsed.GetValue(model);
+        string[] seeded = parsed.GetValue(cases) ?? [];
+        if (path is null && seeded.Length == 0)
+            terminal.Note(
+                "no -m given: this is the model in the box, trained on drawn surfaces only; a try-out, no substitute for a trained "
+                + $"system (see {Tool.Name} inspect).");
+        return terminal.Wait("Loading the model", () =>
+            path is not null ? AnomalyDetector.Load(path, options)
+            : seeded.Length > 0 ? AnomalyDetector.Load(ReferenceCase.OpenModel([.. seeded.Select(ReferenceCase.Open)]), options)
+            : AnomalyDetector.LoadDefault(options));
+    }
 
-    /// <summary>What the user named.</summary>
-    public string NameOf(ParseResult parsed) => parsed.GetValue(model) ?? string.Join(" + ", parsed.GetValue(cases)!);
+    /// <summary>What the user named, or what is taken where nothing is named.</summary>
+    public string NameOf(ParseResult parsed) =>
+        parsed.GetValue(model) ?? (parsed.GetValue(cases) is { Length: > 0 } seeded
+            ? string.Join(" + ", seeded)
+            : AnomalyDetector.DefaultModelName);
 
     /// <summary>The class to ask about, once it is known that the model knows it.</summary>
     /// <returns>Null where the model takes none.</returns>
@@ -55,9 +66,7 @@ internal sealed class ModelSource
 
     private void Check(CommandResult result)
     {
-        bool file = result.GetResult(model) is not null, seeded = result.GetResult(cases) is not null;
-        if (file && seeded) result.AddError("--model and --case exclude each other.");
-        else if (!file && !seeded)
-            result.AddError("No model: give one with -m MODEL, or made-up weights with --case CASE.");
+        if (result.GetResult(model) is not null && result.GetResult(cases) is not null)
+            result.AddError("--model and --case exclude each other.");
     }
 }

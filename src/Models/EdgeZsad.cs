@@ -36,15 +36,15 @@ public sealed class EdgeZsad : AnomalySystem
         TinyVitSizes sizes = new(
             Metadata.Int("image_size", 32, 2048),
             Four("dims", 2048), Four("depths", 64), Four("heads", 256), Four("windows", 256));
-        if (TinyVitSizes.Published.TryGetValue(Variant, out TinyVitSizes? published))
+        if (TinyVitSizes.Named.TryGetValue(Variant, out TinyVitSizes? named))
         {
-            if (sizes.DifferenceFrom(published) is { } key)
+            if (sizes.DifferenceFrom(named) is { } key)
                 throw new ModelFormatException(
                     $"{file.Name}: metadata '{key}' is '{Metadata.Text(key)}', which is not that of its variant '{Variant}'.");
         }
         else if (Variant != "custom")
             throw new ModelFormatException(
-                $"{file.Name}: metadata 'variant' is '{Variant}'; known are {string.Join(", ", TinyVitSizes.Published.Keys)} " +
+                $"{file.Name}: metadata 'variant' is '{Variant}'; known are {string.Join(", ", TinyVitSizes.Named.Keys)} " +
                 "and custom.");
         if (sizes.Dims[0] % 2 != 0)
             throw new ModelFormatException(

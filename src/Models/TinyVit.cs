@@ -11,14 +11,15 @@ namespace TinyZsad.Models;
 /// <param name="Windows">Side of each stage's windows; the first is not used.</param>
 internal sealed record TinyVitSizes(int ImageSize, int[] Dims, int[] Depths, int[] Heads, int[] Windows)
 {
-    /// <summary>The published variants (microsoft/Cream, timm).</summary>
-    public static readonly IReadOnlyDictionary<string, TinyVitSizes> Published = new Dictionary<string, TinyVitSizes>
+    /// <summary>The variants with a name: the published ones (microsoft/Cream, timm), and ours.</summary>
+    public static readonly IReadOnlyDictionary<string, TinyVitSizes> Named = new Dictionary<string, TinyVitSizes>
     {
         ["tiny_vit_5m_224"] = new(224, [64, 128, 160, 320], [2, 2, 6, 2], [2, 4, 5, 10], [7, 7, 14, 7]),
         ["tiny_vit_11m_224"] = new(224, [64, 128, 256, 448], [2, 2, 6, 2], [2, 4, 8, 14], [7, 7, 14, 7]),
         ["tiny_vit_21m_224"] = new(224, [96, 192, 384, 576], [2, 2, 6, 2], [3, 6, 12, 18], [7, 7, 14, 7]),
         ["tiny_vit_21m_384"] = new(384, [96, 192, 384, 576], [2, 2, 6, 2], [3, 6, 12, 18], [12, 12, 24, 12]),
         ["tiny_vit_21m_512"] = new(512, [96, 192, 384, 576], [2, 2, 6, 2], [3, 6, 12, 18], [16, 16, 32, 16]),
+        ["edgezsad-nano"] = new(256, [32, 64, 96, 160], [1, 1, 4, 1], [1, 2, 3, 5], [8, 8, 16, 8]),
     };
 
     /// <summary>What two sizes differ in, or null. The first stage's heads and windows do not count.</summary>

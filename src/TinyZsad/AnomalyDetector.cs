@@ -4,6 +4,7 @@ using System.Runtime.ExceptionServices;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
+using TinyZsad.Models.Nano;
 using TinyZsad.Weights;
 
 namespace TinyZsad;
@@ -26,6 +27,9 @@ namespace TinyZsad;
 /// </example>
 public sealed class AnomalyDetector : IDisposable
 {
+    /// <summary>What the model in the box is called, where a loaded file has its path.</summary>
+    public const string DefaultModelName = NanoModel.Name;
+
     /// <summary>The class that is assumed where a model takes one and none is named.</summary>
     public const string DefaultClassName = "object";
 
@@ -71,6 +75,16 @@ public sealed class AnomalyDetector : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(path);
         return Load(SafetensorsFile.Open(path), options);
     }
+
+    /// <summary>
+    /// Loads the model in the box: EdgeZSAD at a small size (256 pixels, no class name), trained on drawn surfaces and defects only. A
+    /// try-out and a smoke test, no substitute for the trained systems; <see cref="ModelInfo.Metadata"/> has its held-out figures.
+    /// </summary>
+    /// <param name="options">How to compute; the defaults suit most.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or the model cannot work at the image size.</exception>
+    /// <exception cref="NotSupportedException">The model has no such image score.</exception>
+    public static AnomalyDetector LoadDefault(DetectorOptions? options = null) =>
+        Load(SafetensorsFile.Open(NanoModel.Open(), DefaultModelName), options);
 
     /// <summary>Loads a model from an opened file, which the detector then owns, even if loading fails.</summary>
     public static AnomalyDetector Load(SafetensorsFile file, DetectorOptions? options = null)

@@ -30,7 +30,7 @@ public sealed class ModelInfo
     /// <summary>The published system: LiZAD, EdgeZSAD, VisualAD.</summary>
     public string System { get; }
 
-    /// <summary>The file it was loaded from.</summary>
+    /// <summary>The file it was loaded from; <see cref="AnomalyDetector.DefaultModelName"/> for the model in the box.</summary>
     public string Path { get; }
 
     /// <summary>Size of the file.</summary>

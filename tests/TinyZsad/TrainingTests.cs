@@ -44,6 +44,7 @@ public sealed class TrainingTests
         }
     }
 
-    [Test]
-    public void TheTrainingProgramsOwnTestsPass() => Python.Succeeds("-m", "unittest", "tests/tools/test_train_edgezsad.py");
+    [TestCase("test_train_edgezsad")]
+    [TestCase("test_synthetic_surfaces")]
+    public void TheProgramsOwnTestsPass(string name) => Python.Succeeds("-m", "unittest", $"tests/tools/{name}.py");
 }

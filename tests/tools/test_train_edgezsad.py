@@ -358,7 +358,7 @@ class Arithmetic(unittest.TestCase):
         labels, known = torch.tensor([0.0, 1, 0, 1]), torch.tensor([1.0, 1, 1, 0])
         targets = torch.zeros(4, 3, 3)
         targets[1, 0, :2] = 1
-        found = losses.named_losses((s, g, a), labels, targets, known, losses.count(labels, known))
+        found = losses.named_losses((s, g, a), labels, targets, known, losses.count(labels, known, targets))
 
         def bce(x, y):
             p = 1 / (1 + math.exp(-x))
@@ -369,6 +369,8 @@ class Arithmetic(unittest.TestCase):
         overlap = sum(q * y for q, (_, y) in zip(p[1], tokens[1]))
         want = {"image": sum(bce(float(x), y) for x, y in zip(s, labels)) / 4,
                 "global": sum(bce(float(x), y) for x, y in zip(g, labels)) / 4,
+                "balanced": sum(sum(bce(x, y) for row in tokens[:3] for x, y in row if y == kind) / n
+                                for kind, n in ((0, 25), (1, 2))) / 2,
                 "focal": sum(focal[:3]) / 3, "dice": 1 - (2 * overlap + 1) / (sum(p[1]) + 2 + 1)}
         self.assertEqual(set(found), set(want))
         for name, value in want.items():

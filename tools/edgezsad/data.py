@@ -151,7 +151,8 @@ def token_target(mask, grid):
 
 
 def augment(rgb, mask, kinds, generator):
-    """Light changes after the resize: `flip`, `rotate` (quarter turns), `colour` (gain and offset by channel, up to 10 %)."""
+    """Changes after the resize: `flip`, `rotate` (quarter turns), `colour` (gain and offset by channel, up to 10 %); `tone`
+    (strong: channels swapped or mixed to gray, gain, gamma and offset, sometimes the negative)."""
     if "flip" in kinds:
         for axis in (0, 1):
             if generator.random() < 0.5:
@@ -163,7 +164,40 @@ def augment(rgb, mask, kinds, generator):
         gain = generator.uniform(0.9, 1.1) * generator.uniform(0.97, 1.03, 3)
         offset = 255 * generator.uniform(-0.05, 0.05)
         rgb = np.clip(np.rint((rgb - 127.5) * gain + 127.5 + offset), 0, 255).astype(np.uint8)
+    if "tone" in kinds:
+        rgb = tone(rgb, generator)
     return np.ascontiguousarray(rgb), None if mask is None else np.ascontiguousarray(mask)
+
+
+def cropped(rgb, mask, side, generator, least=30):
+    """A square of both at random; of a defect it holds at least half or `least` pixels, if that can be had in a few tries."""
+    places = np.argwhere(mask)
+    for _ in range(8):
+        if len(places):
+            point = places[generator.integers(len(places))]
+            y, x = (int(np.clip(c - generator.integers(side), 0, n - side)) for c, n in zip(point, mask.shape))
+        else:
+            y, x = (int(generator.integers(n - side + 1)) for n in mask.shape)
+        part = mask[y:y + side, x:x + side]
+        if part.sum() >= min(least, len(places) / 2):
+            break
+    return np.ascontiguousarray(rgb[y:y + side, x:x + side]), np.ascontiguousarray(part)
+
+
+def tone(rgb, generator):
+    """The picture in other tones and colours."""
+    if generator.random() < 0.5:
+        rgb = rgb[..., generator.permutation(3)]
+    if generator.random() < 0.1:
+        rgb = rgb.mean(-1, dtype=np.float32, keepdims=True).repeat(3, -1).astype(np.uint8)
+    level = np.arange(256, dtype=np.float32) / 255
+    if generator.random() < 0.15:
+        level = 1 - level
+    if generator.random() < 0.7:
+        level = level ** np.exp(generator.normal(0, 0.25))
+        level = (level - 0.5) * generator.uniform(0.7, 1.2) + 0.5 + generator.uniform(-0.12, 0.12)
+    curves = np.clip(level[:, None] * generator.uniform(0.92, 1.08, 3) * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.stack([curves[:, c][rgb[..., c]] for c in range(3)], -1)
 
 
 @dataclasses.dataclass
@@ -177,10 +211,13 @@ class Item:
 
 
 class Sampler:
-    """Batches that are half good, half defective, their categories equally likely; which pictures, only (seed, step) says."""
+    """Batches that are half good, half defective, their categories equally likely; which pictures, only (seed, step) says.
+
+    Pictures that have a `twin`, the same thing with or without a defect, come together with it.
+    """
 
     def __init__(self, pictures, batch, seed):
-        self.batch, self.seed = batch, seed
+        self.batch, self.seed = batch if callable(batch) else lambda step: batch, seed
         self.groups = {}                                                      # label -> one list of pictures for each category
         for defective in (False, True):
             names = sorted({p.category for p in pictures if p.defective == defective})
@@ -189,7 +226,10 @@ class Sampler:
     def pictures(self, step):
         generator = np.random.default_rng([self.seed, step])
         chosen = []
-        for i in range(self.batch):
+        for i in range(self.batch(step)):
+            if i % 2 == 1 and hasattr(chosen[-1], "twin"):
+                chosen.append(chosen[-1].twin)
+                continue
             groups = self.groups[i % 2 == 1]
             group = groups[int(generator.integers(len(groups)))]
             chosen.append(group[int(generator.integers(len(group)))])
@@ -199,9 +239,10 @@ class Sampler:
 class Loader:
     """Makes the items of batches, some steps ahead, on threads: Pillow works outside the interpreter's lock."""
 
-    def __init__(self, sampler, image_size, grid, kinds=(), known=lambda picture: False, workers=2, ahead=2):
+    def __init__(self, sampler, image_size, grid, kinds=(), known=lambda picture: False, workers=2, ahead=2,
+                 crop_at=lambda step: 0):
         self.sampler, self.image_size, self.grid, self.kinds, self.known = sampler, image_size, grid, tuple(kinds), known
-        self.ahead, self.pool, self.pending = ahead, ThreadPoolExecutor(max(1, workers)), {}
+        self.crop_at, self.ahead, self.pool, self.pending = crop_at, ahead, ThreadPoolExecutor(max(1, workers)), {}
 
     def batch(self, step, last):
         """The items of a step; those of the next ones, up to `last`, are begun."""
@@ -213,9 +254,13 @@ class Loader:
     def item(self, picture, place):
         rgb, mask = picture.load()
         pixels = None if self.known(picture) else resize(rgb, self.image_size)
+        generator, grid, crop = np.random.default_rng([self.sampler.seed, *place, 1]), self.grid, self.crop_at(place[0])
+        if crop:
+            pixels, mask = cropped(pixels, mask, crop, generator)
+            grid = crop * grid // self.image_size
         if pixels is not None and self.kinds:
-            pixels, mask = augment(pixels, mask, self.kinds, np.random.default_rng([self.sampler.seed, *place, 1]))
-        target = None if mask is None else token_target(mask, self.grid)
+            pixels, mask = augment(pixels, mask, self.kinds, generator)
+        target = None if mask is None else token_target(mask, grid)
         return Item(picture, None if pixels is None else torch.from_numpy(pixels), target)
 
     def held_out(self, pictures):

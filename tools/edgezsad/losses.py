@@ -18,6 +18,12 @@ def focal(logits, target):
     return (wrong * wrong * binary(logits, target)).mean((1, 2))
 
 
+def balanced(logits, target):
+    """Sums over tokens of the binary losses of the good ones and of the defective ones: [batch, h, w] -> [batch], [batch]."""
+    losses = binary(logits, target)
+    return (losses * (1 - target)).sum((1, 2)), (losses * target).sum((1, 2))
+
+
 def dice(logits, target):
     """1 - Dice coefficient of the probabilities, smoothed by one token: [batch, h, w] -> [batch]."""
     p = torch.sigmoid(logits)
@@ -35,11 +41,15 @@ def named_losses(outputs, labels, targets, known, counts):
         "image": binary(s, labels).sum() / counts["pictures"],
         "global": binary(g, labels).sum() / counts["pictures"],
         "focal": (focal(a, targets) * known).sum() / counts["known"],
+        "balanced": 0.5 * sum((part * known).sum() / counts[key] for part, key in
+                              zip(balanced(a, targets), ("good_tokens", "defective_tokens"))),
         "dice": (dice(a, targets) * known * labels).sum() / counts["known_defective"],
     }
 
 
-def count(labels, known):
+def count(labels, known, targets):
     """What the sums are divided by; never 0."""
-    return {"pictures": len(labels), "known": max(1.0, float(known.sum())),
+    return {"good_tokens": max(1.0, float(((1 - targets) * known[:, None, None]).sum())),
+            "defective_tokens": max(1.0, float((targets * known[:, None, None]).sum())),
+            "pictures": len(labels), "known": max(1.0, float(known.sum())),
             "known_defective": max(1.0, float((known * labels).sum()))}

@@ -1,5 +1,10 @@
-"""AUROC: the chance that a defective item scores higher than a good one, ties counting half."""
+"""AUROC: the chance that a defective item scores higher than a good one, ties counting half. AUPRO: how much of each defective
+region is found before too many good pixels are."""
 import numpy as np
+import torch
+import torch.nn.functional as F
+
+PRO_LIMIT, PRO_STEPS = 0.3, 200
 
 
 def auroc(scores, labels):
@@ -32,6 +37,43 @@ class PixelAuroc:
         if not good.sum() or not bad.sum():
             return None
         return float((bad * (np.cumsum(good) - good / 2)).sum() / (good.sum() * bad.sum()))
+
+
+def regions(mask):
+    """int64 [h, w]: 0 where the mask is not, and a number for each region of pixels that touch at a side or a corner."""
+    inside = torch.from_numpy(np.ascontiguousarray(mask, bool))
+    label = torch.arange(1, inside.numel() + 1, dtype=torch.float64).reshape(inside.shape) * inside
+    while True:                                                               # the largest number spreads through each region
+        spread = F.max_pool2d(label[None], 3, 1, 1)[0] * inside
+        if torch.equal(spread, label):
+            break
+        label = spread
+    return np.unique(label.numpy(), return_inverse=True)[1].reshape(inside.shape) + (0 if (~inside).any() else 1)
+
+
+def aupro(maps, masks):
+    """Area under the mean overlap with the regions against the false positive rate, up to a rate of 0.3, scaled to 0 to 1; at 200
+    thresholds from the least value on, as the published evaluations take them. None where there is no region."""
+    least, most = min(float(m.min()) for m in maps), max(float(m.max()) for m in maps)
+    thresholds = (least + (most - least) / PRO_STEPS * np.arange(PRO_STEPS)).astype(np.float32)
+    found, wrong, good = [], np.zeros(PRO_STEPS), 0
+    for values, mask in zip(maps, masks):
+        below = np.searchsorted(thresholds, np.asarray(values, np.float32).reshape(-1), "left")     # thresholds under each value
+        label = regions(mask).reshape(-1)
+        table = np.zeros((label.max() + 1, PRO_STEPS + 1))
+        np.add.at(table, (label, below), 1)
+        above = table[:, ::-1].cumsum(1)[:, ::-1][:, 1:]                      # pixels above each threshold
+        wrong += above[0]
+        good += table[0].sum()
+        found += list(above[1:] / table[1:].sum(1, keepdims=True))
+    if not found:
+        return None
+    rate, overlap = wrong / max(good, 1), np.mean(found, 0)
+    kept = rate <= PRO_LIMIT
+    rate, overlap = rate[kept][::-1], overlap[kept][::-1]
+    if len(rate) < 2 or rate[-1] == rate[0]:
+        return None
+    return float((np.diff(rate) * (overlap[1:] + overlap[:-1]) / 2).sum() / (rate[-1] - rate[0]))
 
 
 def mean(values):

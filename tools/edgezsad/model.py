@@ -90,16 +90,20 @@ class WindowAttention(nn.Module):
         y, x = torch.arange(window * window) // window, torch.arange(window * window) % window
         slots = (y[:, None] - y).abs() * window + (x[:, None] - x).abs()
         self.register_buffer("slots", slots, persistent=False)
+        self.crops = False                                                    # whether smaller maps are crops of larger ones
 
     def forward(self, x):
         batch, height, width, dim = x.shape
-        w, d = self.window, dim // self.heads
+        w, d, slots = self.window, dim // self.heads, self.slots
+        if self.crops and height < w:
+            slots = slots.reshape(w, w, w, w)[:height, :height, :height, :height].reshape(height ** 2, height ** 2)
+            w = height
         down, right = -height % w, -width % w
         rows, columns = (height + down) // w, (width + right) // w
         y = F.pad(x, (0, 0, 0, right, 0, down))
         y = y.reshape(batch, rows, w, columns, w, dim).transpose(2, 3).reshape(-1, w * w, dim)
         q, k, v = self.qkv(self.norm(y)).reshape(-1, w * w, self.heads, 3, d).permute(3, 0, 2, 1, 4)
-        y = attend(q, k, v, self.attention_biases[:, self.slots])
+        y = attend(q, k, v, self.attention_biases[:, slots])
         y = self.proj(y.transpose(1, 2).reshape(-1, w * w, dim))
         y = y.reshape(batch, rows, columns, w, w, dim).transpose(2, 3).reshape(batch, height + down, width + right, dim)
         return y[:, :height, :width]
@@ -109,7 +113,7 @@ def attend(q, k, v, bias):
     """softmax(q k / sqrt(d) + bias) v; q, k, v [windows, heads, tokens, d], bias [heads, tokens, tokens]."""
     if q.is_cuda and hasattr(F, "scaled_dot_product_attention"):              # torch 2: never holds the whole score matrix
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None].expand(q.shape[0], -1, -1, -1))
-    return torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias, -1) @ v
+    return torch.softmax((q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2) + bias, -1) @ v
 
 
 class Mlp(nn.Module):
@@ -243,12 +247,27 @@ class EdgeZsad(nn.Module):
         tap("global.pool", pool)
         return maps[v.local_stage], pool
 
+    def see_crops(self, crops):
+        """Whether pictures smaller than the image size are crops: windows then end where the map does, nothing is filled up."""
+        for module in self.modules():
+            if isinstance(module, WindowAttention):
+                module.crops = crops
+
     def forward(self, pixels, tap=nobody):
         return self.head.glr(*self.features(pixels, tap), tap)
 
     def tensors(self):
         """What a model file holds, by name: the state without BatchNorm's counters."""
         return {k: t for k, t in self.state_dict().items() if not k.endswith("num_batches_tracked")}
+
+
+@torch.no_grad()
+def begin(model):
+    """Puts in the weights from which a backbone learns from nothing: PyTorch's own, but for the depthwise convolutions of the
+    blocks, which have no residual around them. They begin near the identity, or a token would hardly know its own place."""
+    for module in model.vision.modules():
+        if isinstance(module, TinyVitBlock):
+            module.local_conv.conv.weight.mul_(0.3)[:, 0, 1, 1] += 1
 
 
 def upsample(logits, height, width):

@@ -98,6 +98,7 @@ VARIANTS = {v.name: v for v in (
     tiny_vit("tiny_vit_21m_224", 224, D21, H21, (7, 7, 14, 7), 3),
     tiny_vit("tiny_vit_21m_384", 384, D21, H21, (12, 12, 24, 12), 9),
     tiny_vit("tiny_vit_21m_512", 512, D21, H21, (16, 16, 32, 16), 16),
+    Variant("edgezsad-nano", 256, (32, 64, 96, 160), (1, 1, 4, 1), (1, 2, 3, 5), (8, 8, 16, 8), 4, mlp_ratio=3, expand_ratio=2),
 )}
 
 

@@ -110,17 +110,17 @@ internal static class EdgeZsadConversion
         }
     }
 
-    /// <summary>Settings of a published TinyViT, or of any other whose picture size is given.</summary>
+    /// <summary>Settings of a named TinyViT, or of any other whose picture size is given.</summary>
     private static Dictionary<string, string> Inferred(
         StateDict backbone, bool microsoft, TinyVitSizes sizes, int? imageSize, int? topK, string head)
     {
-        (string variant, TinyVitSizes? published) = TinyVitSizes.Published
+        (string variant, TinyVitSizes? published) = TinyVitSizes.Named
             .FirstOrDefault(p => (sizes with { ImageSize = imageSize ?? p.Value.ImageSize }).DifferenceFrom(p.Value) is null);
         sizes = published ?? (imageSize is { } given
             ? sizes with { ImageSize = given }
             : throw new ModelFormatException(
                 $"{backbone.File}: its TinyViT (dims {List(sizes.Dims)}, windows {List(sizes.Windows[1..])}) is none of "
-                + $"{string.Join(", ", TinyVitSizes.Published.Keys)}, and {head} does not say for which picture size it is; "
+                + $"{string.Join(", ", TinyVitSizes.Named.Keys)}, and {head} does not say for which picture size it is; "
                 + "give that."));
         const int LocalStage = 2, GlobalStage = 3;
         long grid = sizes.ImageSize;

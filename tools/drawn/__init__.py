@@ -1,0 +1,1 @@
+"""Drawn pictures of surfaces, good and defective, by seed alone; see ../synthetic_surfaces.py."""
