@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using BenchmarkDotNet.Attributes;
 using TinyZsad.Kernels;
+using TinyZsad.Tests.Kernels;
 
 namespace TinyZsad.Benchmarks;
 
@@ -69,30 +70,14 @@ public class ExponentialCompetitors
 
     /// <summary>e^x.</summary>
     [Benchmark(Baseline = true)]
-    public void Exponential1OfE() => Run(default(OfE));
+    public void Exponential1OfE() => Run(default(ActivationCases.ExpNonPositiveFunction));
 
     /// <summary>2^x.</summary>
     [Benchmark]
-    public void Exponential2OfTwo() => Run(default(OfTwo));
+    public void Exponential2OfTwo() => Run(default(ActivationCases.Exp2NonPositiveFunction));
 
     private unsafe void Run<TActivation>(TActivation activation) where TActivation : struct, IActivation
     {
         fixed (float* from = x, to = y) Elementwise.Activate(from, to, x.Length, activation);
-    }
-
-    private readonly struct OfE : IActivation
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.ExpNonPositive(x);
-
-        public double Scalar(double x) => Math.Exp(x);
-    }
-
-    private readonly struct OfTwo : IActivation
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.Exp2NonPositive(x);
-
-        public double Scalar(double x) => Math.Pow(2, x);
     }
 }

@@ -11,16 +11,6 @@ internal static class WeightTargets
 
     private static readonly string[] JsonTokens = [.. Json.Split(' '), " ", "\0", new string('[', 100), "{\"a\":"];
 
-    private static readonly byte[] StateDict = Pickle.Begin().Op('}')
-        .Item("model", p => p.Global("collections", "OrderedDict").Op(')').Op('R')
-            .Item("w", q => q.Tensor("0", 6, [2, 3], [3, 1])).Item("t", q => q.Tensor("0", 6, [3, 2], [1, 3])).Op('}').Op('b'))
-        .Item("layers", p => p.Op(']').Op('q', 1).Op('(').Number(6).Op('K', 12).Op('M', 1, 1).Op('J', 1, 0, 0, 0).Op('e'))
-        .Item("again", p => p.Op('h', 1)).Item("name", p => p.Text("x"))
-        .End();
-
-    private static readonly byte[] Script = Pickle.Begin().Global("__torch__", "M").Op(')').Op(0x81).Op('}')
-        .Item("w", p => p.Tensor("0", 6, [6], [1])).Item("training", p => p.Op(0x89)).Op('b').End();
-
     /// <summary>Lists in lists, deeper than is read.</summary>
     private static readonly byte[] Deep =
         [0x80, 2, .. Enumerable.Repeat((byte)']', 100), .. Enumerable.Repeat((byte)'a', 99), (byte)'.'];
@@ -60,7 +50,7 @@ internal static class WeightTargets
     /// <summary>The archive, damaged as a whole.</summary>
     public static FuzzTarget Torch { get; } = new("torch", b => ReadCheckpoint(b), () =>
     [
-        TorchFile.Of(StateDict).ToBytes(), Zip64(), Scripted(Script),
+        TorchFile.Of(SamplePickles.StateDict).ToBytes(), Zip64(), Scripted(SamplePickles.Script),
         TorchFile.Of(Pickle.Begin().Op('}').End(), floats: 0).ToBytes(),
     ])
     {
@@ -78,7 +68,7 @@ internal static class WeightTargets
     /// <summary>The pickle alone; the archive around it stays whole.</summary>
     public static FuzzTarget Pickles { get; } = new("pickle",
         b => ReadCheckpoint(b.Span.IndexOf("__torch__"u8) >= 0 ? Scripted(b.ToArray()) : TorchFile.Of(b.ToArray()).ToBytes()),
-        () => [StateDict, Script, Deep, Shared])
+        () => [SamplePickles.StateDict, SamplePickles.Script, Deep, Shared])
     {
         Tokens =
         [
@@ -119,7 +109,7 @@ internal static class WeightTargets
 
     private static byte[] Zip64()
     {
-        TorchFile file = TorchFile.Of(StateDict);
+        TorchFile file = TorchFile.Of(SamplePickles.StateDict);
         file.Zip64 = true;
         return file.ToBytes();
     }

@@ -68,7 +68,7 @@ internal static unsafe class ActivationCases
     })
     { Because = "limits are exact, NaN stays NaN" };
 
-    private readonly struct ExpNonPositiveFunction : IActivation
+    internal readonly struct ExpNonPositiveFunction : IActivation
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.ExpNonPositive(x);
@@ -76,7 +76,7 @@ internal static unsafe class ActivationCases
         public double Scalar(double x) => Math.Exp(x);
     }
 
-    private readonly struct Exp2NonPositiveFunction : IActivation
+    internal readonly struct Exp2NonPositiveFunction : IActivation
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.Exp2NonPositive(x);

@@ -10,16 +10,6 @@ namespace TinyZsad.Tests.Weights;
 [TestFixture]
 public sealed class CheckpointMutationTests
 {
-    private static readonly byte[] StateDict = Pickle.Begin().Op('}')
-        .Item("model", p => p.Global("collections", "OrderedDict").Op(')').Op('R')
-            .Item("w", q => q.Tensor("0", 6, [2, 3], [3, 1])).Item("t", q => q.Tensor("0", 6, [3, 2], [1, 3])).Op('}').Op('b'))
-        .Item("layers", p => p.Op(']').Op('q', 1).Op('(').Number(6).Op('K', 12).Op('M', 1, 1).Op('J', 1, 0, 0, 0).Op('e'))
-        .Item("again", p => p.Op('h', 1)).Item("name", p => p.Text("x"))
-        .End();
-
-    private static readonly byte[] Script = Pickle.Begin().Global("__torch__", "M").Op(')').Op(0x81).Op('}')
-        .Item("w", p => p.Tensor("0", 6, [6], [1])).Item("training", p => p.Op(0x89)).Op('b').End();
-
     private static readonly byte[] Opcodes =
         [.. "(NJKMGX}])tqrhjsuaecQRb."u8, 0x80, 0x81, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a];
 
@@ -55,7 +45,7 @@ public sealed class CheckpointMutationTests
 
     private static byte[] Good(Random random, bool script, byte[]? pickle = null)
     {
-        TorchFile file = TorchFile.Of(pickle ?? (script ? Script : StateDict));
+        TorchFile file = TorchFile.Of(pickle ?? (script ? SamplePickles.Script : SamplePickles.StateDict));
         file.Zip64 = random.Next(2) == 0;
         if (script) file.Entries.Add(("a/constants.pkl", [0]));
         return file.ToBytes();
@@ -76,7 +66,7 @@ public sealed class CheckpointMutationTests
                 byte[] other = Good(random, !script);
                 return [.. bytes[..random.Next(bytes.Length)], .. other[random.Next(other.Length)..]];
             case "pickle": // the archive around it stays whole
-                List<byte> pickle = [.. script ? Script : StateDict];
+                List<byte> pickle = [.. script ? SamplePickles.Script : SamplePickles.StateDict];
                 for (int n = random.Next(1, 4); n > 0; n--)
                 {
                     int at = random.Next(pickle.Count);
