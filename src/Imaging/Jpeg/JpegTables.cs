@@ -91,8 +91,7 @@ internal sealed class JpegTables
                     "and one for each of at most 256 symbols.");
             }
 
-            HuffmanCode? code = HuffmanCode.Create(left.Slice(1, 16), left.Slice(17, symbols), kind == 0);
-            (kind == 0 ? _dc : _ac)[slot] = new CodeSlot(code, segment);
+            (kind == 0 ? _dc : _ac)[slot] = new CodeSlot(left.Slice(1, 16 + symbols).ToArray(), kind == 0, segment);
             left = left[(17 + symbols)..];
         }
     }
@@ -107,6 +106,17 @@ internal sealed class JpegTables
         RestartInterval = BinaryPrimitives.ReadUInt16BigEndian(segment.Data(jpeg));
     }
 
-    /// <summary>A table and where it was defined. One that is damaged (null) does no harm until a scan needs it.</summary>
-    private sealed record CodeSlot(HuffmanCode? Code, JpegSegment Source);
+    /// <summary>
+    /// A code as it was defined, and where. It is made when a scan needs it: until then a damaged one does no harm, and one that is
+    /// defined a thousand times costs no more than its bytes.
+    /// </summary>
+    private sealed class CodeSlot(byte[] definition, bool dc, JpegSegment source)
+    {
+        private HuffmanCode? _code;
+
+        public JpegSegment Source => source;
+
+        /// <summary>Null for a damaged one.</summary>
+        public HuffmanCode? Code => _code ??= HuffmanCode.Create(definition.AsSpan(0, 16), definition.AsSpan(16), dc);
+    }
 }

@@ -152,6 +152,15 @@ public class DamagedJpegTests
         Assert.That(error?.Message, Does.Contain("scan 501 of the picture; at most 500"));
     }
 
+    /// <summary>Found by fuzzing: each took a table of four kilobytes, whether a scan needed it or not.</summary>
+    [Test]
+    public void HuffmanTablesThatNoScanNeedsTakeNoMoreThanTheirBytes()
+    {
+        byte[] code = TestJpeg.Segment(Dht, [0x13, 0, 1, .. new byte[14], 0]);
+        byte[] file = TestJpeg.Read("jpeg-420.jpg").Before(Sos, [.. Enumerable.Repeat(code, 3000).SelectMany(c => c)]);
+        Assert.That(DamagedPictureTests.Decode(file, limits: null, mostBytes: 1 << 20), Is.Null);
+    }
+
     [Test]
     public void OrientationsThatMakeNoSenseAreNone()
     {
