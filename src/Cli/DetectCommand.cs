@@ -45,7 +45,7 @@ internal sealed class DetectCommand
         ("table", DetectionFormat.Table), ("json", DetectionFormat.Json), ("csv", DetectionFormat.Csv));
 
     private readonly Option<bool> exifOrientation = Arguments.Flag("--exif-orientation",
-        "Turn JPEG pictures as their Exif orientation says (default: leave them as they are stored).");
+        "Turn JPEG and PNG pictures as their Exif orientation says (default: leave them as they are stored).");
 
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();

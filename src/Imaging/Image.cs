@@ -63,7 +63,7 @@ public sealed class Image
     /// <param name="path">The file.</param>
     /// <param name="limits">How large it may be; <see cref="ImageLimits.Default"/> where null.</param>
     /// <param name="applyExifOrientation">
-    /// True to turn a JPEG as its Exif orientation says, like Pillow's <c>ImageOps.exif_transpose</c>; false to leave it.
+    /// True to turn a JPEG or PNG as its Exif orientation says, like Pillow's <c>ImageOps.exif_transpose</c>; false to leave it.
     /// </param>
     /// <exception cref="ImageFormatException">The file is no such picture, damaged, or larger than the limits allow.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
@@ -86,7 +86,7 @@ public sealed class Image
     /// <param name="stream">A readable stream; it need not be seekable.</param>
     /// <param name="limits">How large it may be; <see cref="ImageLimits.Default"/> where null.</param>
     /// <param name="applyExifOrientation">
-    /// True to turn a JPEG as its Exif orientation says, like Pillow's <c>ImageOps.exif_transpose</c>; false to leave it.
+    /// True to turn a JPEG or PNG as its Exif orientation says, like Pillow's <c>ImageOps.exif_transpose</c>; false to leave it.
     /// </param>
     public static Image Load(Stream stream, ImageLimits? limits = null, bool applyExifOrientation = false)
     {
@@ -100,7 +100,7 @@ public sealed class Image
     /// <param name="encoded">The bytes of the file.</param>
     /// <param name="limits">How large it may be; <see cref="ImageLimits.Default"/> where null.</param>
     /// <param name="applyExifOrientation">
-    /// True to turn a JPEG as its Exif orientation says, like Pillow's <c>ImageOps.exif_transpose</c>; false to leave it.
+    /// True to turn a JPEG or PNG as its Exif orientation says, like Pillow's <c>ImageOps.exif_transpose</c>; false to leave it.
     /// </param>
     public static Image Load(ReadOnlySpan<byte> encoded, ImageLimits? limits = null, bool applyExifOrientation = false)
     {

@@ -14,7 +14,7 @@ internal static class ImageDecoder
 
         if (PngDecoder.Recognises(data))
         {
-            return PngDecoder.Decode(data, limits);
+            return PngDecoder.Decode(data, limits, applyExifOrientation);
         }
 
         if (BmpDecoder.Recognises(data))

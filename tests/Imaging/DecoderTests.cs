@@ -80,6 +80,25 @@ public class DecoderTests
     public void PnmCommentsAndSpace(string text) =>
         Assert.That(Image.Load(System.Text.Encoding.ASCII.GetBytes(text)).Pixels.ToArray(), Is.EqualTo("AAABBB"u8.ToArray()));
 
+    /// <summary>A quarter turn, told of before the pixels or behind them, as Pillow reads it; and Exif data that are none.</summary>
+    [Test]
+    public void PngIsTurnedUprightIfAskedFor([Values] bool behind)
+    {
+        TestPng png = TestPng.Make(2, 8, 5, 3, 0, seed: 4);
+        byte[] data = TestPng.Chunk("IDAT", TestPng.Deflate(png.Filtered())), end = TestPng.Chunk("IEND");
+        byte[] exif = TestPng.Chunk("eXIf", [.. "MM\0*"u8, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]);
+        byte[] file = behind ? TestPng.File(png.Header(), data, exif, end) : TestPng.File(png.Header(), exif, data, end);
+        byte[] rgb = png.Rgb();
+        Assert.That(Image.Load(file).Pixels.SequenceEqual(rgb));
+        Image turned = Image.Load(file, applyExifOrientation: true);
+        Assert.That((turned.Width, turned.Height), Is.EqualTo((3, 5)));
+        for (int y = 0; y < 5; y++)
+            for (int x = 0; x < 3; x++)
+                Assert.That(turned.Pixels[3 * (y * 3 + x)], Is.EqualTo(rgb[3 * ((2 - x) * 5 + y)]), $"{x}, {y}");
+        byte[] none = TestPng.File(png.Header(), TestPng.Chunk("eXIf", 1, 2, 3), data, end);
+        Assert.That(Image.Load(none, applyExifOrientation: true).Pixels.SequenceEqual(rgb));
+    }
+
     [Test]
     public void ReadsFilesAndStreams()
     {

@@ -29,6 +29,9 @@ internal sealed unsafe class JpegDecoder : IDisposable
     private byte? _adobeTransform;
     private JpegSegment? _exif;
 
+    /// <summary>What Exif data start with in a segment.</summary>
+    private static ReadOnlySpan<byte> ExifSignature => "Exif\0\0"u8;
+
     private JpegDecoder(ImageLimits limits) => _limits = limits;
 
     public static bool Recognises(ReadOnlySpan<byte> data) => data is [0xFF, JpegMarker.Soi, 0xFF, ..];
@@ -42,7 +45,7 @@ internal sealed unsafe class JpegDecoder : IDisposable
         using var decoder = new JpegDecoder(limits);
         Image image = decoder.Read(jpeg);
         return applyExifOrientation && decoder._exif is { } exif
-            ? ExifOrientation.Apply(image, ExifOrientation.Read(exif.Data(jpeg))) : image;
+            ? ExifOrientation.Apply(image, ExifOrientation.Read(exif.Data(jpeg)[ExifSignature.Length..])) : image;
     }
 
     public void Dispose()
@@ -110,7 +113,7 @@ internal sealed unsafe class JpegDecoder : IDisposable
             case JpegMarker.App0 when data.Length >= 14 && data.StartsWith("JFIF\0"u8):
                 _jfif = true;
                 break;
-            case JpegMarker.App1 when data.StartsWith(ExifOrientation.Signature):
+            case JpegMarker.App1 when data.StartsWith(ExifSignature):
                 _exif ??= segment;
                 break;
             case JpegMarker.App14 when data.Length >= 12 && data.StartsWith("Adobe"u8):

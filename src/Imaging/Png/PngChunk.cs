@@ -5,7 +5,7 @@ namespace TinyZsad.Imaging;
 /// <summary>One chunk of a PNG file: its type as four letters packed big-endian, its place and its length.</summary>
 internal readonly record struct PngChunk(uint Type, int Offset, int Length)
 {
-    public const uint Ihdr = 0x49484452, Plte = 0x504C5445, Idat = 0x49444154, Iend = 0x49454E44;
+    public const uint Ihdr = 0x49484452, Plte = 0x504C5445, Idat = 0x49444154, Iend = 0x49454E44, Exif = 0x65584966;
 
     /// <summary>Length and type before the data, and the checksum after it.</summary>
     public const int HeaderBytes = 8, ChecksumBytes = 4;

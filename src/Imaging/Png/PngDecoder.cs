@@ -12,7 +12,11 @@ internal static unsafe class PngDecoder
 
     public static bool Recognises(ReadOnlySpan<byte> data) => data.StartsWith(Signature[..4]);
 
-    public static Image Decode(ReadOnlySpan<byte> png, ImageLimits limits)
+    /// <summary>Decodes a whole file.</summary>
+    /// <param name="png">The file.</param>
+    /// <param name="limits">How large it may be.</param>
+    /// <param name="applyExifOrientation">True to turn it as its Exif data say.</param>
+    public static Image Decode(ReadOnlySpan<byte> png, ImageLimits limits, bool applyExifOrientation)
     {
         if (!png.StartsWith(Signature))
         {
@@ -26,12 +30,14 @@ internal static unsafe class PngDecoder
         {
             using var chunks = new PngDataStream(first + layout.FirstData.Offset, first + layout.LastData.End);
             using var inflater = new ZLibStream(chunks, CompressionMode.Decompress);
-            return ReadRows(inflater, layout, layout.Palette is { } palette ? palette.Data(png) : []);
+            Image image = ReadRows(inflater, layout, layout.Palette is { } palette ? palette.Data(png) : []);
+            return applyExifOrientation && layout.Exif is { } exif
+                ? ExifOrientation.Apply(image, ExifOrientation.Read(exif.Data(png))) : image;
         }
     }
 
     /// <summary>Where things are in the file.</summary>
-    private readonly record struct Layout(PngHeader Header, PngChunk? Palette, PngChunk FirstData, PngChunk LastData);
+    private readonly record struct Layout(PngHeader Header, PngChunk? Palette, PngChunk FirstData, PngChunk LastData, PngChunk? Exif);
 
     /// <summary>
     /// Walks over all chunks up to IEND and checks each and their order; nothing is allocated by their numbers.
@@ -46,7 +52,7 @@ internal static unsafe class PngDecoder
         }
 
         PngHeader header = PngHeader.Read(chunk.Data(png), limits);
-        PngChunk? palette = null, firstData = null;
+        PngChunk? palette = null, firstData = null, exif = null;
         PngChunk lastData = default;
         long dataBytes = 0;
         while (true)
@@ -66,11 +72,14 @@ internal static unsafe class PngDecoder
                     lastData = chunk;
                     dataBytes += chunk.Length;
                     break;
+                case PngChunk.Exif:
+                    exif = chunk;
+                    break;
                 case PngChunk.Iend when chunk.Length != 0:
                     throw new ImageFormatException($"PNG: chunk {chunk} has {chunk.Length} bytes; it must be empty.");
                 case PngChunk.Iend:
                     CheckComplete(png, header, palette, firstData, dataBytes);
-                    return new Layout(header, palette, firstData!.Value, lastData);
+                    return new Layout(header, palette, firstData!.Value, lastData, exif);
                 case PngChunk.Ihdr:
                     throw new ImageFormatException($"PNG: chunk {chunk} is a second header; there must be one, at offset 8.");
                 default:

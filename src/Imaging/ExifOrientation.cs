@@ -9,13 +9,11 @@ internal static class ExifOrientation
 {
     private const ushort Tag = 0x0112;
 
-    /// <summary>What Exif data of a JPEG segment start with; a TIFF header and its directories follow.</summary>
-    public static ReadOnlySpan<byte> Signature => "Exif\0\0"u8;
-
-    /// <summary>The orientation in Exif data, or 1 (upright) where there is none that can be understood.</summary>
-    public static int Read(ReadOnlySpan<byte> exif)
+    /// <summary>
+    /// The orientation in Exif data, a TIFF header and its directories, or 1 (upright) where there is none that can be understood.
+    /// </summary>
+    public static int Read(ReadOnlySpan<byte> tiff)
     {
-        ReadOnlySpan<byte> tiff = exif[Signature.Length..];
         if (tiff.Length < 8 || !(tiff.StartsWith("II*\0"u8) || tiff.StartsWith("MM\0*"u8)))
         {
             return 1;
