@@ -16,18 +16,17 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="ModelFormatException">It is no JSON object.</exception>
+    /// <exception cref="ModelFormatException">It is no JSON.</exception>
     public static ManifestValue Read(string path)
     {
         try
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-            ManifestValue value = new(path, "", document.RootElement.Clone());
-            return document.RootElement.ValueKind == JsonValueKind.Object ? value : throw value.Error("an object");
+            return new ManifestValue(path, "", document.RootElement.Clone());
         }
         catch (JsonException e)
         {
-            throw new ModelFormatException($"{path}: not the manifest of a reference case: it is not valid JSON: {e.Message}", e);
+            throw new ModelFormatException($"{path}: no file of a reference case: it is not valid JSON: {e.Message}", e);
         }
     }
 
@@ -124,8 +123,8 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
         string where = place.Length > MaxPlace ? place[..MaxPlace] + "..." : place;
         string found = json.ValueKind == JsonValueKind.Undefined ? "is missing" : $"is {Kind()}";
         return new ModelFormatException(where.Length == 0
-            ? $"{file}: not the manifest of a reference case: it {found}; it must be {must}."
-            : $"{file}: not the manifest of a reference case: '{where}' {found}; it must be {must}.");
+            ? $"{file}: no file of a reference case: it {found}; it must be {must}."
+            : $"{file}: no file of a reference case: '{where}' {found}; it must be {must}.");
     }
 
     private string Kind() => json.ValueKind switch

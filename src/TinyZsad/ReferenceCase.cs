@@ -61,6 +61,7 @@ public sealed class ReferenceCase
         Name = manifest["case"].Text();
         Model = manifest["model"].Text();
         ClassName = manifest.TryGet("class_name", out ManifestValue name) ? name.Text() : null;
+        if (manifest.Has("strings")) _ = (manifest["tokens"], manifest["class_name"]);
         Metadata = Kind == ReferenceCaseKind.Preprocessing ? new Dictionary<string, string>()
             : manifest["metadata"].Members().ToDictionary(p => p.Name, p => p.Value.Text());
         ulong seed = manifest["seed"].UInt64();
@@ -109,7 +110,9 @@ public sealed class ReferenceCase
     /// <summary>The picture after the 8-bit resize, if the case has one.</summary>
     public string? Resized => PathOf("resized");
 
-    /// <summary>Strings for the text side with their token ids, if the case has them.</summary>
+    /// <summary>
+    /// Strings for the text side, if the case has them: then it has their token ids and a class name, too.
+    /// </summary>
     public string? Strings => PathOf("strings");
 
     /// <summary>Token ids of all texts, [n, 77] each, if the case has them.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
@@ -83,11 +82,11 @@ public static class Verification
 
         if (reference.Strings is not null)
         {
-            rows.Add(CompareTokens(reference));
+            int[][] tokens = TokenisedStrings.Read(reference.Tokens!);
+            rows.Add(TokenisedStrings.Compare(reference.Strings, tokens));
             ClassEncoder encoder = new(weights.Root, new ModelMetadata(file));
             // Embeddings are compared for the stored ids, so that a string tokenised differently shows in one row only.
-            encoder.Trace(ReadTokens(reference, "strings", ClipTokenizer.ContextLength), team, (tap, values) =>
-                computed[tap.Name] = values);
+            encoder.Trace(tokens, team, (tap, values) => computed[tap.Name] = values);
             ClassEmbedding embedding = encoder.Embed(reference.ClassName!, team, default);
             (computed["text.normal"], computed["text.abnormal"]) = (embedding.Normal, embedding.Abnormal);
         }
@@ -207,36 +206,5 @@ public static class Verification
             if (Math.Abs(actual[i] - pixels[i]) > Math.Abs(actual[worst] - pixels[worst])) worst = i;
         double error = Math.Abs(actual[worst] - pixels[worst]) / 255.0;
         return new TapComparison(name, [size, size, 3], error, error, null, worst, pixels[worst], actual[worst], 0, null);
-    }
-
-    private static TapComparison CompareTokens(ReferenceCase reference)
-    {
-        int context = ClipTokenizer.ContextLength;
-        using SafetensorsFile file = SafetensorsFile.Open(reference.Tokens!);
-        ReadOnlySpan<int> expected = file.TryGet("strings", out TensorEntry? entry) ? entry.AsSpan<int>() : [];
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(reference.Strings!));
-        JsonElement[] strings = [.. document.RootElement.EnumerateArray()];
-        int wrong = 0, worst = 0, compared = 0;
-        float wanted = 0, given = 0;
-        for (int i = 0; i < strings.Length; i++)
-        {
-            // Wrongly decoded text, which ftfy repairs and the specification leaves alone.
-            string text = strings[i].GetProperty("text").GetString()!;
-            if (strings[i].GetProperty("needs").GetString() == "ftfy" && text.Contains('\u00C3')) continue;
-            int[] ids = ClipTokenizer.Shared.Encode(text);
-            compared++;
-            for (int j = 0; j < context; j++)
-                if (ids[j] != expected[i * context + j] && wrong++ == 0)
-                    (worst, wanted, given) = (i * context + j, expected[i * context + j], ids[j]);
-        }
-        return new TapComparison("text.tokens", [compared, context], wrong, wrong, null, worst, wanted, given, 0, null);
-    }
-
-    private static int[][] ReadTokens(ReferenceCase reference, string name, int context)
-    {
-        using SafetensorsFile file = SafetensorsFile.Open(reference.Tokens!);
-        return file.TryGet(name, out TensorEntry? entry)
-            ? [.. entry.AsSpan<int>().ToArray().Chunk(context)]
-            : throw new ModelFormatException($"{file.Name}: tensor '{name}' is missing.");
     }
 }

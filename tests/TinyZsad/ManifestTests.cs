@@ -1,4 +1,5 @@
 using NUnit.Framework;
+using TinyZsad.Models;
 using TinyZsad.Tests.Cli;
 using TinyZsad.Weights;
 
@@ -77,6 +78,30 @@ public sealed class ManifestTests : InFolder
     [TestCase("\"inputs\": [{", "\"inputs\": [1, {", "'inputs[0]' is the number 1; it must be an object")]
     public void Wrong_pictures_are_refused(string part, string instead, string says) =>
         Refuses(() => Verify("manifest.json", Preprocessing.Replace(part, instead)), says);
+
+    [TestCase(", \"tokens\": \"tokens.safetensors\"", "", "'tokens' is missing; it must be there")]
+    [TestCase(", \"class_name\": \"nut\"", "", "'class_name' is missing; it must be there")]
+    [TestCase("strings.json", "manifest.json", "it is an object; it must be a list")]
+    [TestCase("strings.json", "two.json", "it is a list; it must be one of 1 strings, as there are rows of ids")]
+    [TestCase("strings.json", "other.json", "'[0].needs' is missing")]
+    [TestCase("tokens.safetensors", "expected.safetensors", "tensor 'strings' is missing")]
+    [TestCase("tokens.safetensors", "narrow.safetensors", "[1, 76]; it must have a row of 77 ids")]
+    [TestCase("tokens.safetensors", "beyond.safetensors", "has the id 49408 at [0, 3]; ids are 0 to 49407")]
+    [TestCase("tokens.safetensors", "endless.safetensors", "has no id 49407 in row 0")]
+    public void Wrong_strings_are_refused(string part, string instead, string says)
+    {
+        int[] good = ClipTokenizer.Shared.Encode("a nut"), beyond = [.. good], endless = new int[77];
+        beyond[3] = 49408;
+        (string, int[])[] rows = [("tokens", good), ("narrow", good[..76]), ("beyond", beyond), ("endless", endless)];
+        foreach ((string name, int[] ids) in rows)
+            SafetensorsWriter.Write(In($"{name}.safetensors"),
+                [TensorDeclaration.FromValues<int>("strings", [1, ids.Length], ids)]);
+        File.WriteAllText(In("strings.json"), """[{"text": "a nut", "needs": "core"}]""");
+        File.WriteAllText(In("two.json"), """[{"text": "a nut", "needs": "core"}, {}]""");
+        File.WriteAllText(In("other.json"), """[{"text": "a nut"}]""");
+        Refuses(() => Verify("manifest.json", Network.Replace("\"seed\": 7", ("\"seed\": 7, \"strings\": \"strings.json\""
+            + ", \"tokens\": \"tokens.safetensors\", \"class_name\": \"nut\"").Replace(part, instead))), says);
+    }
 
     [TestCase("\"ap\": 0.5", "\"ape\": 0.5", "'image.r.ap' is missing")]
     [TestCase("\"r\": {", "\"q\": {", "tensor 'image.q.")]
