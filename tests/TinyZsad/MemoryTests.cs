@@ -54,14 +54,17 @@ public sealed class MemoryTests
     }
 
     [Test, Category("Full"), Platform("Linux")]
-    public void LiZadDetectsInAQuarterOfAGigabyte() =>
-        TheFullModelDetects(ReferenceCase.Open(TestData.Path("lizad", "vision-full")), megabytes: 250, seconds: 0.6);
+    public void LiZadDetectsIn150Megabytes() =>
+        TheFullModelDetects(ReferenceCase.Open(TestData.Path("lizad", "vision-full")), megabytes: 150, seconds: 2);
 
     [Test, Category("Full"), Platform("Linux")]
-    public void EdgeZsadDetectsInAFifthOfAGigabyte() =>
-        TheFullModelDetects(ReferenceCase.Open(TestData.Path("edgezsad", "full")), megabytes: 200, seconds: 0.5);
+    public void EdgeZsadDetectsIn170Megabytes() =>
+        TheFullModelDetects(ReferenceCase.Open(TestData.Path("edgezsad", "full")), megabytes: 170, seconds: 2);
 
-    /// <summary>A full model in a process of its own, which reports what the system says of it.</summary>
+    /// <summary>
+    /// A full model in a process of its own, which reports what the system says of it. Its time is the processors', some three times
+    /// what it takes, so that other work does not count, and a kernel that fell back to something slow does.
+    /// </summary>
     private static void TheFullModelDetects(ReferenceCase full, double megabytes, double seconds)
     {
         string path = TestFiles.NewPath();
@@ -82,7 +85,7 @@ public sealed class MemoryTests
             Assert.That(figures[0], Is.LessThan(megabytes), "MB at most");
             Assert.That(figures[2] - figures[1], Is.LessThan(8),
                 "MB of growth from the 5th detection to the 20th; maps of 1 MB each wait for collection");
-            Assert.That(figures[3], Is.LessThan(seconds), "seconds, the fastest");
+            Assert.That(figures[3], Is.LessThan(seconds), "processor seconds, the fastest");
         }
         finally
         {
@@ -92,7 +95,7 @@ public sealed class MemoryTests
 
     /// <summary>
     /// The child: prints the peak, the resident memory after 5 and after 20 detections, in MB, and the fastest detection in
-    /// seconds.
+    /// processor seconds.
     /// </summary>
     public static int Run(string model, string picture, string className, TextWriter output)
     {
@@ -101,13 +104,13 @@ public sealed class MemoryTests
         double fastest = double.MaxValue, early = 0;
         for (int i = 1; i <= 20; i++)
         {
-            long begin = Stopwatch.GetTimestamp();
+            TimeSpan before = Environment.CpuUsage.TotalTime;
             detector.Detect(image, className);
-            fastest = Math.Min(fastest, Stopwatch.GetElapsedTime(begin).TotalSeconds);
+            fastest = Math.Min(fastest, (Environment.CpuUsage.TotalTime - before).TotalSeconds);
             if (i == 5) early = Megabytes("VmRSS:");
         }
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{Megabytes("VmHWM:")} {early} {Megabytes("VmRSS:")} {fastest:F3} (peak MB, MB after 5, MB after 20, fastest s)"));
+            $"{Megabytes("VmHWM:")} {early} {Megabytes("VmRSS:")} {fastest:F3} (peak MB, MB after 5, MB after 20, fastest processor s)"));
         return 0;
     }
 
