@@ -25,7 +25,8 @@ internal sealed unsafe partial class GuardedMemory : MemoryManager<byte>
             return;
         }
         start = (byte*)mmap(0, size, 3, 0x22, -1, 0);
-        if ((nint)start == -1 || mprotect((nint)start + capacity, page, 0) != 0) throw new IOException("No memory with an unreadable page can be had.");
+        if ((nint)start == -1 || mprotect((nint)start + capacity, page, 0) != 0)
+            throw new IOException("No memory with an unreadable page can be had.");
     }
 
     /// <summary>A copy of some bytes that ends where the memory does; valid until the next.</summary>

@@ -84,7 +84,8 @@ internal static class InspectCommand
         if (file.Metadata.Count > 0)
         {
             Table metadata = Tables.Of("metadata", "value");
-            foreach ((string key, string value) in file.Metadata.Where(p => !Words.Any(w => w.Key == p.Key)).OrderBy(p => p.Key, StringComparer.Ordinal))
+            IEnumerable<KeyValuePair<string, string>> others = file.Metadata.Where(p => !Words.Any(w => w.Key == p.Key));
+            foreach ((string key, string value) in others.OrderBy(p => p.Key, StringComparer.Ordinal))
                 metadata.Add(key, Clip(value));
             terminal.Space();
             terminal.Show(metadata);

@@ -140,8 +140,8 @@ internal sealed class VerifyCommand
             (0, _) => ("it expects nothing, so nothing was verified.", Color.Red),
             (_, > 0) => ($"{failures} of {Units.Plural(taps.Count, "tap")} failed.", Color.Red),
             _ when taps.Any(Unlimited) =>
-                ($"{Units.Plural(taps.Count, "tap")}, largest error {Units.Error(taps.Max(t => t.MaxError))}; at this precision there is no limit "
-                    + "unless --tolerance sets one, so only what is missing or not finite would fail.", Color.Yellow),
+                ($"{Units.Plural(taps.Count, "tap")}, largest error {Units.Error(taps.Max(t => t.MaxError))}; "
+                    + "at this precision there is no limit unless --tolerance sets one, so only what is missing or not finite would fail.", Color.Yellow),
             _ => ($"{Units.Plural(taps.Count, "tap")}, all passed; largest error {Units.Error(taps.Max(t => t.MaxError))}.",
                 Color.Green),
         };

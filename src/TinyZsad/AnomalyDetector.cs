@@ -178,7 +178,8 @@ public sealed class AnomalyDetector : IDisposable
         Task<AnomalyResult>? pending = null;
         try
         {
-            await using ConfiguredCancelableAsyncEnumerable<Image>.Enumerator source = images.WithCancellation(cancellation).ConfigureAwait(false).GetAsyncEnumerator();
+            await using ConfiguredCancelableAsyncEnumerable<Image>.Enumerator source =
+                images.WithCancellation(cancellation).ConfigureAwait(false).GetAsyncEnumerator();
             while (true)
             {
                 ExceptionDispatchInfo? failure = null;
@@ -275,7 +276,8 @@ public sealed class AnomalyDetector : IDisposable
         lifetime.Enter();
         try
         {
-            if (system is not LiZad lizad) throw new NotSupportedException($"{Model.System} takes no class name: there are no class embeddings to save.");
+            if (system is not LiZad lizad)
+                throw new NotSupportedException($"{Model.System} takes no class name: there are no class embeddings to save.");
             lizad.SaveWithClasses(path, classNames, textTower, team, cancellation);
         }
         finally

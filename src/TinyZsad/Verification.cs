@@ -170,9 +170,11 @@ public static class Verification
             new(tap.Name, tap.Shape, double.NaN, double.NaN, null, 0, 0, 0, tap.Tolerance, problem);
         if (computed is null) return Failed("the engine has no tap of this name for this model");
         long count = tap.Shape.Aggregate(1L, (n, d) => n * d);
-        if (computed.LongLength != count) return Failed($"the engine computes {computed.LongLength} values, and {count} are expected");
+        if (computed.LongLength != count)
+            return Failed($"the engine computes {computed.LongLength} values, and {count} are expected");
         if (tap.Expected.LongLength != (count + tap.Stride - 1) / tap.Stride)
-            return Failed($"{tap.Expected.LongLength} values are stored, where every {tap.Stride}th of {count} are {(count + tap.Stride - 1) / tap.Stride}");
+            return Failed($"{tap.Expected.LongLength} values are stored, "
+                + $"where every {tap.Stride}th of {count} are {(count + tap.Stride - 1) / tap.Stride}");
 
         double maxError = 0, maxValue = 0, errorSquares = 0, squares = 0, norm = 0;
         long worst = 0;

@@ -146,7 +146,8 @@ internal static unsafe class Int8Cases
 
     private static KernelCase Product(int m, int n, int k, FloatType type, WeightLayout layout = WeightLayout.OutIn,
         bool scale = false, bool residual = false, bool inPlace = false, bool last = false) =>
-        new("Int8MatMul", $"{m} x {n} x {k} {type} {layout}{(scale ? " scale" : "")}{(residual ? " residual" : "")}{(inPlace ? " in place" : "")}{(last ? " activate last" : "")}", workspace =>
+        new("Int8MatMul", $"{m} x {n} x {k} {type} {layout}{(scale ? " scale" : "")}{(residual ? " residual" : "")}"
+            + $"{(inPlace ? " in place" : "")}{(last ? " activate last" : "")}", workspace =>
         {
             LeakyRelu f = new(0.25f);
             int ldx = k + 3, ldy = n + 1, length = Extent(m, n, ldy);
@@ -187,7 +188,8 @@ internal static unsafe class Int8Cases
         })
         {
             Tolerance = 12 * E,
-            Because = "the sum is exact; it is rounded to a float, multiplied by two rounded scales, and goes through the epilogue's five operations, in units of the terms' magnitudes",
+            Because = "the sum is exact; it is rounded to a float, multiplied by two rounded scales, and goes through the epilogue's "
+                + "five operations, in units of the terms' magnitudes",
             Flops = 2.0 * m * n * k,
             Bytes = 4.0 * m * (k + n) + (double)n * k,
             Typical = m >= 1000,

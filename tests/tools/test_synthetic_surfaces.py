@@ -201,7 +201,7 @@ class Recipe(unittest.TestCase):
             trainer.train_step()
             trainer.save()
             longer = self.trainer(folder)
-            longer.recipe = dataclasses.replace(longer.recipe, steps=60)
+            longer.recipe = dataclasses.replace(longer.recipe, steps=60, cool_down=30)
             longer.resume()
             self.assertEqual(longer.step, 1)
             trainer.step = 35

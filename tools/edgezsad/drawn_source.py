@@ -17,7 +17,7 @@ from drawn.pictures import VERSION, Rule, contrast, draw
 from .errors import UserError
 from .weights import write_atomically
 
-PLAIN = (1.2, 60)                                                             # contrast and pixels of what is trained on
+PLAIN = (0.8, 40)                                                             # contrast and pixels of what is trained on
 GROUPS = {"new": tuple(defects.HELD_OUT), "known": tuple(defects.TRAINED)}
 
 

@@ -86,9 +86,9 @@ RECIPES = {r.name: r for r in (
     Recipe("smoke", SMOKE_VARIANT, source="surfaces", pretrained=False, tune="all", batch_norm="trained", steps=160, batch=16,
            backbone_rate=1e-3, warm_up=10, holdout=("weave",), holdout_limit=24, evaluate_every=40, checkpoint_every=40),
     # The model in the box: small, from nothing, on drawn pictures alone. Nothing is selected by what is held out.
-    Recipe("nano", VARIANTS["edgezsad-nano"], source="drawn", pretrained=False, tune="all", batch_norm="trained", steps=5150,
-           batch=16, side_by_side=2, crops=(2200, 4500, 128, 64), head_rate=1.5e-3, backbone_rate=1.5e-3, weight_decay=0.02,
-           warm_up=100, cool_down=2550, clip=1.0, average=0.998, keep="last", pairs=11900,
+    Recipe("nano", VARIANTS["edgezsad-nano"], source="drawn", pretrained=False, tune="all", batch_norm="trained", steps=10500,
+           batch=16, side_by_side=2, crops=(3500, 9000, 128, 64), head_rate=1.5e-3, backbone_rate=1.5e-3, weight_decay=0.02,
+           warm_up=100, cool_down=7300, clip=1.0, average=0.998, keep="last", pairs=16000,
            losses=(("image", 1.0), ("global", 0.25), ("balanced", 1.0), ("focal", 1.0), ("dice", 0.5)),
            augment=("flip", "rotate", "tone"), holdout_limit=24, evaluate_every=500, checkpoint_every=100),
 )}

@@ -322,16 +322,16 @@ class Trainer:
         write_atomically(self.checkpoint, lambda file: torch.save(state, file))
 
     def resume(self):
-        """Goes on from the checkpoint in `out`, which the same recipe must have written. How many steps there are may change
-        until the cool-down begins: up to there they decide nothing."""
+        """Goes on from the checkpoint in `out`, which the same recipe must have written. How many steps there are, and how many
+        of them cool down, may change until the cool-down begins, before and after the change: up to there they decide nothing."""
         if not self.checkpoint.is_file():
             raise UserError(f"nothing to resume: {self.checkpoint} does not exist")
         try:
             state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             about = json.loads(state["about"])
             before, now = about["recipe"], self.recipe.as_data()
-            if before.get("cool_down") and about["step"] <= min(before["steps"], now["steps"]) - before["cool_down"]:
-                before["steps"] = now["steps"]
+            if all(r.get("cool_down") and about["step"] <= r["steps"] - r["cool_down"] for r in (before, now)):
+                before.update({key: now[key] for key in ("steps", "cool_down")})
         except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.checkpoint} cannot be read: {str(error).splitlines()[0]}") from None
         differing = [f"{key} was {before.get(key)} and is {now.get(key)}"
