@@ -5,6 +5,7 @@ mask): the mask is bool [h, w], all false for a good picture, and None where a d
 """
 import dataclasses
 import json
+import math
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -213,24 +214,32 @@ class Item:
 class Sampler:
     """Batches that are half good, half defective, their categories equally likely; which pictures, only (seed, step) says.
 
-    Pictures that have a `twin`, the same thing with or without a defect, come together with it.
+    Pictures that have a `twin`, the same thing with or without a defect, come together with it. later: (step, pictures), those
+    that are chosen from that step on instead.
     """
 
-    def __init__(self, pictures, batch, seed):
+    def __init__(self, pictures, batch, seed, later=None):
         self.batch, self.seed = batch if callable(batch) else lambda step: batch, seed
-        self.groups = {}                                                      # label -> one list of pictures for each category
+        self.groups = self.grouped(pictures)
+        self.first_later, self.later = (later[0], self.grouped(later[1])) if later else (math.inf, None)
+
+    @staticmethod
+    def grouped(pictures):
+        """Label -> one list of pictures for each category."""
+        groups = {}
         for defective in (False, True):
             names = sorted({p.category for p in pictures if p.defective == defective})
-            self.groups[defective] = [[p for p in pictures if p.category == n and p.defective == defective] for n in names]
+            groups[defective] = [[p for p in pictures if p.category == n and p.defective == defective] for n in names]
+        return groups
 
     def pictures(self, step):
-        generator = np.random.default_rng([self.seed, step])
+        generator, all_groups = np.random.default_rng([self.seed, step]), self.later if step >= self.first_later else self.groups
         chosen = []
         for i in range(self.batch(step)):
             if i % 2 == 1 and hasattr(chosen[-1], "twin"):
                 chosen.append(chosen[-1].twin)
                 continue
-            groups = self.groups[i % 2 == 1]
+            groups = all_groups[i % 2 == 1]
             group = groups[int(generator.integers(len(groups)))]
             chosen.append(group[int(generator.integers(len(group)))])
         return chosen
