@@ -101,10 +101,10 @@ class Pools(unittest.TestCase):
             for i, rule in enumerate(rules):
                 pair = draw(rule)
                 for defective in (False, True):
-                    rgb, mask = drawn_source.DrawnPicture(again, rule.family, defective, i, 1.0).load()
+                    rgb, mask = drawn_source.DrawnPicture(again, rule.family, defective, i).load()
                     np.testing.assert_array_equal(rgb, pair.defective if defective else pair.good)
                     np.testing.assert_array_equal(mask, pair.mask & defective)
-            pictures = [drawn_source.DrawnPicture(pool, r.family, d, i, 1.0 + i % 2) for i, r in enumerate(rules) for d in (False, True)]
+            pictures = [drawn_source.DrawnPicture(pool, r.family, d, i) for i, r in enumerate(rules) for d in (False, True)]
             chosen = Sampler(pictures, 6, 1).pictures(4)
             self.assertEqual([p.defective for p in chosen], [False, True] * 3)
             self.assertTrue(all(a.number == b.number for a, b in zip(chosen[::2], chosen[1::2])))
@@ -140,10 +140,8 @@ class Recipe(unittest.TestCase):
     def trainer(self, folder, **changes):
         rules = drawn_source.training_rules(2, 8)
         pool = drawn_source.Pool(pathlib.Path(folder) / "p", rules, workers=1, tell=lambda text: None)
-        pictures = [drawn_source.DrawnPicture(pool, r.family, d, i, 1.0 + i % 2)
-                    for i, r in enumerate(rules) for d in (False, True)]
-        recipe = dataclasses.replace(NANO, **{"variant": SMALL, "batch": 8, "steps": 40, "warm_up": 2, "cool_down": 10, "finish": (),
-                                              "crops": (), **changes})
+        pictures = [drawn_source.DrawnPicture(pool, r.family, d, i) for i, r in enumerate(rules) for d in (False, True)]
+        recipe = dataclasses.replace(NANO, variant=SMALL, batch=8, steps=40, warm_up=2, cool_down=10, crops=(), **changes)
         torch.manual_seed(5)
         model = EdgeZsad(SMALL)
         begin(model)
@@ -162,37 +160,11 @@ class Recipe(unittest.TestCase):
             self.assertTrue((weight[:, 0, 1, 1] > 3 * weight[:, 0, 0, 0].abs()).all())
 
     def test_schedule_stays_and_then_falls(self):
-        recipe = dataclasses.replace(NANO, steps=40, warm_up=2, cool_down=10, finish=(), crops=())
-        rates = [recipe.rate_at(s) for s in range(40)]
+        rates = [training.rate_factor(s, 40, 2, 10) for s in range(40)]
         self.assertEqual(rates[0], 0.5)
         self.assertEqual(rates[2:31], [1] * 29)
         self.assertTrue(all(a > b for a, b in zip(rates[30:], rates[31:])))
-        self.assertEqual(rates[:31], [dataclasses.replace(recipe, steps=99).rate_at(s) for s in range(31)])
-        finished = dataclasses.replace(recipe, steps=48, finish=(8, 0.25, 1.2))
-        self.assertEqual([finished.rate_at(s) for s in range(41)], rates + [0.25])
-        self.assertTrue(all(finished.rate_at(s) > finished.rate_at(s + 1) for s in range(40, 47)))
-        with self.assertRaisesRegex(training.UserError, "finish is"):
-            dataclasses.replace(recipe, finish=(40, 0.25, 1.2))
-
-    def test_the_finish_sees_plainer_pairs_and_may_be_asked_for_until_it_begins(self):
-        with tempfile.TemporaryDirectory() as folder:
-            trainer = self.trainer(folder, steps=44, finish=(4, 0.3, 2.0))
-            seen = [{p.contrast for p in trainer.loader.sampler.pictures(step)} for step in (0, 39, 40, 43)]
-            self.assertEqual(seen, [{1.0, 2.0}, {1.0, 2.0}, {2.0}, {2.0}])
-            trainer.step = 40
-            trainer.save()
-            for steps, finish in ((44, (4, 0.5, 2.0)), (46, (6, 0.3, 2.0)), (40, ())):
-                other = self.trainer(folder, steps=steps, finish=finish)
-                other.resume()
-                self.assertEqual(other.step, 40)
-                other.loader.close()
-            trainer.step = 41
-            trainer.save()
-            other = self.trainer(folder, steps=44, finish=(4, 0.5, 2.0))
-            with self.assertRaisesRegex(training.UserError, "finish was"):
-                other.resume()
-            other.loader.close()
-            trainer.loader.close()
+        self.assertEqual(rates[:31], [training.rate_factor(s, 99, 2, 10) for s in range(31)])
 
     def test_parts_side_by_side_learn_as_one_after_the_other(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -5,7 +5,6 @@ mask): the mask is bool [h, w], all false for a good picture, and None where a d
 """
 import dataclasses
 import json
-import math
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -214,32 +213,24 @@ class Item:
 class Sampler:
     """Batches that are half good, half defective, their categories equally likely; which pictures, only (seed, step) says.
 
-    Pictures that have a `twin`, the same thing with or without a defect, come together with it. later: (step, pictures), those
-    that are chosen from that step on instead.
+    Pictures that have a `twin`, the same thing with or without a defect, come together with it.
     """
 
-    def __init__(self, pictures, batch, seed, later=None):
+    def __init__(self, pictures, batch, seed):
         self.batch, self.seed = batch if callable(batch) else lambda step: batch, seed
-        self.groups = self.grouped(pictures)
-        self.first_later, self.later = (later[0], self.grouped(later[1])) if later else (math.inf, None)
-
-    @staticmethod
-    def grouped(pictures):
-        """Label -> one list of pictures for each category."""
-        groups = {}
+        self.groups = {}                                                      # label -> one list of pictures for each category
         for defective in (False, True):
             names = sorted({p.category for p in pictures if p.defective == defective})
-            groups[defective] = [[p for p in pictures if p.category == n and p.defective == defective] for n in names]
-        return groups
+            self.groups[defective] = [[p for p in pictures if p.category == n and p.defective == defective] for n in names]
 
     def pictures(self, step):
-        generator, all_groups = np.random.default_rng([self.seed, step]), self.later if step >= self.first_later else self.groups
+        generator = np.random.default_rng([self.seed, step])
         chosen = []
         for i in range(self.batch(step)):
             if i % 2 == 1 and hasattr(chosen[-1], "twin"):
                 chosen.append(chosen[-1].twin)
                 continue
-            groups = all_groups[i % 2 == 1]
+            groups = self.groups[i % 2 == 1]
             group = groups[int(generator.integers(len(groups)))]
             chosen.append(group[int(generator.integers(len(group)))])
         return chosen

@@ -44,7 +44,6 @@ class DrawnPicture:
     category: str
     defective: bool
     number: int
-    contrast: float                                                           # of the pair's defect
 
     @property
     def key(self):
@@ -109,11 +108,8 @@ def drawn_pictures(folder, seed, pairs, heldout_pairs, workers=2):
     """(training pictures, held-out pictures)."""
     folder, rules = pathlib.Path(folder), training_rules(seed, pairs)
     pool = Pool(folder / "training", rules, workers)
-    found = plainness(pool)
-    training = [DrawnPicture(pool, rules[i].family, defective, i, float(found[i, 0]))
-                for i in np.flatnonzero((found >= PLAIN).all(1)).tolist() for defective in (False, True)]
+    kept = np.flatnonzero((plainness(pool) >= PLAIN).all(1)).tolist()
+    training = [DrawnPicture(pool, rules[i].family, defective, i) for i in kept for defective in (False, True)]
     named = [(name, rule) for name, rules in heldout_rules(seed, heldout_pairs).items() for rule in rules]
     pool = Pool(folder / "heldout", [rule for _, rule in named], workers)
-    found = plainness(pool)
-    return training, [DrawnPicture(pool, name, defective, i, float(found[i, 0]))
-                      for i, (name, _) in enumerate(named) for defective in (False, True)]
+    return training, [DrawnPicture(pool, name, defective, i) for i, (name, _) in enumerate(named) for defective in (False, True)]

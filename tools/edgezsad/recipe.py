@@ -1,16 +1,11 @@
 """Recipes: variant, source, schedule and losses as data."""
 import dataclasses
-import math
 
 from .errors import UserError
 from .variant import VARIANTS, Variant
 
 TUNE = {"none": (), "late": ("stages.2.", "stages.3."), "all": ("",)}
 AUGMENTATIONS = ("flip", "rotate", "colour", "tone")
-
-
-def half_cosine(x):
-    return 0.5 * (1 + math.cos(math.pi * x))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +26,6 @@ class Recipe:
     weight_decay: float = 1e-4
     warm_up: int = 100                      # steps
     cool_down: int = 0                      # steps at the end over which the rates fall; 0: they fall all the way
-    finish: tuple = ()                      # (steps, share, contrast): so many steps behind the cool-down, at rates that fall again
-                                            # from this share of the first, on drawn pairs of at least this contrast
     clip: float = 0.0                       # largest norm of a step's gradient; 0: any
     average: float = 0.0                    # decay, a step, of the running mean of the weights that is kept instead; 0: none
     crops: tuple = ()                       # (first, end, side, batch): steps that see crops of that side, so many at once
@@ -54,14 +47,10 @@ class Recipe:
             raise UserError(f"side_by_side must divide half the batch, {self.batch} / 2, not be {self.side_by_side}")
         if self.batch < 2:
             raise UserError("batch must be at least 2: one good and one defective picture")
-        if self.finish and (self.source != "drawn" or len(self.finish) != 3 or not 0 < self.finish[0] < self.steps):
-            raise UserError("finish is (steps, share, contrast), of drawn pictures, its steps fewer than all "
-                            f"{self.steps}, not {self.finish}")
-        if not 0 <= self.warm_up < self.main_steps:
-            raise UserError(f"warm_up must be 0 to {self.main_steps - 1}, fewer than the steps, not {self.warm_up}")
-        if not 0 <= self.cool_down <= self.main_steps - self.warm_up:
-            raise UserError(
-                f"cool_down must be 0 to {self.main_steps - self.warm_up}, what the warm-up leaves, not {self.cool_down}")
+        if not 0 <= self.warm_up < self.steps:
+            raise UserError(f"warm_up must be 0 to {self.steps - 1}, fewer than the steps, not {self.warm_up}")
+        if not 0 <= self.cool_down <= self.steps - self.warm_up:
+            raise UserError(f"cool_down must be 0 to {self.steps - self.warm_up}, what the warm-up leaves, not {self.cool_down}")
         if self.crops and (len(self.crops) != 4 or self.crops[2] % 32 or not 0 < self.crops[2] < self.variant.image_size):
             raise UserError("crops are (first step, end, side, batch), the side a multiple of 32 below the image size, not "
                             f"{self.crops}")
@@ -73,21 +62,6 @@ class Recipe:
         unknown = sorted(set(self.augment) - set(AUGMENTATIONS))
         if unknown:
             raise UserError(f"unknown augmentation '{unknown[0]}'; there are {', '.join(AUGMENTATIONS)}")
-
-    @property
-    def main_steps(self):
-        """Steps before the finish."""
-        return self.steps - (self.finish[0] if self.finish else 0)
-
-    def rate_at(self, step):
-        """The rates' factor. step counts from 0. Linear warm-up, then 1, then half a cosine to 0 over the cool-down, or over all
-        that is left; another one over the finish."""
-        if step < self.warm_up:
-            return (step + 1) / self.warm_up
-        if step >= self.main_steps:
-            return self.finish[1] * half_cosine((step - self.main_steps) / self.finish[0])
-        first = self.main_steps - self.cool_down if self.cool_down else self.warm_up
-        return half_cosine(max(0, step - first) / max(1, self.main_steps - first))
 
     def crop_at(self, step):
         """The side of the crops that a step sees; 0: it sees whole pictures."""
@@ -112,9 +86,9 @@ RECIPES = {r.name: r for r in (
     Recipe("smoke", SMOKE_VARIANT, source="surfaces", pretrained=False, tune="all", batch_norm="trained", steps=160, batch=16,
            backbone_rate=1e-3, warm_up=10, holdout=("weave",), holdout_limit=24, evaluate_every=40, checkpoint_every=40),
     # The model in the box: small, from nothing, on drawn pictures alone. Nothing is selected by what is held out.
-    Recipe("nano", VARIANTS["edgezsad-nano"], source="drawn", pretrained=False, tune="all", batch_norm="trained", steps=13000,
+    Recipe("nano", VARIANTS["edgezsad-nano"], source="drawn", pretrained=False, tune="all", batch_norm="trained", steps=10500,
            batch=16, side_by_side=2, crops=(3500, 9000, 128, 64), head_rate=1.5e-3, backbone_rate=1.5e-3, weight_decay=0.02,
-           warm_up=100, cool_down=7300, finish=(2500, 0.3, 1.2), clip=1.0, average=0.998, keep="last", pairs=16000,
+           warm_up=100, cool_down=7300, clip=1.0, average=0.998, keep="last", pairs=16000,
            losses=(("image", 1.0), ("global", 0.25), ("balanced", 1.0), ("focal", 1.0), ("dice", 0.5)),
            augment=("flip", "rotate", "tone"), holdout_limit=24, evaluate_every=500, checkpoint_every=100),
 )}

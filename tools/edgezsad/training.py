@@ -94,6 +94,14 @@ class FeatureCache:
             raise UserError(f"cached features {self.path(picture)} cannot be read: {error}; delete the file") from None
 
 
+def rate_factor(step, steps, warm_up, cool_down=0):
+    """Linear warm-up, then 1, then half a cosine to 0 over the cool-down, or over all that is left. step counts from 0."""
+    if step < warm_up:
+        return (step + 1) / warm_up
+    first = steps - cool_down if cool_down else warm_up
+    return 0.5 * (1 + math.cos(math.pi * max(0, step - first) / max(1, steps - first)))
+
+
 def replica(model):
     """A model that learns with the same weights, with gradients and BatchNorm's statistics of its own."""
     other = copy.deepcopy(model)
@@ -121,8 +129,7 @@ class Trainer:
             parameter.requires_grad_(name.startswith(TUNE[recipe.tune]) if TUNE[recipe.tune] else False)
         self.cache = FeatureCache(cache, model) if cache else None
         known = self.cache.has if self.cache else lambda picture: False
-        later = (recipe.main_steps, [p for p in training if p.contrast >= recipe.finish[2]]) if recipe.finish else None
-        self.loader = Loader(Sampler(training, recipe.batch_at, recipe.seed, later), variant.image_size,
+        self.loader = Loader(Sampler(training, recipe.batch_at, recipe.seed), variant.image_size,
                              variant.grid(variant.local_stage), recipe.augment, known, workers, crop_at=recipe.crop_at)
         self.heldout = self.limited(heldout)
         self.optimizer = torch.optim.AdamW(
@@ -167,7 +174,7 @@ class Trainer:
             model.train(recipe.batch_norm == "trained")                      # BatchNorm alone heeds the mode
             model.see_crops(crop > 0)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["rate"] * recipe.rate_at(self.step)
+            group["lr"] = group["rate"] * rate_factor(self.step, recipe.steps, recipe.warm_up, recipe.cool_down)
         items = self.loader.batch(self.step, recipe.steps - 1)
         labels = torch.tensor([float(i.picture.defective) for i in items])
         known = torch.tensor([float(i.target is not None) for i in items])
@@ -315,20 +322,16 @@ class Trainer:
         write_atomically(self.checkpoint, lambda file: torch.save(state, file))
 
     def resume(self):
-        """Goes on from the checkpoint in `out`, which the same recipe must have written. What decides nothing up to
-        there may have changed: how many steps there are, cool down and finish, until the first of them, before and after."""
+        """Goes on from the checkpoint in `out`, which the same recipe must have written. How many steps there are, and how many
+        of them cool down, may change until the cool-down begins, before and after the change: up to there they decide nothing."""
         if not self.checkpoint.is_file():
             raise UserError(f"nothing to resume: {self.checkpoint} does not exist")
         try:
             state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             about = json.loads(state["about"])
             before, now = about["recipe"], self.recipe.as_data()
-            main = [r["steps"] - (r.get("finish") or [0])[0] for r in (before, now)]
-            cooled = [r.get("cool_down") for r in (before, now)]
-            if all(c and about["step"] <= m - c for m, c in zip(main, cooled)):
-                before.update({key: now[key] for key in ("steps", "cool_down", "finish")})
-            elif main[0] == main[1] and cooled[0] == cooled[1] and about["step"] <= main[0]:
-                before.update({key: now[key] for key in ("steps", "finish")})
+            if all(r.get("cool_down") and about["step"] <= r["steps"] - r["cool_down"] for r in (before, now)):
+                before.update({key: now[key] for key in ("steps", "cool_down")})
         except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.checkpoint} cannot be read: {str(error).splitlines()[0]}") from None
         differing = [f"{key} was {before.get(key)} and is {now.get(key)}"
