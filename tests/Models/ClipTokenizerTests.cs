@@ -150,6 +150,18 @@ public sealed class ClipTokenizerTests
         Assert.That(time, Is.LessThan(TimeSpan.FromSeconds(5)));
     }
 
+    /// <summary>Found by fuzzing: a round for each reference, and 90 MB for a text of 3 kB.</summary>
+    [Test]
+    public void References_within_references_take_no_more_than_some_rounds()
+    {
+        string Nested(int depth) => new StringBuilder("a &").Insert(3, "amp;", depth).Append("lt; b").ToString();
+        int[] resolved = ClipTokenizer.Shared.Encode("a < b");
+        Assert.That(ClipTokenizer.Shared.Encode(Nested(TextCleaning.MaxRounds - 2)), Is.EqualTo(resolved));
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.That(ClipTokenizer.Shared.Encode(Nested(4000)), Is.Not.EqualTo(resolved));
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(8 << 20));
+    }
+
     [Test]
     public void White_space_before_a_text_is_free()
     {

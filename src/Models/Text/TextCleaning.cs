@@ -11,6 +11,12 @@ internal static class TextCleaning
     /// <summary>How much of a text counts, leading white space apart: far more than 77 ids need; it bounds the work.</summary>
     internal const int MaxLength = 16_384;
 
+    /// <summary>
+    /// How often ftfy's steps are repeated at most. A round takes one reference out of those within it (<c>&amp;amp;amp;lt;</c>); nobody
+    /// nests them deeper, and a text of nothing else would take thousands of rounds.
+    /// </summary>
+    internal const int MaxRounds = 16;
+
     // U+FF61..U+FFEF to what they are at ordinary width, in order; unassigned ones, and U+FFE3 (two characters), stay.
     private const string OrdinaryWidth =
         "。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン\u3099\u309a" +
@@ -40,18 +46,22 @@ internal static class TextCleaning
         return result.ToString();
     }
 
-    /// <summary>ftfy's steps, repeated until nothing changes. Its care for line breaks is not needed: they collapse.</summary>
+    /// <summary>
+    /// ftfy's steps, repeated until nothing changes, or <see cref="MaxRounds"/> times. Its care for line breaks is not needed: they
+    /// collapse.
+    /// </summary>
     private static string Tidy(string text)
     {
-        while (true)
+        for (int round = 0; round < MaxRounds; round++)
         {
             string before = text;
             if (!text.Contains('<'))
                 text = HtmlEntities.Unescape(text, closedOnly: true);
             text = CanonicalComposition.Compose(TidyCharacters(text));
             if (text == before)
-                return text;
+                break;
         }
+        return text;
     }
 
     private static string TidyCharacters(string text)
