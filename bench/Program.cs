@@ -7,7 +7,8 @@ using TinyZsad.Tests.Kernels;
 
 // dotnet run -c Release --project bench -- --filter '*Kernel*'
 BenchmarkSwitcher.FromAssembly(typeof(KernelBenchmarks).Assembly).Run(args,
-    DefaultConfig.Instance.AddColumn(new RateColumn("GFLOP/s", c => c.Flops), new RateColumn("GB/s", c => c.Bytes)));
+    DefaultConfig.Instance.AddColumn(new RateColumn("GFLOP/s", c => c.Flops), new RateColumn("GB/s", c => c.Bytes))
+        .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(80))); // the cases' whole names
 
 /// <summary>A case's work by its time.</summary>
 internal sealed class RateColumn(string name, Func<KernelCase, double> work) : IColumn
