@@ -141,7 +141,8 @@ internal sealed class VerifyCommand
             (_, > 0) => ($"{failures} of {Units.Plural(taps.Count, "tap")} failed.", Color.Red),
             _ when taps.Any(Unlimited) =>
                 ($"{Units.Plural(taps.Count, "tap")}, largest error {Units.Error(taps.Max(t => t.MaxError))}; "
-                    + "at this precision there is no limit unless --tolerance sets one, so only what is missing or not finite would fail.", Color.Yellow),
+                    + "at this precision there is no limit unless --tolerance sets one, so only what is missing or not finite "
+                    + "would fail.", Color.Yellow),
             _ => ($"{Units.Plural(taps.Count, "tap")}, all passed; largest error {Units.Error(taps.Max(t => t.MaxError))}.",
                 Color.Green),
         };

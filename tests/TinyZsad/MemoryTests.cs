@@ -55,14 +55,14 @@ public sealed class MemoryTests
 
     [Test, Category("Full"), Platform("Linux")]
     public void LiZadDetectsIn150Megabytes() =>
-        TheFullModelDetects(ReferenceCase.Open(TestData.Path("lizad", "vision-full")), megabytes: 150, seconds: 2);
+        TheFullModelDetects(ReferenceCase.Open(TestData.Path("lizad", "vision-full")), megabytes: 150, seconds: 1.2);
 
     [Test, Category("Full"), Platform("Linux")]
     public void EdgeZsadDetectsIn170Megabytes() =>
-        TheFullModelDetects(ReferenceCase.Open(TestData.Path("edgezsad", "full")), megabytes: 170, seconds: 2);
+        TheFullModelDetects(ReferenceCase.Open(TestData.Path("edgezsad", "full")), megabytes: 170, seconds: 1);
 
     /// <summary>
-    /// A full model in a process of its own, which reports what the system says of it. Its time is the processors', some three times
+    /// A full model in a process of its own, which reports what the system says of it. Its time is the processors', some two times
     /// what it takes, so that other work does not count, and a kernel that fell back to something slow does.
     /// </summary>
     private static void TheFullModelDetects(ReferenceCase full, double megabytes, double seconds)

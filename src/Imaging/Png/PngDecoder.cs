@@ -3,7 +3,7 @@ using System.IO.Compression;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// PNG, third edition: every colour type and depth, interlaced or not. Ancillary chunks are skipped, transparency among them,
+/// PNG, third edition: every colour type and depth, interlaced or not. Ancillary chunks but eXIf are skipped, transparency among them,
 /// so the pixels are those in the file. Bytes that inflate beyond the last row are left alone, as libpng does.
 /// </summary>
 internal static unsafe class PngDecoder
