@@ -97,9 +97,15 @@ def figures(model, options):
 
 
 def rounded(value):
+    """A value of JSON with four digits of every number."""
     if isinstance(value, dict):
         return {k: rounded(v) for k, v in value.items()}
-    return round(value, 4) if isinstance(value, float) else value
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def shortened(log):
+    """The training's log with its numbers rounded: further digits are a step's noise."""
+    return "".join(json.dumps(rounded(json.loads(line))) + "\n" for line in log.splitlines())
 
 
 def words(found):
@@ -118,7 +124,7 @@ def main(arguments=None):
     p.add_argument("--model", metavar="FILE", required=True)
     p.add_argument("--photographs", metavar="FOLDER", help="skimage/data of an installed scikit-image")
     p.add_argument("--log", metavar="FILE", help="the training's log, kept beside the model")
-    p.add_argument("--pairs", metavar="N", type=int, default=60, help="pairs of each category (default: %(default)s)")
+    p.add_argument("--pairs", metavar="N", type=int, default=160, help="pairs of each category (default: %(default)s)")
     p.add_argument("--seed", metavar="N", type=int, default=7, help="of the pictures that are measured (default: %(default)s)")
     p.add_argument("--out", metavar="FOLDER", help="write the model and its record there; without it, only measure")
     p.add_argument("--threads", metavar="N", type=int)
@@ -139,8 +145,8 @@ def main(arguments=None):
                   "measured_on": {"seed": options.seed, "pairs": options.pairs}, "figures": rounded(found)}
         write_atomically(out / f"{name}.json", lambda file: file.write((json.dumps(record, indent=1) + "\n").encode()))
         if options.log:
-            text = pathlib.Path(options.log).read_bytes()
-            write_atomically(out / f"{name}.log.jsonl", lambda file: file.write(text))
+            text = shortened(pathlib.Path(options.log).read_text(encoding="utf-8"))
+            write_atomically(out / f"{name}.log.jsonl", lambda file: file.write(text.encode()))
         print(f"{path}: {record['bytes']:,} bytes, SHA-256 {record['sha256']}")
         return 0
     except (UserError, OSError) as error:
