@@ -61,6 +61,7 @@ public sealed class ReferenceCase
         Name = manifest["case"].Text();
         Model = manifest["model"].Text();
         ClassName = manifest.TryGet("class_name", out ManifestValue name) ? name.Text() : null;
+        // Strings come with their ids and a class to embed; what is missing of these is refused here, not in the middle of a run.
         if (manifest.Has("strings")) _ = (manifest["tokens"], manifest["class_name"]);
         Metadata = Kind == ReferenceCaseKind.Preprocessing ? new Dictionary<string, string>()
             : manifest["metadata"].Members().ToDictionary(p => p.Name, p => p.Value.Text());
