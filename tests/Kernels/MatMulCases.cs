@@ -57,11 +57,11 @@ internal static unsafe class MatMulCases
             definition.Y = workspace.Output(length);
             mine.Residual = inPlace ? mine.Y : added;
             definition.Residual = added;
-            float* scratch = workspace.Block<float>(MatMul.ScratchFloats(k));
+            float* scratch = workspace.Block<float>(MatMul.ScratchFloats(m, n, k));
             return new(
                 () =>
                 {
-                    for (int item = 0; item < MatMul.Items(m, n, k); item++) MatMul.Execute(mine, f, item, scratch);
+                    for (int item = 0; item < MatMul.Items(m, n, k); item++) MatMul.Execute(mine, f, item, item - 1, scratch);
                 },
                 () =>
                 {

@@ -64,7 +64,7 @@ internal sealed unsafe class PackStep(AttentionOperation attention, Value packed
 
     public override int Items { get; } = Attention.PackItems(Shape(attention));
 
-    public override void Run(in Frame frame, int item, float* scratch) => Attention.Pack(Args(frame), item, scratch);
+    public override void Run(in Frame frame, int item, int previous, float* scratch) => Attention.Pack(Args(frame), item, scratch);
 }
 
 /// <summary>Scores, weights and sums.</summary>
@@ -76,7 +76,7 @@ internal sealed unsafe class AttendStep(AttentionOperation attention, Value pack
 
     public override int Items { get; } = Attention.AttendItems(Shape(attention));
 
-    public override void Run(in Frame frame, int item, float* scratch)
+    public override void Run(in Frame frame, int item, int previous, float* scratch)
     {
         AttentionArgs args = Args(frame);
         args.Y = frame.Floats(attention.Output);

@@ -14,7 +14,7 @@ internal sealed unsafe class BottleneckStep<TInner, TLast>(BottleneckOperation b
 
     public override nint ScratchFloats => Bottleneck.ScratchFloats(shape);
 
-    public override void Run(in Frame frame, int item, float* scratch)
+    public override void Run(in Frame frame, int item, int previous, float* scratch)
     {
         BottleneckArgs args = shape;
         args.Expand.X = frame.Floats(bottleneck.Expand.X);

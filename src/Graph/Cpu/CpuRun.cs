@@ -40,7 +40,7 @@ public sealed unsafe class CpuRun : IDisposable
         Threads = threads;
         work = Work;
         phases = [.. plan.Phases.Select(p => p.Steps.ToArray())];
-        taken = new int[phases.Sum(p => p.Length) * CounterStride];
+        taken = new int[phases.Sum(p => p.Length) * threads * CounterStride];
         arrived = new int[phases.Length * CounterStride];
         scratchStride = (plan.ScratchFloats + 31) / 16 * 16;
         memory = (byte*)NativeMemory.AlignedAlloc(
@@ -121,7 +121,8 @@ public sealed unsafe class CpuRun : IDisposable
     ~CpuRun() => Free();
 
     /// <summary>
-    /// What every thread of the team does: take items of a phase until none is left, wait for the others, go on.
+    /// What every thread of the team does: take items of a phase until none is left, wait for the others, go on. The items of a
+    /// step are as many stretches as there are threads; a thread begins with its own and then helps out with those of others.
     /// </summary>
     private void Work(int worker, int workers)
     {
@@ -133,12 +134,19 @@ public sealed unsafe class CpuRun : IDisposable
             {
                 foreach (Step step in phases[p])
                 {
-                    ref int next = ref taken[counter++ * CounterStride];
-                    for (int item; (item = Interlocked.Increment(ref next) - 1) < step.Items;)
+                    int previous = -1, items = step.Items;
+                    for (int i = 0; i < workers; i++)
                     {
-                        step.Run(frame, item, own);
-                        if (step is TapStep tap) HandOut(tap);
+                        int stretch = (worker + i) % workers;
+                        int begin = Share(items, stretch, workers), end = Share(items, stretch + 1, workers);
+                        ref int next = ref taken[(counter + stretch) * CounterStride];
+                        for (int item; (item = begin + Interlocked.Increment(ref next) - 1) < end; previous = item)
+                        {
+                            step.Run(frame, item, previous, own);
+                            if (step is TapStep tap) HandOut(tap);
+                        }
                     }
+                    counter += workers;
                 }
             }
             catch (Exception e)
@@ -158,6 +166,9 @@ public sealed unsafe class CpuRun : IDisposable
             if (Volatile.Read(ref stopAfter) <= p) return;
         }
     }
+
+    /// <summary>Where a stretch begins.</summary>
+    private static int Share(int items, int stretch, int workers) => (int)((long)items * stretch / workers);
 
     private void HandOut(TapStep tap)
     {

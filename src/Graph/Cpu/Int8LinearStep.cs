@@ -21,7 +21,7 @@ internal sealed unsafe class QuantizeStep(LinearOperation linear, Value quantize
 
     public override int Items => (x.Rows + RowsOfItem - 1) / RowsOfItem;
 
-    public override void Run(in Frame frame, int item, float* scratch)
+    public override void Run(in Frame frame, int item, int previous, float* scratch)
     {
         int row = item * RowsOfItem;
         Int8Rows.Execute(frame.Floats(x, row), x.RowStride, Math.Min(RowsOfItem, x.Rows - row), x.Columns,
@@ -46,6 +46,6 @@ internal sealed unsafe class Int8LinearStep<TActivation>(LinearOperation linear,
 
     public override nint ScratchFloats => Int8MatMul.ScratchFloats;
 
-    public override void Run(in Frame frame, int item, float* scratch) =>
+    public override void Run(in Frame frame, int item, int previous, float* scratch) =>
         Int8MatMul.Execute(LinearOperands.Of(linear, frame), frame.Bytes(quantized), (byte*)weights, activation, item, scratch);
 }

@@ -7,9 +7,9 @@ internal sealed unsafe class MatMulStep(MatMulOperation product) : OperationStep
 {
     public override int Items { get; } = MatMul.Items(product.A.Rows, product.Columns, product.A.Columns);
 
-    public override nint ScratchFloats => MatMul.ScratchFloats(product.A.Columns);
+    public override nint ScratchFloats => MatMul.ScratchFloats(product.A.Rows, product.Columns, product.A.Columns);
 
-    public override void Run(in Frame frame, int item, float* scratch) => MatMul.Execute(new MatMulArgs
+    public override void Run(in Frame frame, int item, int previous, float* scratch) => MatMul.Execute(new MatMulArgs
     {
         X = frame.Floats(product.A),
         LdX = product.A.RowStride,
@@ -21,5 +21,5 @@ internal sealed unsafe class MatMulStep(MatMulOperation product) : OperationStep
         Layout = product.Layout,
         Y = frame.Floats(product.Output),
         LdY = product.Output.RowStride,
-    }, default(Identity), item, scratch);
+    }, default(Identity), item, previous, scratch);
 }

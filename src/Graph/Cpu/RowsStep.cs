@@ -37,7 +37,7 @@ internal sealed unsafe class RowsStep : OperationStep
 
     public override Value? InPlace { get; }
 
-    public override void Run(in Frame frame, int item, float* scratch)
+    public override void Run(in Frame frame, int item, int previous, float* scratch)
     {
         int first = item * rowsOfItem;
         kernel(frame, first, Math.Min(rowsOfItem, rows - first), scratch);

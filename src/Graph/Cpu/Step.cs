@@ -15,7 +15,10 @@ internal readonly unsafe struct Frame(byte* arena, long[] offsets)
     private byte* Address(Value value) => arena + offsets[value.Root.Id] + value.Offset;
 }
 
-/// <summary>A piece of work for the thread team: independent items that any thread may take in any order.</summary>
+/// <summary>
+/// A piece of work for the thread team: independent items that any thread may take in any order. Neighbours in number had better
+/// be neighbours in memory: a thread takes a stretch of them, as long as nobody has to help out.
+/// </summary>
 internal abstract unsafe class Step
 {
     /// <summary>Where in the network it stands, for profiles.</summary>
@@ -41,7 +44,15 @@ internal abstract unsafe class Step
     /// <summary>Floats of scratch that an item needs, 64-byte aligned.</summary>
     public virtual nint ScratchFloats => 0;
 
-    public abstract void Run(in Frame frame, int item, float* scratch);
+    /// <summary>Computes one item.</summary>
+    /// <param name="frame">Where the values lie.</param>
+    /// <param name="item">0 up to <see cref="Items"/>.</param>
+    /// <param name="previous">
+    /// The item of this step that the thread computed just before, so that what it left in <paramref name="scratch"/> is still
+    /// there; -1 if this is its first.
+    /// </param>
+    /// <param name="scratch">The thread's own.</param>
+    public abstract void Run(in Frame frame, int item, int previous, float* scratch);
 }
 
 /// <summary>A step that computes an operation, or the greater part of one.</summary>

@@ -18,5 +18,5 @@ internal sealed unsafe class TapStep(Tap tap) : Step
     public float[] Read(in Frame frame) => tap.Read(frame.Floats(tap.Value), tap.Value.RowStride);
 
     /// <summary>The run hands the value out itself: it knows the receiver.</summary>
-    public override void Run(in Frame frame, int item, float* scratch) { }
+    public override void Run(in Frame frame, int item, int previous, float* scratch) { }
 }

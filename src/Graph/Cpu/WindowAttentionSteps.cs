@@ -76,7 +76,7 @@ internal sealed unsafe class WindowPackStep(WindowAttentionOperation attention, 
 
     public override nint ScratchFloats => Attention.ScratchFloats(shape.Args);
 
-    public override void Run(in Frame frame, int item, float* scratch) =>
+    public override void Run(in Frame frame, int item, int previous, float* scratch) =>
         Attention.Pack(shape.At(frame, attention, packed), item, scratch);
 }
 
@@ -92,6 +92,6 @@ internal sealed unsafe class WindowAttendStep(WindowAttentionOperation attention
 
     public override nint ScratchFloats => Attention.ScratchFloats(shape.Args);
 
-    public override void Run(in Frame frame, int item, float* scratch) =>
+    public override void Run(in Frame frame, int item, int previous, float* scratch) =>
         Attention.Attend(shape.At(frame, attention, packed), item, scratch);
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace TinyZsad.Kernels;
 
@@ -56,10 +55,11 @@ public unsafe struct MatMulArgs
 }
 
 /// <summary>
-/// Dense linear layers. The work is cut into items: an item widens a panel of W once (<see cref="Panel"/>), then runs
-/// <see cref="Tile"/> down its rows, with bias, activation, scale and residual applied while a tile is still in the first-level
-/// cache. Items are independent, and a value of y is computed by the same operations whichever thread takes its item and
-/// however the work is cut, so results depend on neither.
+/// Dense linear layers. An item (<see cref="MatMulCut"/>) widens a group of panels of W (<see cref="Panel"/>), which then lie in
+/// the second-level cache, and goes down its rows strip by strip: every strip of x is read from further away once, meets all
+/// panels of the group by <see cref="Tile"/>, and leaves whole stretches of rows of y behind. Bias, activation, scale and residual
+/// are applied while a tile is still in the first-level cache. Items are independent, and a value of y is computed by the same
+/// operations whichever thread takes its item and however the work is cut, so results depend on neither.
 /// <para>Sums run over k in order, in single precision with fused multiply-adds: |error| ≤ k 2⁻²⁴ · Σ|x w| before the
 /// epilogue.</para>
 /// <para>When there are fewer rows than a tile has, they are first copied above zeros; elsewhere the last tile overlaps the one
@@ -67,100 +67,67 @@ public unsafe struct MatMulArgs
 /// </summary>
 public static unsafe class MatMul
 {
-    /// <summary>Items that each thread should find, so that none waits long for the last.</summary>
-    private const int ItemsOfThread = 6;
-
-    /// <summary>Rows below which an item is not cut further: widening a panel costs as much as some sixteen rows of it.</summary>
-    private const int FewRows = 192;
-
     /// <summary>
-    /// Elements of x that an item reads at most: they come by again for the next panel, and should still be in the third-level
-    /// cache.
+    /// Cache lines of the next strip to ask for with each row of a tile. A group of many panels has brought the whole strip by
+    /// then; to ask for more at a time would cost what it gains.
     /// </summary>
-    private const int MostElements = 1 << 21;
-
-    /// <summary>Rows of an item: all of them, if the panels alone are items enough for the threads.</summary>
-    private static int RowsOfItem(int m, int n, int k)
-    {
-        int panels = Panels(n), forThreads = (ItemsOfThread * Environment.ProcessorCount + panels - 1) / panels;
-        int forCache = (int)((long)m * k / MostElements) + 1;
-        int blocks = Math.Clamp(Math.Max(forThreads, forCache), 1, Math.Max(m / FewRows, 1));
-        int rows = (m + blocks - 1) / blocks;
-        return (rows + Tile.Rows - 1) / Tile.Rows * Tile.Rows;
-    }
+    private const int MostLines = 2;
 
     /// <summary>How many independent items the product of this shape is cut into; m, n at least 1.</summary>
-    public static int Items(int m, int n, int k)
-    {
-        int rows = RowsOfItem(m, n, k);
-        return (m + rows - 1) / rows * Panels(n);
-    }
-
-    private static int Panels(int n) => (n + Tile.Columns - 1) / Tile.Columns;
+    public static int Items(int m, int n, int k) => new MatMulCut(m, n, k).Items;
 
     /// <summary>
-    /// Floats of scratch that one item needs; 64-byte aligned: a tile, a panel, and a strip of x where x has less than one.
+    /// Floats of scratch that one item needs; 64-byte aligned: a tile, a group of panels, and a strip of x where x has less than
+    /// one.
     /// </summary>
-    public static nint ScratchFloats(int k) => Tile.Rows * (nint)Tile.Columns + (nint)k * Tile.Columns + Tile.Rows * (nint)k;
+    public static nint ScratchFloats(int m, int n, int k) => Tile.Rows * (nint)Tile.Columns + PanelFloats(m, n, k)
+        + (m < Tile.Rows ? Tile.Rows * (nint)k : 0);
+
+    private static nint PanelFloats(int m, int n, int k) => new MatMulCut(m, n, k).PanelsOfGroup * (nint)Tile.Columns * k;
 
     /// <summary>Computes one item.</summary>
     /// <param name="a">The operands.</param>
     /// <param name="activation">f.</param>
     /// <param name="item">0 up to <see cref="Items"/>.</param>
+    /// <param name="previous">
+    /// The item of the same product for which <paramref name="scratch"/> was last used; -1 where it was used for anything else.
+    /// </param>
     /// <param name="scratch"><see cref="ScratchFloats"/> floats, this thread's own.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Execute<TActivation>(in MatMulArgs a, TActivation activation, int item, float* scratch)
+    public static void Execute<TActivation>(in MatMulArgs a, TActivation activation, int item, int previous, float* scratch)
         where TActivation : struct, IActivation
     {
-        int panels = Panels(a.N), rowsOfItem = RowsOfItem(a.M, a.N, a.K);
-        int column = item % panels * Tile.Columns, width = Math.Min(a.N - column, Tile.Columns);
-        int row = item / panels * rowsOfItem, end = Math.Min(row + rowsOfItem, a.M);
+        MatMulCut cut = new(a.M, a.N, a.K);
+        int group = item / cut.Blocks, firstPanel = group * cut.PanelsOfGroup;
+        int first = firstPanel * Tile.Columns, last = Math.Min(first + cut.PanelsOfGroup * Tile.Columns, a.N);
+        int row = item % cut.Blocks * cut.RowsOfBlock, end = Math.Min(row + cut.RowsOfBlock, a.M);
 
         float* tile = scratch;
-        float* panel = tile + Tile.Rows * Tile.Columns;
-        Panel.Expand(a.W, a.Type, a.Layout, a.N, a.K, column, panel);
+        float* panels = tile + Tile.Rows * Tile.Columns;
+        if (previous < 0 || previous / cut.Blocks != group)
+            for (int column = first; column < last; column += Tile.Columns)
+                Panel.Expand(a.W, a.Type, a.Layout, a.N, a.K, column, panels + (nint)(column - first) * a.K);
         float* x = a.X;
         nint ldx = a.LdX;
         bool few = a.M < Tile.Rows;
-        if (few) x = AboveZeros(a, panel + (nint)Tile.Columns * a.K, out ldx);
+        if (few) x = AboveZeros(a, panels + cut.PanelsOfGroup * (nint)Tile.Columns * a.K, out ldx);
 
-        byte* ahead = WeightsAhead(a, column + (1 + Environment.ProcessorCount) * Tile.Columns, out nint left);
-        nint share = left * Tile.Rows / Math.Max(end - row, Tile.Rows) + 64;
+        nint rowsOfTiles = Tile.Rows * (nint)cut.PanelsOfGroup, linesOfStrip = Tile.Rows * ldx / 16;
+        int lines = (int)Math.Min((linesOfStrip + rowsOfTiles - 1) / rowsOfTiles, MostLines);
         for (; row < end; row += Tile.Rows)
         {
-            for (nint until = Math.Max(left - share, 0); left > until; left -= 64, ahead += 64) Sse.Prefetch1(ahead);
             int rows = Math.Min(end - row, Tile.Rows), start = few ? 0 : Math.Min(row, a.M - Tile.Rows);
-            Fetch(a, row, rows, column);
-            Tile.Execute(x + start * ldx, ldx, panel, a.K, tile, Tile.Columns);
-            Finish(a, activation, tile + (row - start) * Tile.Columns, row, rows, column, width);
-        }
-    }
-
-    /// <summary>
-    /// The weights of the item after next, so far as they are one piece: a thread asks for them strip by strip, since its own
-    /// panel's, read in short rows, come from memory too late.
-    /// </summary>
-    private static byte* WeightsAhead(in MatMulArgs a, int first, out nint bytes)
-    {
-        nint row = (nint)a.K * a.Type.Size();
-        bytes = Sse.IsSupported && a.Layout == WeightLayout.OutIn ? Math.Clamp(a.N - first, 0, Tile.Columns) * row : 0;
-        return (byte*)a.W + first * row;
-    }
-
-    /// <summary>Asks for what the epilogue will read and overwrite, so that it arrives while the tile is computed.</summary>
-    private static void Fetch(in MatMulArgs a, int row, int rows, int column)
-    {
-        if (!Sse.IsSupported) return;
-        Fetch(a.Y + row * a.LdY + column, a.LdY, rows);
-        if (a.Residual != null && a.Residual != a.Y) Fetch(a.Residual + row * a.LdResidual + column, a.LdResidual, rows);
-    }
-
-    private static void Fetch(float* p, nint stride, int rows)
-    {
-        for (; rows > 0; rows--, p += stride)
-        {
-            Sse.Prefetch0(p);
-            Sse.Prefetch0(p + 16);
+            Ahead ahead = new() { LdResult = a.LdY, LdResidual = a.LdResidual, Lines = lines };
+            ahead.Run = (byte*)(x + (start + Tile.Rows) * ldx);
+            bool added = a.Residual != null && a.Residual != a.Y;
+            for (int column = first; column < last; column += Tile.Columns)
+            {
+                ahead.Result = a.Y + start * a.LdY + column;
+                ahead.Residual = added ? a.Residual + start * a.LdResidual + column : null;
+                Tile.Execute(x + start * ldx, ldx, panels + (nint)(column - first) * a.K, a.K, tile, Tile.Columns, &ahead);
+                Finish(a, activation, tile + (row - start) * Tile.Columns, row, rows, column,
+                    Math.Min(last - column, Tile.Columns));
+            }
         }
     }
 

@@ -1,7 +1,50 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace TinyZsad.Kernels;
+
+/// <summary>
+/// What a tile asks for while its multiply-adds run, so that whoever comes after it finds it near: a few cache lines at a time,
+/// since all at once they would hold up the tile's own loads.
+/// </summary>
+public unsafe struct Ahead
+{
+    /// <summary>Where the result will be stored, <see cref="Tile.Rows"/> rows of <see cref="Tile.Columns"/>.</summary>
+    public float* Result;
+
+    /// <summary>Row stride of the result, in floats.</summary>
+    public nint LdResult;
+
+    /// <summary>What will be added to it; null for nothing.</summary>
+    public float* Residual;
+
+    /// <summary>Row stride of the residual, in floats.</summary>
+    public nint LdResidual;
+
+    /// <summary>A piece of memory that later tiles will read.</summary>
+    public byte* Run;
+
+    /// <summary>Cache lines of it to ask for with each row.</summary>
+    public int Lines;
+
+    /// <summary>Asks for one row and its share of the run, and moves on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void Next()
+    {
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch0(Result);
+        Sse.Prefetch0(Result + Simd.Lanes);
+        Result += LdResult;
+        if (Residual != null)
+        {
+            Sse.Prefetch0(Residual);
+            Sse.Prefetch0(Residual + Simd.Lanes);
+            Residual += LdResidual;
+        }
+        for (int i = 0; i < Lines; i++, Run += 64) Sse.Prefetch1(Run);
+    }
+}
 
 /// <summary>
 /// The innermost product of every matmul and attention: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B, held
@@ -33,14 +76,15 @@ public static unsafe class Tile
     /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not
     /// overlap A or B.</param>
     /// <param name="ldc">Row stride of C, in floats.</param>
+    /// <param name="ahead">What to ask for meanwhile, which is used up; null for nothing.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Execute(float* a, nint lda, float* b, nint k, float* c, nint ldc)
+    public static void Execute(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead = null)
     {
-        if (Simd.Lanes == 16) Tile12<Lanes16>(a, lda, b, k, c, ldc);
-        else if (Simd.Lanes == 8) Tile6<Lanes8>(a, lda, b, k, c, ldc);
-        else if (AdvSimd.IsSupported) Tile12<Lanes4>(a, lda, b, k, c, ldc);
-        else if (Simd.Lanes == 4) Tile6<Lanes4>(a, lda, b, k, c, ldc);
-        else Tile6<Lanes1>(a, lda, b, k, c, ldc);
+        if (Simd.Lanes == 16) Tile12<Lanes16>(a, lda, b, k, c, ldc, ahead);
+        else if (Simd.Lanes == 8) Tile6<Lanes8>(a, lda, b, k, c, ldc, ahead);
+        else if (AdvSimd.IsSupported) Tile12<Lanes4>(a, lda, b, k, c, ldc, ahead);
+        else if (Simd.Lanes == 4) Tile6<Lanes4>(a, lda, b, k, c, ldc, ahead);
+        else Tile6<Lanes1>(a, lda, b, k, c, ldc, ahead);
     }
 
     /// <summary>The definition: C[i, j] = sum over p of A[i, p] B[p, j], summed in double precision.</summary>
@@ -57,7 +101,7 @@ public static unsafe class Tile
 
     /// <summary>24 accumulators, 2 of B, 1 broadcast: 27 of 32 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile12<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc)
+    private static void Tile12<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead)
         where TVec : unmanaged, IVector<TVec>
     {
         nint n = TVec.Count, lda2 = 2 * lda;
@@ -78,23 +122,30 @@ public static unsafe class Tile
         float* a2 = a + 6 * lda;
         float* a3 = a + 9 * lda;
         float* end = b + 2 * n * k;
+        // With something to ask for, the sums are cut into as many parts as there are rows.
+        nint part = 2 * n * (ahead == null ? k : (k + 11) / 12);
         while (b < end)
         {
-            TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
-            b += 2 * n;
-            x = TVec.Broadcast(*a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
-            x = TVec.Broadcast(a0[lda]); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
-            x = TVec.Broadcast(a0[lda2]); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
-            x = TVec.Broadcast(*a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
-            x = TVec.Broadcast(a1[lda]); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
-            x = TVec.Broadcast(a1[lda2]); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
-            x = TVec.Broadcast(*a2); c60 = TVec.MultiplyAdd(x, b0, c60); c61 = TVec.MultiplyAdd(x, b1, c61);
-            x = TVec.Broadcast(a2[lda]); c70 = TVec.MultiplyAdd(x, b0, c70); c71 = TVec.MultiplyAdd(x, b1, c71);
-            x = TVec.Broadcast(a2[lda2]); c80 = TVec.MultiplyAdd(x, b0, c80); c81 = TVec.MultiplyAdd(x, b1, c81);
-            x = TVec.Broadcast(*a3); c90 = TVec.MultiplyAdd(x, b0, c90); c91 = TVec.MultiplyAdd(x, b1, c91);
-            x = TVec.Broadcast(a3[lda]); c100 = TVec.MultiplyAdd(x, b0, c100); c101 = TVec.MultiplyAdd(x, b1, c101);
-            x = TVec.Broadcast(a3[lda2]); c110 = TVec.MultiplyAdd(x, b0, c110); c111 = TVec.MultiplyAdd(x, b1, c111);
-            a0++; a1++; a2++; a3++;
+            if (ahead != null) ahead->Next();
+            float* stop = end - b < part ? end : b + part;
+            while (b < stop)
+            {
+                TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
+                b += 2 * n;
+                x = TVec.Broadcast(*a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
+                x = TVec.Broadcast(a0[lda]); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
+                x = TVec.Broadcast(a0[lda2]); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
+                x = TVec.Broadcast(*a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
+                x = TVec.Broadcast(a1[lda]); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
+                x = TVec.Broadcast(a1[lda2]); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
+                x = TVec.Broadcast(*a2); c60 = TVec.MultiplyAdd(x, b0, c60); c61 = TVec.MultiplyAdd(x, b1, c61);
+                x = TVec.Broadcast(a2[lda]); c70 = TVec.MultiplyAdd(x, b0, c70); c71 = TVec.MultiplyAdd(x, b1, c71);
+                x = TVec.Broadcast(a2[lda2]); c80 = TVec.MultiplyAdd(x, b0, c80); c81 = TVec.MultiplyAdd(x, b1, c81);
+                x = TVec.Broadcast(*a3); c90 = TVec.MultiplyAdd(x, b0, c90); c91 = TVec.MultiplyAdd(x, b1, c91);
+                x = TVec.Broadcast(a3[lda]); c100 = TVec.MultiplyAdd(x, b0, c100); c101 = TVec.MultiplyAdd(x, b1, c101);
+                x = TVec.Broadcast(a3[lda2]); c110 = TVec.MultiplyAdd(x, b0, c110); c111 = TVec.MultiplyAdd(x, b1, c111);
+                a0++; a1++; a2++; a3++;
+            }
         }
         c00.Store(c); c01.Store(c + n); c += ldc;
         c10.Store(c); c11.Store(c + n); c += ldc;
@@ -112,7 +163,7 @@ public static unsafe class Tile
 
     /// <summary>12 accumulators, 2 of B, 1 broadcast: 15 of 16 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile6<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc)
+    private static void Tile6<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead)
         where TVec : unmanaged, IVector<TVec>
     {
         nint n = TVec.Count, lda2 = 2 * lda;
@@ -125,17 +176,24 @@ public static unsafe class Tile
         float* a0 = a;
         float* a1 = a + 3 * lda;
         float* end = b + 2 * n * k;
+        // With something to ask for, the sums are cut into as many parts as there are rows.
+        nint part = 2 * n * (ahead == null ? k : (k + 5) / 6);
         while (b < end)
         {
-            TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
-            b += 2 * n;
-            x = TVec.Broadcast(*a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
-            x = TVec.Broadcast(a0[lda]); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
-            x = TVec.Broadcast(a0[lda2]); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
-            x = TVec.Broadcast(*a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
-            x = TVec.Broadcast(a1[lda]); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
-            x = TVec.Broadcast(a1[lda2]); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
-            a0++; a1++;
+            if (ahead != null) ahead->Next();
+            float* stop = end - b < part ? end : b + part;
+            while (b < stop)
+            {
+                TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
+                b += 2 * n;
+                x = TVec.Broadcast(*a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
+                x = TVec.Broadcast(a0[lda]); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
+                x = TVec.Broadcast(a0[lda2]); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
+                x = TVec.Broadcast(*a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
+                x = TVec.Broadcast(a1[lda]); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
+                x = TVec.Broadcast(a1[lda2]); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
+                a0++; a1++;
+            }
         }
         c00.Store(c); c01.Store(c + n); c += ldc;
         c10.Store(c); c11.Store(c + n); c += ldc;
