@@ -52,6 +52,12 @@ public unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     /// <summary>Lane by lane.</summary>
     static abstract TSelf operator /(TSelf a, TSelf b);
 
+    /// <summary>
+    /// 1 / a, within 1.1 * 2^-24 of it relatively, for |a| from 2^-126 to 2^126; 0 and infinity: unspecified. Quicker than a
+    /// division where the processor divides slowly.
+    /// </summary>
+    static abstract TSelf Reciprocal(TSelf a);
+
     /// <summary>a * b + c, rounded once wherever the processor has a fused multiply-add.</summary>
     static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf c);
 

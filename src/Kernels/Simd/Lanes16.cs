@@ -88,6 +88,18 @@ public readonly unsafe struct Lanes16 : IVector<Lanes16>
     public static Lanes16 operator /(Lanes16 a, Lanes16 b) => new(a.v / b.v);
 
     /// <inheritdoc/>
+    /// <remarks>
+    /// A table's 14 bits and one step of Newton's: 4 cycles on Intel's processors, whose divider takes 16 for a vector of this
+    /// width.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Reciprocal(Lanes16 a)
+    {
+        Vector512<float> r = Avx512F.Reciprocal14(a.v);
+        return new(Avx512F.FusedMultiplyAdd(r, Avx512F.FusedMultiplyAddNegated(a.v, r, Vector512.Create(1f)), r));
+    }
+
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 MultiplyAdd(Lanes16 a, Lanes16 b, Lanes16 c) => new(Vector512.MultiplyAddEstimate(a.v, b.v, c.v));
 
