@@ -43,13 +43,12 @@ internal static unsafe class AttentionCases
             AttentionArgs mine = a, definition = a;
             mine.Y = workspace.Output(Extent(batch * queries, width, ldy));
             definition.Y = workspace.Output(Extent(batch * queries, width, ldy));
-            mine.Packed = workspace.Block<float>(Attention.PackedFloats(a));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
                 () =>
                 {
-                    for (int item = 0; item < Attention.PackItems(mine); item++) Attention.Pack(mine, item, scratch);
-                    for (int item = 0; item < Attention.AttendItems(mine); item++) Attention.Attend(mine, item, scratch);
+                    for (int item = 0; item < Attention.Items(mine); item++)
+                        Attention.Execute(mine, item, item - 1, scratch);
                 },
                 () => Attention.ExecuteScalar(definition),
                 () => Difference.Max(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
@@ -94,13 +93,12 @@ internal static unsafe class AttentionCases
             AttentionArgs mine = a, definition = a;
             mine.Y = workspace.Output(Extent(rows - 1, heads * d, ldy));
             definition.Y = workspace.Output(Extent(rows - 1, heads * d, ldy));
-            mine.Packed = workspace.Block<float>(Attention.PackedFloats(a));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
                 () =>
                 {
-                    for (int item = 0; item < Attention.PackItems(mine); item++) Attention.Pack(mine, item, scratch);
-                    for (int item = 0; item < Attention.AttendItems(mine); item++) Attention.Attend(mine, item, scratch);
+                    for (int item = 0; item < Attention.Items(mine); item++)
+                        Attention.Execute(mine, item, item - 1, scratch);
                 },
                 () => Attention.ExecuteScalar(definition),
                 () => Difference.Max(mine.Y, definition.Y, rows - 1, heads * d, ldy, (_, _, _) => 4));

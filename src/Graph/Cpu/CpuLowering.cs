@@ -6,12 +6,10 @@ namespace TinyZsad.Graph;
 internal static unsafe class CpuLowering
 {
     /// <summary>The steps that compute an operation, in order.</summary>
-    /// <param name="operation">The operation.</param>
-    /// <param name="values">How many values there are; grows by those that a step needs between phases.</param>
-    public static IEnumerable<Step> Lower(Operation operation, ref int values) => operation switch
+    public static IEnumerable<Step> Lower(Operation operation) => operation switch
     {
         LinearOperation o => [With(o.Activation, new LinearMaker(o))],
-        AttentionOperation o => AttentionSteps(o, ref values),
+        AttentionOperation o => [new AttentionStep(o)],
         LayerNormOperation o => [new RowsStep(o, (f, row, rows, _) =>
             LayerNorm.Execute(f.Floats(o.X, row), o.X.RowStride, o.Weight.Floats, o.Bias.Floats, o.Eps, f.Floats(o.Output, row),
                 o.Output.RowStride, rows, o.X.Columns))],
@@ -55,7 +53,7 @@ internal static unsafe class CpuLowering
         ConvOperation o => [With(o.Activation, new ConvMaker(o))],
         DepthwiseConvOperation o => [With(o.Activation, new DepthwiseConvMaker(o))],
         BottleneckOperation o => [With(o.Depthwise.Activation, new BottleneckMaker(o))],
-        WindowAttentionOperation o => WindowAttentionSteps(o, ref values),
+        WindowAttentionOperation o => [new WindowAttentionStep(o)],
         MeanRowsOperation o => [new RowsStep(o, (f, _, _, _) =>
             MeanRows.Execute(f.Floats(o.X), o.X.RowStride, f.Floats(o.Output), o.X.Rows, o.X.Columns))],
         TopKMeanOperation o => [new RowsStep(o, (f, _, _, _) =>
@@ -152,19 +150,6 @@ internal static unsafe class CpuLowering
                 f.Floats(o.Output), row, row + count, activation),
             rows: DepthwiseConv.OutputSize(o.Height, o.Stride),
                 columns: DepthwiseConv.OutputSize(o.Width, o.Stride) * o.Output.Columns);
-
-    private static Step[] WindowAttentionSteps(WindowAttentionOperation o, ref int values)
-    {
-        WindowAttentionShape shape = new(o);
-        Value packed = new(values++, 1, checked((int)Attention.PackedFloats(shape.Args)), ValueKind.Float);
-        return [new WindowPackStep(o, shape, packed), new WindowAttendStep(o, shape, packed)];
-    }
-
-    private static Step[] AttentionSteps(AttentionOperation o, ref int values)
-    {
-        Value packed = new(values++, 1, AttentionPhase.PackedFloats(o), ValueKind.Float);
-        return [new PackStep(o, packed), new AttendStep(o, packed)];
-    }
 
     private static RowsStep Rotation(RotaryOperation o)
     {

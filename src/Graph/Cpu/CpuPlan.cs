@@ -73,7 +73,7 @@ public sealed class CpuPlan : IDisposable
         foreach (Operation operation in operations)
         {
             steps.AddRange(Quantized(operation) ? int8.Lower((LinearOperation)operation, ref values)
-                : CpuLowering.Lower(operation, ref values));
+                : CpuLowering.Lower(operation));
             steps.AddRange(taps.Where(t => t.Value.Root == operation.Output).Select(t => new TapStep(t)));
         }
         List<Phase> phases = Gather(steps);

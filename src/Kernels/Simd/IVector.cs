@@ -79,7 +79,14 @@ public unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     /// <summary>To the nearest integer, ties to even; |a| below 2^22.</summary>
     static abstract TSelf Round(TSelf a);
 
-    /// <summary>a * 2^n for integral n in -126 to 127 (so that 2^n itself is a normal number).</summary>
+    /// <summary>a - floor(a), in [0, 1], rounded once, for |a| below 2^22.</summary>
+    /// <param name="a">The number.</param>
+    /// <param name="n">What <see cref="Scale"/> takes for floor(a): that, or a number above it by less than 1.</param>
+    static abstract TSelf Fraction(TSelf a, out TSelf n);
+
+    /// <summary>
+    /// a * 2^n for n in -126 to 127 (so that 2^n itself is a normal number), integral or from <see cref="Fraction"/>.
+    /// </summary>
     static abstract TSelf Scale(TSelf a, TSelf n);
 
     /// <summary>The sum of the lanes, added pairwise: lane i and lane i + Count/2 first, and so on down.</summary>

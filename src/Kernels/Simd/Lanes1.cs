@@ -102,6 +102,14 @@ public readonly unsafe struct Lanes1 : IVector<Lanes1>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes1 Fraction(Lanes1 a, out Lanes1 n)
+    {
+        n = new(MathF.Floor(a.v));
+        return a - n;
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes1 Scale(Lanes1 a, Lanes1 n) => new(a.v * BitConverter.Int32BitsToSingle(((int)n.v + 127) << 23));
 
     /// <inheritdoc/>

@@ -129,6 +129,16 @@ public readonly unsafe struct Lanes16 : IVector<Lanes16>
     public static Lanes16 Round(Lanes16 a) => new(Vector512.Round(a.v));
 
     /// <inheritdoc/>
+    /// <remarks>One instruction, and <see cref="Scale"/>'s takes the floor itself.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 Fraction(Lanes16 a, out Lanes16 n)
+    {
+        const byte downwards = 1; // no fraction bits are kept, rounded towards minus infinity
+        n = a;
+        return new(Avx512DQ.Reduce(a.v, downwards));
+    }
+
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 Scale(Lanes16 a, Lanes16 n) =>
         new(Avx512F.Scale(a.v, n.v));

@@ -131,6 +131,14 @@ public readonly unsafe struct Lanes4 : IVector<Lanes4>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes4 Fraction(Lanes4 a, out Lanes4 n)
+    {
+        n = new(Vector128.Floor(a.v));
+        return a - n;
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes4 Scale(Lanes4 a, Lanes4 n) =>
         new(a.v * ((Vector128.ConvertToInt32Native(n.v) + Vector128.Create(127)) << 23).AsSingle());
 

@@ -131,6 +131,14 @@ public readonly unsafe struct Lanes8 : IVector<Lanes8>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 Fraction(Lanes8 a, out Lanes8 n)
+    {
+        n = new(Vector256.Floor(a.v));
+        return a - n;
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 Scale(Lanes8 a, Lanes8 n) =>
         new(a.v * ((Vector256.ConvertToInt32Native(n.v) + Vector256.Create(127)) << 23).AsSingle());
 

@@ -47,51 +47,24 @@ internal sealed unsafe class WindowAttentionShape
 
     /// <summary>Everything but where the values lie.</summary>
     public AttentionArgs Args { get; }
+}
 
-    public AttentionArgs At(in Frame frame, WindowAttentionOperation o, Value packed)
+/// <summary>Attention within the windows of a map.</summary>
+internal sealed unsafe class WindowAttentionStep(WindowAttentionOperation attention) : OperationStep(attention)
+{
+    private readonly WindowAttentionShape shape = new(attention);
+
+    public override int Items => Attention.Items(shape.Args);
+
+    public override nint ScratchFloats => Attention.ScratchFloats(shape.Args);
+
+    public override void Run(in Frame frame, int item, int previous, float* scratch)
     {
-        AttentionArgs args = Args;
-        args.Q = frame.Floats(o.Qkv);
+        AttentionArgs args = shape.Args;
+        args.Q = frame.Floats(attention.Qkv);
         args.K = args.Q + args.HeadDim;
         args.V = args.K + args.HeadDim;
-        args.Y = frame.Floats(o.Output);
-        args.Packed = frame.Floats(packed);
-        return args;
+        args.Y = frame.Floats(attention.Output);
+        Attention.Execute(args, item, previous, scratch);
     }
-}
-
-/// <summary>Lays out the keys and values of all windows.</summary>
-internal sealed unsafe class WindowPackStep(WindowAttentionOperation attention, WindowAttentionShape shape, Value packed)
-    : OperationStep(attention)
-{
-    private readonly WindowAttentionOperation attention = attention;
-
-    public override string Kind => "WindowAttentionPack";
-
-    public override IReadOnlyList<Value> Writes { get; } = [packed];
-
-    public override long Flops => 0;
-
-    public override int Items { get; } = Attention.PackItems(shape.Args);
-
-    public override nint ScratchFloats => Attention.ScratchFloats(shape.Args);
-
-    public override void Run(in Frame frame, int item, int previous, float* scratch) =>
-        Attention.Pack(shape.At(frame, attention, packed), item, scratch);
-}
-
-/// <summary>Scores, weights and sums of all windows.</summary>
-internal sealed unsafe class WindowAttendStep(WindowAttentionOperation attention, WindowAttentionShape shape, Value packed)
-    : OperationStep(attention)
-{
-    private readonly WindowAttentionOperation attention = attention;
-
-    public override IReadOnlyList<Value> Reads { get; } = [attention.Qkv, packed];
-
-    public override int Items { get; } = Attention.AttendItems(shape.Args);
-
-    public override nint ScratchFloats => Attention.ScratchFloats(shape.Args);
-
-    public override void Run(in Frame frame, int item, int previous, float* scratch) =>
-        Attention.Attend(shape.At(frame, attention, packed), item, scratch);
 }

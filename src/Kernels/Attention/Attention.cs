@@ -1,0 +1,304 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
+
+namespace TinyZsad.Kernels;
+
+/// <summary>
+/// Multi-head attention that never stores a matrix of queries by keys. An item lays out the keys and values of one sequence and
+/// head as the panels that <see cref="Tile"/> reads (rotary positions are applied on the way), unless the thread has just done
+/// so for the item before. They stay in the second-level cache, while strip by strip of <see cref="Tile.Rows"/> queries is scored
+/// against all keys, its rows of scores are turned to weights, and the weighted sum of the values is taken: the same tile does
+/// both products. Items are independent.
+/// </summary>
+public static unsafe class Attention
+{
+    /// <summary>
+    /// Strips that one item covers: coarse enough to be cheap to hand out, fine enough to share out
+    /// evenly.
+    /// </summary>
+    private const int StripsOfItem = 4;
+
+    /// <summary>
+    /// Rows whose largest scores are found before any of them is turned to weights: so many lie in the first-level cache, and
+    /// none waits for its own.
+    /// </summary>
+    private const int RowsAtOnce = 4;
+
+    /// <summary>
+    /// log2 e. Queries and biases are multiplied by it, so that the weights are powers of two, which are cheaper than those of e.
+    /// </summary>
+    internal const float Log2E = 1.44269504f;
+
+    private static int KeyPanels(in AttentionArgs a) => (a.Keys + Tile.Columns - 1) / Tile.Columns;
+
+    private static int ValuePanels(in AttentionArgs a) => (a.HeadDim + Tile.Columns - 1) / Tile.Columns;
+
+    private static nint KeyFloats(in AttentionArgs a) => (nint)KeyPanels(a) * Tile.Columns * a.HeadDim;
+
+    private static nint HeadFloats(in AttentionArgs a) => KeyFloats(a) + (nint)ValuePanels(a) * Tile.Columns * a.Keys;
+
+    /// <summary>
+    /// Row stride of the strip of scores. Not a multiple of 4 KiB, or all its rows would fall into one set of the first-level
+    /// cache.
+    /// </summary>
+    private static nint ScoreStride(in AttentionArgs a)
+    {
+        nint columns = (nint)KeyPanels(a) * Tile.Columns;
+        return columns % 1024 == 0 ? columns + 16 : columns;
+    }
+
+    /// <summary>Floats of scratch that an item needs; 64-byte aligned.</summary>
+    public static nint ScratchFloats(in AttentionArgs a) => HeadFloats(a) + Tile.Rows * ((nint)Tile.Columns + ScoreStride(a) + 16)
+        + Tile.Columns + Math.Max(Tile.Rows, Tile.Columns) * (nint)a.HeadDim;
+
+    /// <summary>Independent items: a few strips of queries each, those of a sequence's head one after the other.</summary>
+    public static int Items(in AttentionArgs a) => a.Batch * a.Heads * ItemsOfHead(a);
+
+    private static int ItemsOfHead(in AttentionArgs a) =>
+        (a.Queries + StripsOfItem * Tile.Rows - 1) / (StripsOfItem * Tile.Rows);
+
+    /// <summary>Computes the outputs of one item.</summary>
+    /// <param name="a">The operands.</param>
+    /// <param name="item">0 up to <see cref="Items"/>.</param>
+    /// <param name="previous">
+    /// The item of the same operands for which <paramref name="scratch"/> was last used; -1 where it was used for anything else.
+    /// </param>
+    /// <param name="scratch"><see cref="ScratchFloats"/> floats, this thread's own.</param>
+    public static void Execute(in AttentionArgs a, int item, int previous, float* scratch)
+    {
+        if (Simd.Lanes == 16) Execute<Lanes16>(a, item, previous, scratch);
+        else if (Simd.Lanes == 8) Execute<Lanes8>(a, item, previous, scratch);
+        else if (Simd.Lanes == 4) Execute<Lanes4>(a, item, previous, scratch);
+        else Execute<Lanes1>(a, item, previous, scratch);
+    }
+
+    /// <summary>The definition: scores, softmax and sum of one query after another, in double precision.</summary>
+    public static void ExecuteScalar(in AttentionArgs a)
+    {
+        double[] q = new double[a.HeadDim], k = new double[a.HeadDim], p = new double[a.Keys];
+        for (int b = 0; b < a.Batch; b++)
+            for (int h = 0; h < a.Heads; h++)
+                for (int i = 0; i < a.Queries; i++)
+                {
+                    int output = a.OutputRows == null ? b * a.Queries + i : a.OutputRows[b * a.Queries + i];
+                    if (output < 0) continue;
+                    float* query = a.Q + (nint)InputRow(a, b, i, a.Queries) * a.LdQ + h * a.HeadStride;
+                    RotateScalar(query, i - a.RotaryPrefix, a.QueryCos, a.QuerySin, q);
+                    double max = double.NegativeInfinity, sum = 0;
+                    for (int j = 0; j < a.Keys; j++)
+                    {
+                        float* key = a.K + (nint)InputRow(a, b, j, a.Keys) * a.LdK + h * a.HeadStride;
+                        RotateScalar(key, j - a.RotaryPrefix, a.KeyCos, a.KeySin, k);
+                        p[j] = 0;
+                        for (int c = 0; c < a.HeadDim; c++) p[j] += q[c] * k[c];
+                        p[j] *= a.Scale;
+                        if (a.Bias != null)
+                        {
+                            int w = a.Window, side = 2 * w - 1;
+                            p[j] += a.Bias[h * side * side + (j / w - i / w + w - 1) * side + j % w - i % w + w - 1];
+                        }
+                        max = Math.Max(max, p[j]);
+                    }
+                    for (int j = 0; j < a.Keys; j++) sum += p[j] = Math.Exp(p[j] - max);
+                    for (int c = 0; c < a.HeadDim; c++)
+                    {
+                        double y = 0;
+                        for (int j = 0; j < a.Keys; j++)
+                            y += p[j] / sum * a.V[(nint)InputRow(a, b, j, a.Keys) * a.LdV + h * a.HeadStride + c];
+                        a.Y[(nint)output * a.LdY + h * a.HeadDim + c] = (float)y;
+                    }
+                }
+    }
+
+    private static int InputRow(in AttentionArgs a, int batch, int token, int tokens) =>
+        a.InputRows == null ? batch * tokens + token : a.InputRows[batch * tokens + token];
+
+    private static void RotateScalar(float* x, int position, float* cos, float* sin, double[] y)
+    {
+        int half = y.Length / 2;
+        for (int c = 0; c < y.Length; c++)
+        {
+            double turned = c < half ? -x[c + half] : x[c - half];
+            int at = position * y.Length + c;
+            y[c] = cos == null || position < 0 ? x[c] : x[c] * cos[at] + turned * sin[at];
+        }
+    }
+
+    private static void Execute<TVec>(in AttentionArgs a, int item, int previous, float* scratch)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        int itemsOfHead = ItemsOfHead(a), sequenceAndHead = item / itemsOfHead;
+        int batch = sequenceAndHead / a.Heads, head = sequenceAndHead % a.Heads;
+        float* packed = scratch;
+        scratch += HeadFloats(a);
+        if (previous < 0 || previous / itemsOfHead != sequenceAndHead) Pack<TVec>(a, batch, head, packed, scratch);
+        int row = item % itemsOfHead * StripsOfItem * Tile.Rows;
+        Attend<TVec>(a, batch, head, row, Math.Min(row + StripsOfItem * Tile.Rows, a.Queries), packed, scratch);
+    }
+
+    /// <summary>Lays out keys and values of one sequence and head.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Pack<TVec>(in AttentionArgs a, int batch, int head, float* packed, float* scratch)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        int d = a.HeadDim;
+        float* k = a.K + head * a.HeadStride, v = a.V + head * a.HeadStride;
+        int* map = a.InputRows == null ? null : a.InputRows + batch * a.Keys;
+        if (map == null)
+        {
+            k += (nint)batch * a.Keys * a.LdK;
+            v += (nint)batch * a.Keys * a.LdV;
+        }
+
+        for (int first = 0; first < a.Keys; first += Tile.Columns, packed += (nint)Tile.Columns * d)
+        {
+            int keys = Math.Min(a.Keys - first, Tile.Columns);
+            FetchInputs(k, a.LdK, map, first + Tile.Columns, a.Keys, d);
+            FetchInputs(v, a.LdV, map, first, a.Keys, d);
+            float* rows = k + first * a.LdK;
+            nint stride = a.LdK;
+            if (map != null || a.KeyCos != null)
+            {
+                if (map != null) Gathered<TVec>(k, stride, map + first, keys, d, 1, scratch);
+                else Rows<TVec>(rows, stride, keys, d, first - a.RotaryPrefix, a.KeyCos, a.KeySin, 1, scratch);
+                rows = scratch;
+                stride = d;
+            }
+            Panel.Turn<F32Format, TVec>(rows, 0, stride, keys, d, packed);
+        }
+        for (int c = 0; c < d; c += Tile.Columns, packed += (nint)Tile.Columns * a.Keys)
+        {
+            int width = Math.Min(d - c, Tile.Columns);
+            if (map == null) Panel.Copy<F32Format, TVec>(v, c, a.LdV, width, a.Keys, packed);
+            else
+                for (int j = 0; j < a.Keys; j++)
+                    Panel.Copy<F32Format, TVec>(v, map[j] * a.LdV + c, a.LdV, width, 1, packed + (nint)j * Tile.Columns);
+        }
+    }
+
+    /// <summary>Queries from <paramref name="row"/> to before <paramref name="end"/>, against laid-out keys and values.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Attend<TVec>(in AttentionArgs a, int batch, int head, int row, int end, float* keys, float* scratch)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        int d = a.HeadDim, keyPanels = KeyPanels(a), scored = keyPanels * Tile.Columns;
+        float* values = keys + KeyFloats(a);
+        nint ldScores = ScoreStride(a);
+        float* tile = scratch;
+        float* scores = tile + Tile.Rows * Tile.Columns;
+        float* padding = scores + Tile.Rows * ldScores;
+        float* q = padding + Tile.Columns;
+        float* sums = q + (nint)Tile.Rows * d;
+        float* largest = stackalloc float[RowsAtOnce];
+        for (int j = scored - Tile.Columns; j < scored; j++)
+            padding[j - scored + Tile.Columns] = j < a.Keys ? 0 : float.NegativeInfinity;
+
+        for (; row < end; row += Tile.Rows)
+        {
+            int rows = Math.Min(end - row, Tile.Rows);
+            int token = batch * a.Queries + row;
+            float* from = a.Q + head * a.HeadStride;
+            if (a.InputRows != null) Gathered<TVec>(from, a.LdQ, a.InputRows + token, rows, d, a.Scale * Log2E, q);
+            else Rows<TVec>(from + token * a.LdQ, a.LdQ, rows, d, row - a.RotaryPrefix, a.QueryCos, a.QuerySin, a.Scale * Log2E,
+                q);
+            if (rows < Tile.Rows) new Span<float>(q + rows * d, (Tile.Rows - rows) * d).Clear();
+
+            for (int p = 0; p < keyPanels; p++)
+            {
+                FetchOutputs(a, head, token, p * rows / keyPanels, (p + 1) * rows / keyPanels);
+                Tile.Execute(q, d, keys + (nint)p * Tile.Columns * d, d, scores + p * Tile.Columns, ldScores);
+            }
+            for (int first = 0; first < rows; first += RowsAtOnce)
+            {
+                int some = Math.Min(rows - first, RowsAtOnce);
+                float* s = scores + first * ldScores;
+                for (int r = 0; r < some; r++, s += ldScores)
+                {
+                    if (a.Keys < scored) Scores.Add<TVec>(padding, s + scored - Tile.Columns, Tile.Columns);
+                    largest[r] = a.Bias == null ? Scores.Largest<TVec>(s, scored)
+                        : Scores.AddBias<TVec>(a.Bias, a.Window, head, row + first + r, s);
+                }
+                s = scores + first * ldScores;
+                for (int r = 0; r < some; r++, s += ldScores) sums[first + r] = Scores.Weights<TVec>(s, scored, largest[r]);
+            }
+            for (int c = 0; c < d; c += Tile.Columns)
+            {
+                Tile.Execute(scores, ldScores, values + (nint)c * a.Keys, a.Keys, tile, Tile.Columns);
+                for (int r = 0; r < rows; r++)
+                {
+                    int output = OutputRow(a, token + r);
+                    if (output < 0) continue;
+                    float* y = a.Y + output * a.LdY + head * d + c;
+                    Divide<TVec>(tile + r * Tile.Columns, y, Math.Min(d - c, Tile.Columns), sums[r]);
+                }
+            }
+        }
+    }
+
+    private static int OutputRow(in AttentionArgs a, int token) => a.OutputRows == null ? token : a.OutputRows[token];
+
+    /// <summary>
+    /// Asks for the next rows of one head: they lie apart, so that the hardware does not see them coming.
+    /// </summary>
+    private static void FetchInputs(float* x, nint ldx, int* map, int begin, int end, int d)
+    {
+        if (!Sse.IsSupported) return;
+        for (int j = begin; j < Math.Min(begin + Tile.Columns, end); j++)
+        {
+            float* row = x + (map == null ? j : map[j]) * ldx;
+            for (int c = 0; c < d; c += 16) Sse.Prefetch1(row + c);
+        }
+    }
+
+    /// <summary>
+    /// Asks for rows of the result, a few at a time: they lie apart, and would hold up the stores at the end of a strip.
+    /// </summary>
+    private static void FetchOutputs(in AttentionArgs a, int head, int token, int begin, int end)
+    {
+        if (!Sse.IsSupported) return;
+        for (int r = begin; r < end; r++)
+        {
+            float* y = a.Y + OutputRow(a, token + r) * a.LdY + head * a.HeadDim;
+            for (int c = 0; c < a.HeadDim; c += 16) Sse.Prefetch0(y + c);
+        }
+    }
+
+    /// <summary>
+    /// Copies rows of one head, scaled, and from position 0 on rotated (rows of negative position are the prefix).
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Rows<TVec>(
+        float* x, nint ldx, int rows, int d, int position, float* cos, float* sin, float scale, float* y)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        int plain = cos == null ? rows : Math.Clamp(-position, 0, rows);
+        for (int r = 0; r < plain; r++, x += ldx, y += d) Scaled<TVec>(x, d, scale, y);
+        nint table = (nint)(position + plain) * d;
+        if (plain < rows) Rotary.Execute(x, ldx, cos + table, sin + table, scale, y, d, rows - plain, 1, d);
+    }
+
+    /// <summary>Copies the rows of one head that a map names, scaled.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Gathered<TVec>(float* x, nint ldx, int* map, int rows, int d, float scale, float* y)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        for (int r = 0; r < rows; r++, y += d) Scaled<TVec>(x + map[r] * ldx, d, scale, y);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Scaled<TVec>(float* x, int d, float scale, float* y) where TVec : unmanaged, IVector<TVec>
+    {
+        int c = 0;
+        for (; c <= d - TVec.Count; c += TVec.Count) (TVec.Load(x + c) * TVec.Broadcast(scale)).Store(y + c);
+        for (; c < d; c++) y[c] = x[c] * scale;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Divide<TVec>(float* x, float* y, int n, float by) where TVec : unmanaged, IVector<TVec>
+    {
+        float inverse = 1 / by;
+        int c = 0;
+        for (; c <= n - TVec.Count; c += TVec.Count) (TVec.Load(x + c) * TVec.Broadcast(inverse)).Store(y + c);
+        for (; c < n; c++) y[c] = x[c] * inverse;
+    }
+}
