@@ -121,8 +121,9 @@ public sealed unsafe class CpuRun : IDisposable
     ~CpuRun() => Free();
 
     /// <summary>
-    /// What every thread of the team does: take items of a phase until none is left, wait for the others, go on. The items of a
-    /// step are as many stretches as there are threads; a thread begins with its own and then helps out with those of others.
+    /// What every thread of the team does: take items of a phase until none is left, wait for the others, go on. Each group of a
+    /// step's items is as many stretches as there are threads. A thread goes through its own stretch of the first group, then of
+    /// the second and so on, and then helps out with those of others.
     /// </summary>
     private void Work(int worker, int workers)
     {
@@ -134,15 +135,17 @@ public sealed unsafe class CpuRun : IDisposable
             {
                 foreach (Step step in phases[p])
                 {
-                    int previous = -1, items = step.Items;
+                    int previous = -1, groups = step.Groups, itemsOfGroup = step.Items / groups;
                     for (int i = 0; i < workers; i++)
                     {
                         int stretch = (worker + i) % workers;
-                        int begin = Share(items, stretch, workers), end = Share(items, stretch + 1, workers);
+                        int begin = Share(itemsOfGroup, stretch, workers), length = Share(itemsOfGroup, stretch + 1, workers) - begin;
                         ref int next = ref taken[(counter + stretch) * CounterStride];
-                        for (int item; (item = begin + Interlocked.Increment(ref next) - 1) < end; previous = item)
+                        for (int n; (n = Interlocked.Increment(ref next) - 1) < groups * length;)
                         {
+                            int item = n / length * itemsOfGroup + begin + n % length;
                             step.Run(frame, item, previous, own);
+                            previous = item;
                             if (step is TapStep tap) HandOut(tap);
                         }
                     }

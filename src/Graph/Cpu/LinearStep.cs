@@ -10,6 +10,8 @@ internal sealed unsafe class LinearStep<TActivation>(LinearOperation linear, TAc
 
     public override int Items { get; } = MatMul.Items(linear.X.Rows, linear.Outputs, linear.X.Columns);
 
+    public override int Groups { get; } = MatMul.Groups(linear.X.Rows, linear.Outputs, linear.X.Columns);
+
     public override nint ScratchFloats => MatMul.ScratchFloats(linear.X.Rows, linear.Outputs, linear.X.Columns);
 
     public override void Run(in Frame frame, int item, int previous, float* scratch) =>

@@ -7,6 +7,8 @@ internal sealed unsafe class MatMulStep(MatMulOperation product) : OperationStep
 {
     public override int Items { get; } = MatMul.Items(product.A.Rows, product.Columns, product.A.Columns);
 
+    public override int Groups { get; } = MatMul.Groups(product.A.Rows, product.Columns, product.A.Columns);
+
     public override nint ScratchFloats => MatMul.ScratchFloats(product.A.Rows, product.Columns, product.A.Columns);
 
     public override void Run(in Frame frame, int item, int previous, float* scratch) => MatMul.Execute(new MatMulArgs

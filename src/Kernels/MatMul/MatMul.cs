@@ -73,8 +73,16 @@ public static unsafe class MatMul
     /// </summary>
     private const int MostLines = 2;
 
-    /// <summary>How many independent items the product of this shape is cut into; m, n at least 1.</summary>
-    public static int Items(int m, int n, int k) => new MatMulCut(m, n, k).Items;
+    /// <summary>
+    /// How many independent items the product of this shape is cut into: a block of rows and a group of panels each, the blocks
+    /// of the first group before those of the second; m, n at least 1.
+    /// </summary>
+    public static int Items(int m, int n, int k) => Groups(m, n, k) * new MatMulCut(m, n, k).Blocks;
+
+    /// <summary>
+    /// How many groups of panels that is. A thread that takes several blocks of one group after each other lays it out once.
+    /// </summary>
+    public static int Groups(int m, int n, int k) => new MatMulCut(m, n, k).Groups;
 
     /// <summary>
     /// Floats of scratch that one item needs; 64-byte aligned: a tile, a group of panels, and a strip of x where x has less than
@@ -100,7 +108,7 @@ public static unsafe class MatMul
         MatMulCut cut = new(a.M, a.N, a.K);
         int group = item / cut.Blocks, firstPanel = group * cut.PanelsOfGroup;
         int first = firstPanel * Tile.Columns, last = Math.Min(first + cut.PanelsOfGroup * Tile.Columns, a.N);
-        int row = item % cut.Blocks * cut.RowsOfBlock, end = Math.Min(row + cut.RowsOfBlock, a.M);
+        int row = cut.Row(item % cut.Blocks), end = cut.Row(item % cut.Blocks + 1);
 
         float* tile = scratch;
         float* panels = tile + Tile.Rows * Tile.Columns;

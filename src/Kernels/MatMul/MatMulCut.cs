@@ -2,34 +2,33 @@ namespace TinyZsad.Kernels;
 
 /// <summary>
 /// How a product is cut into items. Panels of W are taken in groups of which the widened form fits the second-level cache;
-/// within a group, x and y come by once, strip by strip. A group's items are blocks of rows, one after the other, so that a
-/// thread that takes several widens the group once.
+/// within a group, x and y come by once, strip by strip. Rows are cut into blocks of strips, as equal as can be. A thread had
+/// better keep to some of the blocks, whose rows it finds in its own cache from layer to layer, and take a group's after each
+/// other, so that it widens the group once.
 /// </summary>
 internal readonly struct MatMulCut
 {
     /// <summary>Bytes of widened panels: they, a strip of x and what streams by share a second-level cache of a megabyte.</summary>
     private const int MostPanelBytes = 5 << 17;
 
-    /// <summary>Items that each thread should find, so that none waits long for the last.</summary>
-    private const int ItemsOfThread = 6;
+    /// <summary>Blocks that each thread should find, so that none waits long for the last.</summary>
+    private const int BlocksOfThread = 6;
+
+    private readonly int rows, strips;
 
     /// <summary>Cuts the product of an [m, k] by a [k, n] matrix.</summary>
     public MatMulCut(int m, int n, int k)
     {
-        Panels = (n + Tile.Columns - 1) / Tile.Columns;
-        int most = (int)Math.Clamp(MostPanelBytes / (sizeof(float) * (long)Tile.Columns * k), 1, Panels);
-        Groups = (Panels + most - 1) / most;
-        PanelsOfGroup = (Panels + Groups - 1) / Groups;
-        Groups = (Panels + PanelsOfGroup - 1) / PanelsOfGroup;
+        rows = m;
+        strips = (m + Tile.Rows - 1) / Tile.Rows;
+        Blocks = Math.Min(BlocksOfThread * Environment.ProcessorCount, strips);
 
-        int strips = (m + Tile.Rows - 1) / Tile.Rows;
-        int blocks = Math.Min((ItemsOfThread * Environment.ProcessorCount + Groups - 1) / Groups, strips);
-        RowsOfBlock = (strips + blocks - 1) / blocks * Tile.Rows;
-        Blocks = (m + RowsOfBlock - 1) / RowsOfBlock;
+        int panels = (n + Tile.Columns - 1) / Tile.Columns;
+        int most = (int)Math.Clamp(MostPanelBytes / (sizeof(float) * (long)Tile.Columns * k), 1, panels);
+        int groups = (panels + most - 1) / most;
+        PanelsOfGroup = (panels + groups - 1) / groups;
+        Groups = (panels + PanelsOfGroup - 1) / PanelsOfGroup;
     }
-
-    /// <summary>Panels of W.</summary>
-    public int Panels { get; }
 
     /// <summary>Groups of panels.</summary>
     public int Groups { get; }
@@ -37,12 +36,9 @@ internal readonly struct MatMulCut
     /// <summary>Panels of a group; the last may have fewer.</summary>
     public int PanelsOfGroup { get; }
 
-    /// <summary>Blocks of rows of x.</summary>
+    /// <summary>Blocks of rows.</summary>
     public int Blocks { get; }
 
-    /// <summary>Rows of a block, whole strips; the last may have fewer.</summary>
-    public int RowsOfBlock { get; }
-
-    /// <summary>Independent items: the blocks of the first group, then those of the second, and so on.</summary>
-    public int Items => Groups * Blocks;
+    /// <summary>Where a block begins; that of the number <see cref="Blocks"/> where the rows end.</summary>
+    public int Row(int block) => Math.Min((int)((long)strips * block / Blocks) * Tile.Rows, rows);
 }
