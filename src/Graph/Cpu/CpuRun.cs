@@ -139,7 +139,8 @@ public sealed unsafe class CpuRun : IDisposable
                     for (int i = 0; i < workers; i++)
                     {
                         int stretch = (worker + i) % workers;
-                        int begin = Share(itemsOfGroup, stretch, workers), length = Share(itemsOfGroup, stretch + 1, workers) - begin;
+                        int begin = Share(itemsOfGroup, stretch, workers);
+                        int length = Share(itemsOfGroup, stretch + 1, workers) - begin;
                         ref int next = ref taken[(counter + stretch) * CounterStride];
                         for (int n; (n = Interlocked.Increment(ref next) - 1) < groups * length;)
                         {

@@ -15,9 +15,7 @@ internal readonly unsafe struct Frame(byte* arena, long[] offsets)
     private byte* Address(Value value) => arena + offsets[value.Root.Id] + value.Offset;
 }
 
-/// <summary>
-/// A piece of work for the thread team: independent items that any thread may take in any order.
-/// </summary>
+/// <summary>A piece of work for the thread team: independent items that any thread may take in any order.</summary>
 internal abstract unsafe class Step
 {
     /// <summary>Where in the network it stands, for profiles.</summary>
@@ -40,12 +38,14 @@ internal abstract unsafe class Step
 
     /// <summary>
     /// How many items there are. They are as many groups of the same size as <see cref="Groups"/> says, one after the other;
-    /// neighbours in a group had better be neighbours in memory, above all rows: a thread keeps to the same stretch of every group,
-    /// as long as nobody has to help out.
+    /// neighbours in a group had better be neighbours in memory, above all rows: a thread keeps to the same stretch of every
+    /// group, as long as nobody has to help out.
     /// </summary>
     public abstract int Items { get; }
 
-    /// <summary>Groups of items that share something which a thread makes once and finds in its scratch for the next item.</summary>
+    /// <summary>
+    /// Groups of items that share something which a thread makes once and finds in its scratch for the next item.
+    /// </summary>
     public virtual int Groups => 1;
 
     /// <summary>Floats of scratch that an item needs, 64-byte aligned.</summary>

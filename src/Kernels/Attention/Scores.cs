@@ -22,7 +22,8 @@ internal static unsafe class Scores
         int side = 2 * window - 1, x = 0;
         float* slice = table + (nint)head * side * side + (window - 1 - query / window) * side + window - 1 - query % window;
         float most = float.NegativeInfinity;
-        for (; x <= window - TVec.Count; x += TVec.Count) most = MathF.Max(most, AddColumns<TVec>(slice + x, side, s + x, window));
+        for (; x <= window - TVec.Count; x += TVec.Count)
+            most = MathF.Max(most, AddColumns<TVec>(slice + x, side, s + x, window));
         for (; x < window; x++) most = MathF.Max(most, AddColumns<Lanes1>(slice + x, side, s + x, window));
         return most;
     }
