@@ -24,9 +24,9 @@ public readonly struct Identity : IActivation
 }
 
 /// <summary>
-/// y = x/2 (1 + erf(x / sqrt 2)), the exact GELU, computed as max(x, 0) - |x|/2 erfc(|x| / sqrt 2): nothing cancels. |y - exact|
-/// &lt;= 3e-7 max(1, |x|), and 4.6e-7 |x| where |x| &lt; 1: half of the bound of <see cref="VectorMath.TwoTails"/> times |x|, and
-/// the roundings. Minus infinity gives -0, plus infinity itself.
+/// y = x/2 (1 + erf(x / sqrt 2)), the exact GELU, computed as max(x, 0) - |x| P(X > |x|) (<see cref="VectorMath.MinusUpperTail"/>), so
+/// that nothing cancels. With 16 lanes |y - exact| &lt;= 7e-8 max(1, |x|), and 9e-8 |x| where |x| &lt; 1; with fewer 3e-7 max(1, |x|),
+/// and 4.6e-7 |x| where |x| &lt; 1. Minus infinity gives 0 or -0, plus infinity itself.
 /// </summary>
 public readonly struct Gelu : IActivation
 {
@@ -34,8 +34,8 @@ public readonly struct Gelu : IActivation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
     {
-        TVec magnitude = TVec.Min(TVec.Broadcast(1000), TVec.Abs(x));
-        return TVec.MultiplyAdd(TVec.Broadcast(-0.5f) * magnitude, VectorMath.TwoTails(magnitude), TVec.Max(TVec.Zero, x));
+        TVec magnitude = TVec.Min(TVec.Broadcast(VectorMath.UpperTailEnd<TVec>()), TVec.Abs(x));
+        return TVec.MultiplyAdd(magnitude, VectorMath.MinusUpperTail(magnitude), TVec.Max(TVec.Zero, x));
     }
 
     /// <inheritdoc/>

@@ -37,18 +37,19 @@ public unsafe struct BottleneckArgs
 /// which the convolution reads strip by strip of <see cref="Tile.Rows"/> pixels; the strip is the last layer's tile operand while
 /// it lies in the first-level cache. Ring and widened weights fill the second-level cache (<see cref="Fits"/>).
 /// <para>
-/// The two rows at a band's ends are expanded twice, by neighbours. Every value is computed by the operations of
+/// A thread that takes a band after its neighbour above finds in the ring the rows that both need; others expand them anew. Every
+/// value is computed by the operations of
 /// <see cref="MatMul"/> and <see cref="DepthwiseConv"/> in their order, so the result is theirs, bit for bit, however the work is
 /// cut.
 /// </para>
 /// </summary>
 public static unsafe class Bottleneck
 {
-    /// <summary>Items that each thread should find. Few: every band costs two more rows.</summary>
-    private const int ItemsOfThread = 2;
+    /// <summary>Bands that each thread should find, so that none waits long for the last.</summary>
+    private const int ItemsOfThread = 4;
 
-    /// <summary>Output rows of a band at least, or expanding its ends twice would cost more than memory does.</summary>
-    private const int FewRows = 8;
+    /// <summary>Output rows of a band at least, so that a band of somebody else's, whose ends are expanded anew, is still worth it.</summary>
+    private const int FewRows = 4;
 
     /// <summary>Bytes of widened weights that leave room for the ring in a second-level cache of a megabyte.</summary>
     private const int MostWeightBytes = 1 << 19;
@@ -86,9 +87,12 @@ public static unsafe class Bottleneck
     /// <param name="inner">The activation of the first layer and of the convolution.</param>
     /// <param name="last">That of the last layer.</param>
     /// <param name="item">0 up to <see cref="Items"/>.</param>
+    /// <param name="previous">
+    /// The item of the same operands for which <paramref name="scratch"/> was last used; -1 where it was used for anything else.
+    /// </param>
     /// <param name="scratch"><see cref="ScratchFloats"/> floats, this thread's own.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Execute<TInner, TLast>(in BottleneckArgs a, TInner inner, TLast last, int item, float* scratch)
+    public static void Execute<TInner, TLast>(in BottleneckArgs a, TInner inner, TLast last, int item, int previous, float* scratch)
         where TInner : struct, IActivation where TLast : struct, IActivation
     {
         float* tile = scratch;
@@ -96,13 +100,17 @@ public static unsafe class Bottleneck
         float* project = expand + PanelsFloats(a.Expand);
         float* strip = project + PanelsFloats(a.Project);
         float* ring = strip + Tile.Rows * (nint)a.Project.K;
-        Widen(a.Expand, expand);
-        Widen(a.Project, project);
-        new Span<float>(strip, Tile.Rows * a.Project.K).Clear();
+        if (previous < 0)
+        {
+            Widen(a.Expand, expand);
+            Widen(a.Project, project);
+            new Span<float>(strip, Tile.Rows * a.Project.K).Clear();
+        }
 
         int outWidth = DepthwiseConv.OutputSize(a.Width, a.Stride);
         int first = item * RowsOfItem(a), end = Math.Min(first + RowsOfItem(a), OutHeight(a));
-        int ready = Math.Max(first * a.Stride - 1, 0);
+        // The band before has left the rows that both need.
+        int ready = previous >= 0 && previous == item - 1 ? (first - 1) * a.Stride + 2 : Math.Max(first * a.Stride - 1, 0);
         for (int r = first; r < end; r++)
         {
             int middle = r * a.Stride;
@@ -114,9 +122,11 @@ public static unsafe class Bottleneck
                 DepthwiseConv.Pixels(RingRow(a, ring, middle - 1), RingRow(a, ring, middle), RingRow(a, ring, middle + 1),
                     a.Width, a.Expand.N,
                     a.Depthwise, a.DepthwiseBias, a.Stride, c, c + pixels, strip, inner);
+                Ahead ahead = new() { LdResult = a.Project.LdY };
                 for (int column = 0; column < a.Project.N; column += Tile.Columns)
                 {
-                    Tile.Execute(strip, a.Project.K, project + (nint)column * a.Project.K, a.Project.K, tile, Tile.Columns);
+                    ahead.Result = a.Project.Y + (r * outWidth + c) * a.Project.LdY + column;
+                    Tile.Execute(strip, a.Project.K, project + (nint)column * a.Project.K, a.Project.K, tile, Tile.Columns, &ahead);
                     MatMul.Finish(a.Project, last, tile, r * outWidth + c, pixels, column,
                         Math.Min(a.Project.N - column, Tile.Columns));
                 }
@@ -143,16 +153,20 @@ public static unsafe class Bottleneck
         layer.Y = y;
         layer.LdY = layer.N;
         int from = row * a.Width, pixelsOfMap = a.Height * a.Width;
-        for (int column = 0; column < layer.N; column += Tile.Columns)
-            for (int c = 0; c < a.Width; c += Tile.Rows)
+        for (int c = 0; c < a.Width; c += Tile.Rows)
+        {
+            // A tile may reach into the next row, whose results are not stored; at the map's end it starts earlier.
+            int start = Math.Min(from + c, pixelsOfMap - Tile.Rows);
+            Ahead ahead = new() { LdResult = layer.LdY, Lines = 1, Run = (byte*)(layer.X + (start + Tile.Rows) * layer.LdX) };
+            for (int column = 0; column < layer.N; column += Tile.Columns)
             {
-                // A tile may reach into the next row, whose results are not stored; at the map's end it starts earlier.
-                int start = Math.Min(from + c, pixelsOfMap - Tile.Rows);
+                ahead.Result = y + c * layer.LdY + column;
                 Tile.Execute(layer.X + start * layer.LdX, layer.LdX, panels + (nint)column * layer.K, layer.K, tile,
-                    Tile.Columns);
+                    Tile.Columns, &ahead);
                 MatMul.Finish(layer, inner, tile + (from + c - start) * Tile.Columns, c, Math.Min(a.Width - c, Tile.Rows), column,
                     Math.Min(layer.N - column, Tile.Columns));
             }
+        }
     }
 
     /// <summary>The definition: the three layers' own, one after another.</summary>

@@ -45,11 +45,7 @@ internal static unsafe class AttentionCases
             definition.Y = workspace.Output(Extent(batch * queries, width, ldy));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
-                () =>
-                {
-                    for (int item = 0; item < Attention.Items(mine); item++)
-                        Attention.Execute(mine, item, item - 1, scratch);
-                },
+                () => EachItem(Attention.Items(mine), keys > 1000, (item, previous) => Attention.Execute(mine, item, previous, scratch)),
                 () => Attention.ExecuteScalar(definition),
                 () => Difference.Max(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
         })
@@ -95,11 +91,7 @@ internal static unsafe class AttentionCases
             definition.Y = workspace.Output(Extent(rows - 1, heads * d, ldy));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
-                () =>
-                {
-                    for (int item = 0; item < Attention.Items(mine); item++)
-                        Attention.Execute(mine, item, item - 1, scratch);
-                },
+                () => EachItem(Attention.Items(mine), window == 32, (item, previous) => Attention.Execute(mine, item, previous, scratch)),
                 () => Attention.ExecuteScalar(definition),
                 () => Difference.Max(mine.Y, definition.Y, rows - 1, heads * d, ldy, (_, _, _) => 4));
         })

@@ -35,6 +35,21 @@ internal sealed record KernelCase(string Kernel, string Shape, Func<Workspace, K
     /// <summary>Elements from a matrix's first to its last: nothing is owned behind its last row.</summary>
     public static int Extent(int rows, int cols, int stride) => rows == 0 ? 0 : (rows - 1) * stride + cols;
 
+    /// <summary>
+    /// Runs all items with the one before: a stretch in order, as a thread does with its own, then the last ones backwards, as one
+    /// does that helps out. To be timed, all in order.
+    /// </summary>
+    public static void EachItem(int items, bool inOrder, Action<int, int> run)
+    {
+        int half = inOrder ? items : (items + 1) / 2, previous = -1;
+        for (int i = 0; i < items; i++)
+        {
+            int item = i < half ? i : items - 1 - (i - half);
+            run(item, previous);
+            previous = item;
+        }
+    }
+
     public string Name => $"{Kernel} [{Shape}]";
 
     /// <summary>

@@ -25,6 +25,7 @@ internal static unsafe class MapCases
             select Inverted<Gelu>(height, width, 7, 21, residual ? 7 : 33, stride, residual),
         .. from channels in (int[])[1, 15, 16, 17, 48] select Inverted<LeakyRelu>(20, 9, channels, 4 * channels, channels + 1, 2,
             false),
+        .. from stride in (int[])[1, 2] select Inverted<Gelu>(47, 13, 7, 21, 7, stride, false),
         Inverted<Gelu>(128, 128, 96, 384, 96, 1, true), Inverted<Gelu>(128, 128, 96, 192, 192, 2, false),
         .. from cols in KernelCases.Lengths select Pool(19, cols),
         .. from rows in Enumerable.Range(1, 40) select Pool(rows, 18),
@@ -119,11 +120,8 @@ internal static unsafe class MapCases
             float* expandedMap = workspace.Output(pixels * expanded), convolved = workspace.Output(n * expanded);
             float* scratch = workspace.Block<float>(Bottleneck.ScratchFloats(a));
             return new(
-                () =>
-                {
-                    for (int item = 0; item < Bottleneck.Items(mine); item++) Bottleneck.Execute(mine, default(TActivation),
-                        default(TActivation), item, scratch);
-                },
+                () => EachItem(Bottleneck.Items(mine), height > 100, (item, previous) =>
+                    Bottleneck.Execute(mine, default(TActivation), default(TActivation), item, previous, scratch)),
                 () => Bottleneck.ExecuteScalar(definition, default(TActivation), default(TActivation), expandedMap, convolved),
                 () => Difference.Max(mine.Project.Y, definition.Project.Y, n, outputs, ldy, (_, _, _) => 8));
         })

@@ -59,10 +59,7 @@ internal static unsafe class MatMulCases
             definition.Residual = added;
             float* scratch = workspace.Block<float>(MatMul.ScratchFloats(m, n, k));
             return new(
-                () =>
-                {
-                    for (int item = 0; item < MatMul.Items(m, n, k); item++) MatMul.Execute(mine, f, item, item - 1, scratch);
-                },
+                () => EachItem(MatMul.Items(m, n, k), m >= 1000, (item, previous) => MatMul.Execute(mine, f, item, previous, scratch)),
                 () =>
                 {
                     MatMul.ExecuteScalar(definition, f);

@@ -7,7 +7,8 @@ namespace TinyZsad.Tests;
 /// <summary>
 /// EdgeZSAD against its reference cases, and the slips that the cases are made to show. Limits are three times what PyTorch's own
 /// arithmetic in float32 differs from float64 in the same case (SPEC.md, section 7), and no more than the 1e-5 that the cases
-/// allow.
+/// allow. A scalar is one draw from such an error, PyTorch's own as well as ours: in the whole network's case PyTorch's worst is
+/// off by 1.5e-7, less than half of the spacing of floats at the top-k's 3.8. So scalars are held to the worse of the table's two.
 /// </summary>
 [TestFixture]
 public sealed class EdgeZsadVerificationTests
@@ -27,7 +28,7 @@ public sealed class EdgeZsadVerificationTests
         {
             TapComparison[] some = [.. rows.Where(r => r.Name != "resized" && r.Shape.SequenceEqual([1]) == scalar)];
             TapComparison worst = some.MaxBy(r => r.MaxError)!;
-            double limit = Math.Min(1e-5, 3 * (scalar ? worstScalar : worstMap));
+            double limit = Math.Min(1e-5, 3 * (scalar ? Math.Max(worstScalar, worstMap) : worstMap));
             TestContext.Out.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{some.Length} {(scalar ? "scalars" : "maps")}, worst {worst.Name} {worst.MaxError:E2} of {limit:E2}"));

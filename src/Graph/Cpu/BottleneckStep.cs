@@ -20,7 +20,7 @@ internal sealed unsafe class BottleneckStep<TInner, TLast>(BottleneckOperation b
         args.Expand.X = frame.Floats(bottleneck.Expand.X);
         args.Project.Y = frame.Floats(bottleneck.Output);
         if (bottleneck.Project.Residual is { } residual) args.Project.Residual = frame.Floats(residual);
-        Bottleneck.Execute(args, inner, last, item, scratch);
+        Bottleneck.Execute(args, inner, last, item, previous, scratch);
     }
 
     private static BottleneckArgs Shape(BottleneckOperation o) => new()
