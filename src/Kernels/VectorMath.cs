@@ -67,6 +67,7 @@ public static class VectorMath
     /// <summary>
     /// Where <see cref="MinusUpperTail"/> has become 0 and stays it; z beyond has to be cut off, being a factor itself.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static float UpperTailEnd<TVec>() where TVec : unmanaged, IVector<TVec> => TVec.Count == 16 ? 6 : 1000;
 
     /// <summary>

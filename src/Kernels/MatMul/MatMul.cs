@@ -205,21 +205,25 @@ public static unsafe class MatMul
         where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
     {
         TVec bias = a.Bias == null ? TVec.Zero : TVec.Load(a.Bias + column);
-        TVec scale = a.Scale == null ? TVec.Broadcast(1) : TVec.Load(a.Scale + column);
-        bool activateLast = a.ActivateLast;
         float* y = a.Y + row * a.LdY + column;
+        if (a.Scale == null && a.Residual == null)
+        {
+            for (; rows > 0; rows--, tile += Tile.Columns, y += a.LdY) activation.Invoke(TVec.Load(tile) + bias).Store(y);
+            return;
+        }
+        TVec scale = a.Scale == null ? TVec.Broadcast(1) : TVec.Load(a.Scale + column);
         float* residual = a.Residual == null ? null : a.Residual + row * a.LdResidual + column;
         for (; rows > 0; rows--, tile += Tile.Columns, y += a.LdY)
         {
             TVec v = TVec.Load(tile) + bias;
-            if (!activateLast) v = activation.Invoke(v);
+            if (!a.ActivateLast) v = activation.Invoke(v);
             if (residual == null) v *= scale;
             else
             {
                 v = TVec.MultiplyAdd(v, scale, TVec.Load(residual));
                 residual += a.LdResidual;
             }
-            if (activateLast) v = activation.Invoke(v);
+            if (a.ActivateLast) v = activation.Invoke(v);
             v.Store(y);
         }
     }
