@@ -49,9 +49,14 @@ public static class VectorMath
     /// 2^x for x &lt;= 0, within 2 e (1.2e-7) relatively down to x = -126, and 2^-126 below. Larger x: unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVec Exp2NonPositive<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
+    public static TVec Exp2NonPositive<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> =>
+        Exp2(TVec.Max(TVec.Broadcast(-126), x));
+
+    /// <summary>2^x for x from -126 to 127, within 2 e (1.2e-7) relatively. Outside that range: unspecified.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec Exp2<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
     {
-        TVec r = TVec.Fraction(TVec.Max(TVec.Broadcast(-126), x), out TVec n);
+        TVec r = TVec.Fraction(x, out TVec n);
         // 2^r = 1 + r q(r) on [0, 1], fitted to 2.0e-9, which the coefficients' rounding makes 1.3e-8. Roundings: r 0.35 e, r q
         // 0.5 e, the last addition e where the result is near 1. The floor instead of the nearest integer spares two operations
         // where the processor has both halves of the work as one instruction each.

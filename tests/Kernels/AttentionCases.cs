@@ -16,12 +16,16 @@ internal static unsafe class AttentionCases
         .. from prefix in (int[])[0, 1, 5, 12, 13, 40] from d in (int[])[2, 20, 32, 64] select Heads(1, 2, 40, 40, d, prefix),
         .. from window in (int[])[1, 2, 3, 4, 5, 7, 8, 12, 14, 16, 17] from d in (int[])[16, 20, 32]
             select Windows(3, 2, window, d),
-        Windows(1, 12, 32, 32),
+        // Scores too large for powers without a shift.
+        .. from keys in KernelCases.Lengths where keys > 0 select Heads(1, 2, 13, keys, 18, size: 20),
+        .. from window in (int[])[1, 3, 4, 7, 8, 16, 17] select Windows(3, 2, window, 20, size: 20),
+        Windows(1, 12, 32, 32), Windows(16, 6, 16, 32),
         Heads(35, 8, 77, 77, 64), Heads(35, 8, 1, 77, 64), Heads(1, 2, 24, 1024, 64), Heads(1, 6, 1029, 1029, 64, 5),
     ];
 
-    private static KernelCase Heads(int batch, int heads, int queries, int keys, int d, int? prefix = null) =>
-        new("Attention", $"{batch} x {heads} heads of {d}, {queries} by {keys}{(prefix is { } p ? $" rotary after {p}" : "")}",
+    private static KernelCase Heads(int batch, int heads, int queries, int keys, int d, int? prefix = null, double size = 1.5) =>
+        new("Attention", $"{batch} x {heads} heads of {d}, {queries} by {keys}{(prefix is { } p ? $" rotary after {p}" : "")}"
+            + $"{(size > 1.5 ? $" queries of {size}" : "")}",
             workspace =>
         {
             int width = heads * d, ldq = width + 3, ldk = width + 1, ldv = width + 2, ldy = width + 1;
@@ -30,7 +34,7 @@ internal static unsafe class AttentionCases
                 Batch = batch, Heads = heads, HeadDim = d, HeadStride = d, Queries = queries, Keys = keys,
                 Scale = 1 / MathF.Sqrt(d),
                 LdQ = ldq, LdK = ldk, LdV = ldv, LdY = ldy,
-                Q = workspace.Normal(Extent(batch * queries, width, ldq), 1.5),
+                Q = workspace.Normal(Extent(batch * queries, width, ldq), size),
                 K = workspace.Normal(Extent(batch * keys, width, ldk), 1.5),
                 V = workspace.Normal(Extent(batch * keys, width, ldv)),
             };
@@ -50,9 +54,9 @@ internal static unsafe class AttentionCases
                 () => Difference.Max(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
         })
         {
-            // A score sums d products of magnitude 2.25 * 2/pi, scaled by 1/sqrt d: its error s moves every weight by s
+            // A score sums d products of magnitude 1.5 * size * 2/pi, scaled by 1/sqrt d: its error s moves every weight by s
             // relatively. Values are below 4.
-            Tolerance = (2.25 * Math.Sqrt(d) * (d + 8) + keys + Chain(keys, 2) + 16) * E,
+            Tolerance = (1.5 * size * Math.Sqrt(d) * (d + 8) + keys + Chain(keys, 2) + 16) * E,
             Because = "the scores' error, then a sum of weights and one of weighted values, in units of the largest value (4)",
             Flops = 4.0 * batch * heads * queries * keys * d,
             Bytes = 4.0 * batch * heads * d * (2 * queries + 2 * keys),
@@ -63,8 +67,8 @@ internal static unsafe class AttentionCases
     /// Windows of a map in scattered rows, q, k and v of a head together, with position biases; some rows used twice, some
     /// results unwanted.
     /// </summary>
-    private static KernelCase Windows(int windows, int heads, int window, int d) =>
-        new("Attention windows", $"{windows} x {heads} heads of {d}, windows of {window}", workspace =>
+    private static KernelCase Windows(int windows, int heads, int window, int d, double size = 1.5) =>
+        new("Attention windows", $"{windows} x {heads} heads of {d}, windows of {window}{(size > 1.5 ? $" queries of {size}" : "")}", workspace =>
         {
             int tokens = window * window, rows = windows * tokens + 1, width = 3 * heads * d, ld = width + 1, ldy = heads * d + 1,
                 side = 2 * window - 1;
@@ -78,6 +82,9 @@ internal static unsafe class AttentionCases
                 input[i] = padding ? 0 : shuffled[i];
                 output[i] = padding ? -1 : shuffled[i] - 1;
             }
+            for (int i = 0; i < rows; i++)
+                for (int c = 0; c < width; c++)
+                    if (c % (3 * d) < d) qkv[(nint)i * ld + c] *= (float)(size / 1.5);
             AttentionArgs a = new()
             {
                 Batch = windows, Heads = heads, HeadDim = d, HeadStride = 3 * d, Queries = tokens, Keys = tokens,
@@ -91,15 +98,15 @@ internal static unsafe class AttentionCases
             definition.Y = workspace.Output(Extent(rows - 1, heads * d, ldy));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
-                () => EachItem(Attention.Items(mine), window == 32, (item, previous) => Attention.Execute(mine, item, previous, scratch)),
+                () => EachItem(Attention.Items(mine), windows * window * window > 1000, (item, previous) => Attention.Execute(mine, item, previous, scratch)),
                 () => Attention.ExecuteScalar(definition),
                 () => Difference.Max(mine.Y, definition.Y, rows - 1, heads * d, ldy, (_, _, _) => 4));
         })
         {
-            Tolerance = (2.25 * Math.Sqrt(d) * (d + 8) + window * window + Chain(window * window, 2) + 16) * E,
+            Tolerance = (1.5 * size * Math.Sqrt(d) * (d + 8) + window * window + Chain(window * window, 2) + 16) * E,
             Because = "the scores' error, then a sum of weights and one of weighted values, in units of the largest value (4)",
             Flops = 4.0 * windows * heads * window * window * window * window * d,
             Bytes = 16.0 * windows * window * window * heads * d,
-            Typical = window == 32,
+            Typical = windows * window * window > 1000,
         };
 }

@@ -29,13 +29,22 @@ public static unsafe class Attention
     /// </summary>
     internal const float Log2E = 1.44269504f;
 
+    /// <summary>
+    /// Scores of at most this magnitude, as powers of two, need no largest one to be subtracted: 2^14 keys' weights add up to 2^104,
+    /// and leave room for values to 2^23.
+    /// </summary>
+    private const float SmallScore = 90;
+
+    /// <summary>Floats before a head's panels: the largest length of a key, and the largest magnitude of a bias.</summary>
+    private const int BoundFloats = 16;
+
     private static int KeyPanels(in AttentionArgs a) => (a.Keys + Tile.Columns - 1) / Tile.Columns;
 
     private static int ValuePanels(in AttentionArgs a) => (a.HeadDim + Tile.Columns - 1) / Tile.Columns;
 
     private static nint KeyFloats(in AttentionArgs a) => (nint)KeyPanels(a) * Tile.Columns * a.HeadDim;
 
-    private static nint HeadFloats(in AttentionArgs a) => KeyFloats(a) + (nint)ValuePanels(a) * Tile.Columns * a.Keys;
+    private static nint HeadFloats(in AttentionArgs a) => BoundFloats + KeyFloats(a) + (nint)ValuePanels(a) * Tile.Columns * a.Keys;
 
     /// <summary>
     /// Row stride of the strip of scores. Not a multiple of 4 KiB, or all its rows would fall into one set of the first-level
@@ -131,17 +140,21 @@ public static unsafe class Attention
         int batch = sequenceAndHead / a.Heads, head = sequenceAndHead % a.Heads;
         float* packed = scratch;
         scratch += HeadFloats(a);
-        if (previous < 0 || previous / itemsOfHead != sequenceAndHead) Pack<TVec>(a, batch, head, packed, scratch);
+        // While a thread attended to the head before, it asked for this one's keys and values.
+        bool near = previous >= 0 && previous / itemsOfHead == sequenceAndHead - 1;
+        if (previous < 0 || previous / itemsOfHead != sequenceAndHead) Pack<TVec>(a, batch, head, near, packed, scratch);
         int row = item % itemsOfHead * StripsOfItem * Tile.Rows;
         Attend<TVec>(a, batch, head, row, Math.Min(row + StripsOfItem * Tile.Rows, a.Queries), packed, scratch);
     }
 
     /// <summary>Lays out keys and values of one sequence and head.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Pack<TVec>(in AttentionArgs a, int batch, int head, float* packed, float* scratch)
+    private static void Pack<TVec>(in AttentionArgs a, int batch, int head, bool near, float* packed, float* scratch)
         where TVec : unmanaged, IVector<TVec>
     {
         int d = a.HeadDim;
+        float* bounds = packed;
+        packed += BoundFloats;
         float* k = a.K + head * a.HeadStride, v = a.V + head * a.HeadStride;
         int* map = a.InputRows == null ? null : a.InputRows + batch * a.Keys;
         if (map == null)
@@ -153,8 +166,11 @@ public static unsafe class Attention
         for (int first = 0; first < a.Keys; first += Tile.Columns, packed += (nint)Tile.Columns * d)
         {
             int keys = Math.Min(a.Keys - first, Tile.Columns);
-            FetchInputs(k, a.LdK, map, first + Tile.Columns, a.Keys, d);
-            FetchInputs(v, a.LdV, map, first, a.Keys, d);
+            if (!near)
+            {
+                FetchInputs(k, a.LdK, map, first + Tile.Columns, a.Keys, d);
+                FetchInputs(v, a.LdV, map, first, a.Keys, d);
+            }
             float* rows = k + first * a.LdK;
             nint stride = a.LdK;
             if (map != null || a.KeyCos != null)
@@ -166,6 +182,9 @@ public static unsafe class Attention
             }
             Panel.Turn<F32Format, TVec>(rows, 0, stride, keys, d, packed);
         }
+        bounds[0] = MathF.Sqrt(Scores.LargestSquare<TVec>(bounds + BoundFloats, KeyPanels(a), d));
+        int biases = (2 * a.Window - 1) * (2 * a.Window - 1);
+        bounds[1] = a.Bias == null ? 0 : Scores.LargestMagnitude<TVec>(a.Bias + (nint)head * biases, biases);
         for (int c = 0; c < d; c += Tile.Columns, packed += (nint)Tile.Columns * a.Keys)
         {
             int width = Math.Min(d - c, Tile.Columns);
@@ -178,10 +197,12 @@ public static unsafe class Attention
 
     /// <summary>Queries from <paramref name="row"/> to before <paramref name="end"/>, against laid-out keys and values.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Attend<TVec>(in AttentionArgs a, int batch, int head, int row, int end, float* keys, float* scratch)
+    private static void Attend<TVec>(in AttentionArgs a, int batch, int head, int row, int end, float* packed, float* scratch)
         where TVec : unmanaged, IVector<TVec>
     {
         int d = a.HeadDim, keyPanels = KeyPanels(a), scored = keyPanels * Tile.Columns;
+        float* keys = packed + BoundFloats;
+        int strips = (a.Queries + Tile.Rows - 1) / Tile.Rows, upcoming = batch * a.Heads + head + 1;
         float* values = keys + KeyFloats(a);
         nint ldScores = ScoreStride(a);
         float* tile = scratch;
@@ -189,7 +210,6 @@ public static unsafe class Attention
         float* padding = scores + Tile.Rows * ldScores;
         float* q = padding + Tile.Columns;
         float* sums = q + (nint)Tile.Rows * d;
-        float* largest = stackalloc float[RowsAtOnce];
         for (int j = scored - Tile.Columns; j < scored; j++)
             padding[j - scored + Tile.Columns] = j < a.Keys ? 0 : float.NegativeInfinity;
 
@@ -203,24 +223,29 @@ public static unsafe class Attention
                 q);
             if (rows < Tile.Rows) new Span<float>(q + rows * d, (Tile.Rows - rows) * d).Clear();
 
+            int strip = row / Tile.Rows, next = strip * a.Keys / strips, nextEnd = (strip + 1) * a.Keys / strips;
             for (int p = 0; p < keyPanels; p++)
             {
-                FetchOutputs(a, head, token, p * rows / keyPanels, (p + 1) * rows / keyPanels);
+                FetchRows(a, batch, head, row, p * rows / keyPanels, (p + 1) * rows / keyPanels);
+                if (upcoming < a.Batch * a.Heads)
+                    FetchKeys(a, upcoming, next + p * (nextEnd - next) / keyPanels, next + (p + 1) * (nextEnd - next) / keyPanels);
                 Tile.Execute(q, d, keys + (nint)p * Tile.Columns * d, d, scores + p * Tile.Columns, ldScores);
             }
-            for (int first = 0; first < rows; first += RowsAtOnce)
-            {
-                int some = Math.Min(rows - first, RowsAtOnce);
-                float* s = scores + first * ldScores;
-                for (int r = 0; r < some; r++, s += ldScores)
+            // By the inequality of Cauchy and Schwarz no score is larger. The rounding of both sides is nothing beside the room left.
+            float bound = MathF.Sqrt(Scores.LargestSquareOfRows<TVec>(q, rows, d)) * packed[0] + Log2E * packed[1];
+            if (bound <= SmallScore)
+                for (int r = 0; r < rows; r++)
                 {
-                    if (a.Keys < scored) Scores.Add<TVec>(padding, s + scored - Tile.Columns, Tile.Columns);
-                    largest[r] = a.Bias == null ? Scores.Largest<TVec>(s, scored)
-                        : Scores.AddBias<TVec>(a.Bias, a.Window, head, row + first + r, s);
+                    float* s = scores + r * ldScores;
+                    if (a.Bias != null) sums[r] = Scores.BiasedPowers<TVec>(a.Bias, a.Window, head, row + r, s);
+                    else
+                    {
+                        for (int j = a.Keys; j < scored; j++) s[j] = -126;
+                        sums[r] = Scores.Powers<TVec>(s, scored);
+                    }
                 }
-                s = scores + first * ldScores;
-                for (int r = 0; r < some; r++, s += ldScores) sums[first + r] = Scores.Weights<TVec>(s, scored, largest[r]);
-            }
+            else
+                ShiftedPowers<TVec>(a, head, row, rows, scored, padding, scores, ldScores, sums);
             for (int c = 0; c < d; c += Tile.Columns)
             {
                 Tile.Execute(scores, ldScores, values + (nint)c * a.Keys, a.Keys, tile, Tile.Columns);
@@ -232,6 +257,26 @@ public static unsafe class Attention
                     Divide<TVec>(tile + r * Tile.Columns, y, Math.Min(d - c, Tile.Columns), sums[r]);
                 }
             }
+        }
+    }
+
+    /// <summary>Scores of any size become weights: the largest of a row is found and subtracted.</summary>
+    private static void ShiftedPowers<TVec>(in AttentionArgs a, int head, int row, int rows, int scored, float* padding,
+        float* scores, nint ldScores, float* sums) where TVec : unmanaged, IVector<TVec>
+    {
+        float* largest = stackalloc float[RowsAtOnce];
+        for (int first = 0; first < rows; first += RowsAtOnce)
+        {
+            int some = Math.Min(rows - first, RowsAtOnce);
+            float* s = scores + first * ldScores;
+            for (int r = 0; r < some; r++, s += ldScores)
+            {
+                if (a.Keys < scored) Scores.Add<TVec>(padding, s + scored - Tile.Columns, Tile.Columns);
+                largest[r] = a.Bias == null ? Scores.Largest<TVec>(s, scored)
+                    : Scores.AddBias<TVec>(a.Bias, a.Window, head, row + first + r, s);
+            }
+            s = scores + first * ldScores;
+            for (int r = 0; r < some; r++, s += ldScores) sums[first + r] = Scores.Weights<TVec>(s, scored, largest[r]);
         }
     }
 
@@ -251,15 +296,40 @@ public static unsafe class Attention
     }
 
     /// <summary>
-    /// Asks for rows of the result, a few at a time: they lie apart, and would hold up the stores at the end of a strip.
+    /// Asks for keys and values of the sequence and head after this one, a few at a time: the thread will most likely lay them out
+    /// next.
     /// </summary>
-    private static void FetchOutputs(in AttentionArgs a, int head, int token, int begin, int end)
+    private static void FetchKeys(in AttentionArgs a, int sequenceAndHead, int begin, int end)
     {
         if (!Sse.IsSupported) return;
-        for (int r = begin; r < end; r++)
+        int batch = sequenceAndHead / a.Heads, columns = sequenceAndHead % a.Heads * a.HeadStride;
+        for (int j = begin; j < end; j++)
         {
-            float* y = a.Y + OutputRow(a, token + r) * a.LdY + head * a.HeadDim;
-            for (int c = 0; c < a.HeadDim; c += 16) Sse.Prefetch0(y + c);
+            nint row = InputRow(a, batch, j, a.Keys);
+            for (int c = columns; c < columns + a.HeadDim; c += 16)
+            {
+                Sse.Prefetch1(a.K + row * a.LdK + c);
+                Sse.Prefetch1(a.V + row * a.LdV + c);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Asks for rows of the result and for the queries of the next strip, a few at a time: they lie apart, and would hold up the
+    /// stores at the end of a strip and the loads at the beginning of the next.
+    /// </summary>
+    private static void FetchRows(in AttentionArgs a, int batch, int head, int row, int begin, int end)
+    {
+        if (!Sse.IsSupported) return;
+        for (int r = row + begin; r < row + end; r++)
+        {
+            float* y = a.Y + OutputRow(a, batch * a.Queries + r) * a.LdY + head * a.HeadDim;
+            float* q = a.Q + InputRow(a, batch, Math.Min(r + Tile.Rows, a.Queries - 1), a.Queries) * a.LdQ + head * a.HeadStride;
+            for (int c = 0; c < a.HeadDim; c += 16)
+            {
+                Sse.Prefetch0(y + c);
+                Sse.Prefetch0(q + c);
+            }
         }
     }
 

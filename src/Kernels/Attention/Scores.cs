@@ -2,7 +2,11 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>What happens to a query's row of scores between the two products of <see cref="Attention"/>, in place.</summary>
+/// <summary>
+/// What happens to a query's row of scores between the two products of <see cref="Attention"/>, in place: it becomes a row of
+/// weights, powers of two, of which the sum is returned. A softmax subtracts the largest score first, so that no power overflows;
+/// where scores are known to be small that is left out (<see cref="Powers"/>), and with it the search for the largest.
+/// </summary>
 internal static unsafe class Scores
 {
     /// <summary>y ← y + x, n a multiple of the vector.</summary>
@@ -20,7 +24,7 @@ internal static unsafe class Scores
         where TVec : unmanaged, IVector<TVec>
     {
         int side = 2 * window - 1, x = 0;
-        float* slice = table + (nint)head * side * side + (window - 1 - query / window) * side + window - 1 - query % window;
+        float* slice = Slice(table, window, head, query);
         float most = float.NegativeInfinity;
         for (; x <= window - TVec.Count; x += TVec.Count)
             most = MathF.Max(most, AddColumns<TVec>(slice + x, side, s + x, window));
@@ -82,5 +86,123 @@ internal static unsafe class Scores
             sum1 += e1;
         }
         return TVec.Sum(sum0 + sum1);
+    }
+
+    /// <summary>s ← 2^s, n a multiple of two vectors, scores from -126 to 127; returns the sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static float Powers<TVec>(float* s, int n) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec sum0 = TVec.Zero, sum1 = TVec.Zero;
+        for (int j = 0; j < n; j += 2 * TVec.Count)
+        {
+            TVec e0 = VectorMath.Exp2(TVec.Load(s + j)), e1 = VectorMath.Exp2(TVec.Load(s + j + TVec.Count));
+            e0.Store(s + j);
+            e1.Store(s + j + TVec.Count);
+            sum0 += e0;
+            sum1 += e1;
+        }
+        return TVec.Sum(sum0 + sum1);
+    }
+
+    /// <summary>
+    /// The same with one query's biases added first, sums from -126 to 127; for a row's keys alone, without what fills up the last
+    /// panel.
+    /// </summary>
+    public static float BiasedPowers<TVec>(float* table, int window, int head, int query, float* s)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        int side = 2 * window - 1, x = 0;
+        float* slice = Slice(table, window, head, query);
+        float sum = 0;
+        for (; x <= window - TVec.Count; x += TVec.Count) sum += PowersOfColumns<TVec>(slice + x, side, s + x, window);
+        for (; x < window; x++) sum += PowersOfColumns<Lanes1>(slice + x, side, s + x, window);
+        return sum;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float PowersOfColumns<TVec>(float* slice, nint side, float* s, int window) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec log2E = TVec.Broadcast(Attention.Log2E), sum0 = TVec.Zero, sum1 = TVec.Zero;
+        int y = 0;
+        for (; y <= window - 2; y += 2, slice += 2 * side, s += 2 * (nint)window)
+        {
+            TVec e0 = VectorMath.Exp2(TVec.MultiplyAdd(TVec.Load(slice), log2E, TVec.Load(s)));
+            TVec e1 = VectorMath.Exp2(TVec.MultiplyAdd(TVec.Load(slice + side), log2E, TVec.Load(s + window)));
+            e0.Store(s);
+            e1.Store(s + window);
+            sum0 += e0;
+            sum1 += e1;
+        }
+        if (y < window)
+        {
+            TVec e = VectorMath.Exp2(TVec.MultiplyAdd(TVec.Load(slice), log2E, TVec.Load(s)));
+            e.Store(s);
+            sum0 += e;
+        }
+        return TVec.Sum(sum0 + sum1);
+    }
+
+    /// <summary>The biases of one query against the first row of keys.</summary>
+    private static float* Slice(float* table, int window, int head, int query)
+    {
+        int side = 2 * window - 1;
+        return table + (nint)head * side * side + (window - 1 - query / window) * side + window - 1 - query % window;
+    }
+
+    /// <summary>
+    /// The largest sum of squares of a key's d numbers, keys being the columns of panels [d][<see cref="Tile.Columns"/>].
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static float LargestSquare<TVec>(float* panels, int count, int d) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec most = TVec.Zero;
+        for (; count > 0; count--)
+        {
+            TVec even0 = TVec.Zero, even1 = TVec.Zero, odd0 = TVec.Zero, odd1 = TVec.Zero, x, y;
+            int c = 0;
+            for (; c <= d - 2; c += 2, panels += 4 * TVec.Count)
+            {
+                x = TVec.Load(panels); even0 = TVec.MultiplyAdd(x, x, even0);
+                y = TVec.Load(panels + TVec.Count); even1 = TVec.MultiplyAdd(y, y, even1);
+                x = TVec.Load(panels + 2 * TVec.Count); odd0 = TVec.MultiplyAdd(x, x, odd0);
+                y = TVec.Load(panels + 3 * TVec.Count); odd1 = TVec.MultiplyAdd(y, y, odd1);
+            }
+            if (c < d)
+            {
+                x = TVec.Load(panels); even0 = TVec.MultiplyAdd(x, x, even0);
+                y = TVec.Load(panels + TVec.Count); even1 = TVec.MultiplyAdd(y, y, even1);
+                panels += 2 * TVec.Count;
+            }
+            most = TVec.Max(TVec.Max(most, even0 + odd0), even1 + odd1);
+        }
+        return TVec.MaxAcross(most);
+    }
+
+    /// <summary>The largest sum of squares of a row, rows of d numbers one after the other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static float LargestSquareOfRows<TVec>(float* x, int rows, int d) where TVec : unmanaged, IVector<TVec>
+    {
+        float most = 0;
+        for (; rows > 0; rows--, x += d)
+        {
+            TVec sum = TVec.Zero;
+            int c = 0;
+            for (; c <= d - TVec.Count; c += TVec.Count) sum = TVec.MultiplyAdd(TVec.Load(x + c), TVec.Load(x + c), sum);
+            float square = TVec.Sum(sum);
+            for (; c < d; c++) square += x[c] * x[c];
+            most = MathF.Max(most, square);
+        }
+        return most;
+    }
+
+    /// <summary>The largest magnitude of n numbers.</summary>
+    public static float LargestMagnitude<TVec>(float* x, int n) where TVec : unmanaged, IVector<TVec>
+    {
+        TVec most = TVec.Zero;
+        int i = 0;
+        for (; i <= n - TVec.Count; i += TVec.Count) most = TVec.Max(most, TVec.Abs(TVec.Load(x + i)));
+        float largest = TVec.MaxAcross(most);
+        for (; i < n; i++) largest = MathF.Max(largest, MathF.Abs(x[i]));
+        return largest;
     }
 }
