@@ -10,6 +10,9 @@ internal static unsafe class MatMulCases
 
     public static IEnumerable<KernelCase> All =>
     [
+        .. from type in (FloatType[])[FloatType.F16, FloatType.BF16] from layout in (WeightLayout[])[WeightLayout.OutIn,
+            WeightLayout.InOut] select Widened(128, 512, type, layout),
+        Widened(1000, 75, FloatType.F16, WeightLayout.OutIn),
         .. from m in Enumerable.Range(1, 26) select Product(m, 35, 19, FloatType.F16),
         .. from n in KernelCases.Lengths where n > 0 select Product(13, n, 18, FloatType.F16),
         .. from k in KernelCases.Lengths where k > 0 from type in Types
@@ -28,6 +31,33 @@ internal static unsafe class MatMulCases
         Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
         Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true),
     ];
+
+    /// <summary>Every number of 16 bits there is, NaN and infinities among them, in whole squares and in remainders.</summary>
+    private static KernelCase Widened(int n, int k, FloatType type, WeightLayout layout) =>
+        new("Panel", $"{n} x {k} {type} {layout}, all numbers", workspace =>
+        {
+            ushort* w = workspace.Block<ushort>(n * k);
+            // Some rows without NaN and infinities: a square that holds one takes another way.
+            for (int i = 0; i < n * k; i++) w[i] = (ushort)(i / k % 48 < 16 && (i & 0x7C00) == 0x7C00 ? i & 0x83FF : i);
+            int columns = Tile.Columns, panels = (n + columns - 1) / columns, size = panels * columns * k;
+            float* mine = workspace.Block<float>(size), definition = workspace.Output(size);
+            return new(
+                () =>
+                {
+                    for (int p = 0; p < panels; p++) Panel.Expand(w, type, layout, n, k, p * columns, mine + (nint)p * columns * k);
+                },
+                () =>
+                {
+                    for (int i = 0; i < size; i++)
+                    {
+                        int output = i / (columns * k) * columns + i % columns, input = i / columns % k;
+                        definition[i] = output >= n ? 0
+                            : Widen.Scalar(w, type, layout == WeightLayout.OutIn ? output * k + input : input * n + output);
+                    }
+                },
+                () => Difference.Exact(mine, definition, size));
+        })
+        { Because = "widening is exact" };
 
     private static KernelCase Product(int m, int n, int k, FloatType type, WeightLayout layout = WeightLayout.OutIn,
         bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false) =>

@@ -122,10 +122,21 @@ public static unsafe class MatMul
 
         nint rowsOfTiles = Tile.Rows * (nint)cut.PanelsOfGroup, linesOfStrip = Tile.Rows * ldx / 16;
         int lines = (int)Math.Min((linesOfStrip + rowsOfTiles - 1) / rowsOfTiles, MostLines);
+        Ahead ahead = new() { LdResult = a.LdY, LdResidual = a.LdResidual, Lines = lines };
+        if (a.Layout == WeightLayout.OutIn)
+        {
+            // The next group's weights; each thread needs all of them, and computes as many blocks of this group.
+            nint row1 = a.K * (nint)a.Type.Size(), bytes = Math.Min(a.N - last, cut.PanelsOfGroup * Tile.Columns) * row1;
+            int share = item % cut.Blocks % MatMulCut.BlocksOfThread;
+            byte* next = (byte*)a.W + last * row1;
+            ahead.Weights = next + bytes * share / MatMulCut.BlocksOfThread;
+            ahead.WeightsEnd = next + bytes * (share + 1) / MatMulCut.BlocksOfThread;
+            nint calls = (end - row + Tile.Rows - 1) / Tile.Rows * rowsOfTiles, wanted = (nint)(ahead.WeightsEnd - ahead.Weights) / 64;
+            ahead.WeightLines = (int)Math.Min((wanted + calls - 1) / calls, 3);
+        }
         for (; row < end; row += Tile.Rows)
         {
             int rows = Math.Min(end - row, Tile.Rows), start = few ? 0 : Math.Min(row, a.M - Tile.Rows);
-            Ahead ahead = new() { LdResult = a.LdY, LdResidual = a.LdResidual, Lines = lines };
             ahead.Run = (byte*)(x + (start + Tile.Rows) * ldx);
             bool added = a.Residual != null && a.Residual != a.Y;
             for (int column = first; column < last; column += Tile.Columns)

@@ -12,7 +12,7 @@ internal readonly struct MatMulCut
     private const int MostPanelBytes = 5 << 17;
 
     /// <summary>Blocks that each thread should find, so that none waits long for the last.</summary>
-    private const int BlocksOfThread = 6;
+    public const int BlocksOfThread = 6;
 
     private readonly int rows, strips;
 

@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace TinyZsad.Kernels;
 
@@ -59,24 +61,81 @@ public static unsafe class Panel
         where TFormat : struct, IFloatFormat where TVec : unmanaged, IVector<TVec>
     {
         int lanes = TVec.Count, columns = 2 * lanes;
-        TVec* block = stackalloc TVec[lanes];
         for (int c = 0; c < columns; c += lanes)
         {
             int rows = Math.Clamp(width - c, 0, lanes);
             nint from = at + c * stride;
             int p = 0;
+            if (typeof(TFormat) == typeof(F16Format) && typeof(TVec) == typeof(Lanes16) && rows == lanes)
+                for (; p <= k - 2 * lanes; p += 2 * lanes)
+                    if (!TurnHalves((ushort*)w + from + p, stride, panel + (nint)p * columns + c))
+                    {
+                        TurnSquare<TFormat, TVec>(w, from + p, stride, rows, panel + (nint)p * columns + c);
+                        TurnSquare<TFormat, TVec>(w, from + p + lanes, stride, rows, panel + (nint)(p + lanes) * columns + c);
+                    }
             for (; p <= k - lanes; p += lanes)
-            {
-                for (int r = 0; r < rows; r++) block[r] = TFormat.Load<TVec>(w, from + r * stride + p);
-                for (int r = rows; r < lanes; r++) block[r] = TVec.Zero;
-                Transpose.Store(block, panel + (nint)p * columns + c, columns);
-            }
+                TurnSquare<TFormat, TVec>(w, from + p, stride, rows, panel + (nint)p * columns + c);
             for (; p < k; p++)
             {
                 float* to = panel + (nint)p * columns + c;
                 for (int r = 0; r < rows; r++) TFormat.Load<Lanes1>(w, from + r * stride + p).Store(to + r);
                 for (int r = rows; r < lanes; r++) to[r] = 0;
             }
+        }
+    }
+
+    /// <summary>Count inputs of at most Count rows, with zeros for those that are missing.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void TurnSquare<TFormat, TVec>(void* w, nint at, nint stride, int rows, float* panel)
+        where TFormat : struct, IFloatFormat where TVec : unmanaged, IVector<TVec>
+    {
+        TVec* block = stackalloc TVec[TVec.Count];
+        for (int r = 0; r < rows; r++) block[r] = TFormat.Load<TVec>(w, at + r * stride);
+        for (int r = rows; r < TVec.Count; r++) block[r] = TVec.Zero;
+        Transpose.Store(block, panel, 2 * TVec.Count);
+    }
+
+    /// <summary>
+    /// 32 inputs of 16 rows of halves: neighbours are turned together, as 32 bits, and widened afterwards, which takes half of the
+    /// shuffles. Finite numbers only, as in <see cref="Lanes16.LoadHalf"/>.
+    /// </summary>
+    /// <returns>Whether all of them were finite; else the panel has to be filled otherwise.</returns>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static bool TurnHalves(ushort* w, nint stride, float* panel)
+    {
+        const int columns = 32;
+        Vector512<float>* block = stackalloc Vector512<float>[16];
+        for (int r = 0; r < 16; r++) block[r] = Vector512.Load(w + r * stride).AsSingle();
+        Transpose.TurnFours(block);
+        Vector512<int> largest = Vector512<int>.Zero;
+        for (int j = 0; j < 4; j++, panel += 2 * columns)
+        {
+            Transpose.Columns(block, j, out Vector512<float> c0, out Vector512<float> c4, out Vector512<float> c8,
+                out Vector512<float> c12);
+            WidenPair(c0.AsInt32(), panel, ref largest);
+            WidenPair(c4.AsInt32(), panel + 8 * columns, ref largest);
+            WidenPair(c8.AsInt32(), panel + 16 * columns, ref largest);
+            WidenPair(c12.AsInt32(), panel + 24 * columns, ref largest);
+        }
+        return !Vector512.GreaterThanAny(largest, Vector512.Create(0x0F7FFFFF));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static void WidenPair(Vector512<int> pair, float* y, ref Vector512<int> largest)
+        {
+            Vector512<int> low = (pair & Vector512.Create(0x7FFF)) << 13, high = (pair >>> 3) & Vector512.Create(0x0FFFE000);
+            Vector512<int> sign = Vector512.Create(int.MinValue);
+            (Rebiased(low).AsInt32() | ((pair << 16) & sign)).AsSingle().Store(y);
+            (Rebiased(high).AsInt32() | (pair & sign)).AsSingle().Store(y + columns);
+            largest = Vector512.Max(largest, Vector512.Max(low, high));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static Vector512<float> Rebiased(Vector512<int> magnitude)
+        {
+            Vector512<float> y = (magnitude + Vector512.Create(112 << 23)).AsSingle();
+            return Vector512.MinNative(y, Avx512F.FusedMultiplyAdd(y, Vector512.Create(2f), Vector512.Create(-6.1035156e-5f)));
         }
     }
 

@@ -28,6 +28,15 @@ public unsafe struct Ahead
     /// <summary>Cache lines of it to ask for with each row.</summary>
     public int Lines;
 
+    /// <summary>Weights that will be widened later.</summary>
+    public byte* Weights;
+
+    /// <summary>Cache lines of them to ask for with each row.</summary>
+    public int WeightLines;
+
+    /// <summary>Where they end.</summary>
+    public byte* WeightsEnd;
+
     /// <summary>Asks for one row and its share of the run, and moves on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Next()
@@ -43,6 +52,8 @@ public unsafe struct Ahead
             Residual += LdResidual;
         }
         for (int i = 0; i < Lines; i++, Run += 64) Sse.Prefetch1(Run);
+        if (Weights >= WeightsEnd) return;
+        for (int i = 0; i < WeightLines; i++, Weights += 64) Sse.Prefetch1(Weights);
     }
 }
 

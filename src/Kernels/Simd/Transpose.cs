@@ -23,11 +23,23 @@ internal static unsafe class Transpose
         else *y = *(float*)rows;
     }
 
-    /// <summary>
-    /// Within each four rows, 4 x 4 blocks are turned inside the 128-bit parts; then parts change places between the fours.
-    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Store16(Vector512<float>* r, float* y, nint ldy)
+    {
+        TurnFours(r);
+        for (int j = 0; j < 4; j++)
+        {
+            Columns(r, j, out Vector512<float> c0, out Vector512<float> c4, out Vector512<float> c8, out Vector512<float> c12);
+            c0.Store(y + j * ldy);
+            c4.Store(y + (j + 4) * ldy);
+            c8.Store(y + (j + 8) * ldy);
+            c12.Store(y + (j + 12) * ldy);
+        }
+    }
+
+    /// <summary>The first half of turning 16 x 16: within each four rows, 4 x 4 blocks are turned inside the 128-bit parts.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void TurnFours(Vector512<float>* r)
     {
         for (int g = 0; g < 16; g += 4)
         {
@@ -40,17 +52,21 @@ internal static unsafe class Transpose
             r[g + 2] = Avx512F.UnpackLow(hi01, hi23).AsSingle();
             r[g + 3] = Avx512F.UnpackHigh(hi01, hi23).AsSingle();
         }
-        for (int j = 0; j < 4; j++)
-        {
-            Vector512<float> even0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0x88),
-                even1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0x88);
-            Vector512<float> odd0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0xDD),
-                odd1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0xDD);
-            Avx512F.Shuffle4x128(even0, even1, 0x88).Store(y + j * ldy);
-            Avx512F.Shuffle4x128(odd0, odd1, 0x88).Store(y + (j + 4) * ldy);
-            Avx512F.Shuffle4x128(even0, even1, 0xDD).Store(y + (j + 8) * ldy);
-            Avx512F.Shuffle4x128(odd0, odd1, 0xDD).Store(y + (j + 12) * ldy);
-        }
+    }
+
+    /// <summary>
+    /// The second half: parts change places between the fours, which gives columns j, j + 4, j + 8 and j + 12, j from 0 to 3.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void Columns(Vector512<float>* r, int j, out Vector512<float> c0, out Vector512<float> c4,
+        out Vector512<float> c8, out Vector512<float> c12)
+    {
+        Vector512<float> even0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0x88), even1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0x88);
+        Vector512<float> odd0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0xDD), odd1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0xDD);
+        c0 = Avx512F.Shuffle4x128(even0, even1, 0x88);
+        c4 = Avx512F.Shuffle4x128(odd0, odd1, 0x88);
+        c8 = Avx512F.Shuffle4x128(even0, even1, 0xDD);
+        c12 = Avx512F.Shuffle4x128(odd0, odd1, 0xDD);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
