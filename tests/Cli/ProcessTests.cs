@@ -37,6 +37,23 @@ public sealed class ProcessTests : InFolder
         Assert.That((process.ExitCode, output.Result, error.Result), Is.EqualTo((ExitCode.Cancelled, "", "")));
     }
 
+    /// <summary>How the README and the comparison publish it, and how a script for some other system would.</summary>
+    [TestCase("UseCurrentRuntimeIdentifier=true", "true")]
+    [TestCase("RuntimeIdentifier=win-x64", "true")]
+    [TestCase("RuntimeIdentifier=", "")]
+    public void Published_for_one_system_it_is_compiled_ahead(string property, string expected)
+    {
+        string project = TestData.Path("..", "..", "src", "Cli", "TinyZsad.Cli.csproj");
+        ProcessStartInfo start = new("dotnet", ["msbuild", project, $"-p:{property}", "-getProperty:PublishReadyToRun"])
+        {
+            RedirectStandardOutput = true,
+        };
+        using Process process = Process.Start(start)!;
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.That((process.ExitCode, output.Trim()), Is.EqualTo((0, expected)));
+    }
+
     private static Process Start(params string[] args)
     {
         ProcessStartInfo start = new("dotnet", [typeof(Tool).Assembly.Location, .. args])
