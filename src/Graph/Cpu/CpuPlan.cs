@@ -76,6 +76,7 @@ public sealed class CpuPlan : IDisposable
                 : CpuLowering.Lower(operation));
             steps.AddRange(taps.Where(t => t.Value.Root == operation.Output).Select(t => new TapStep(t)));
         }
+        LinearStep.Chain(steps);
         List<Phase> phases = Gather(steps);
         (long[] offsets, long bytes) = Place(graph, phases, values);
         return new CpuPlan(graph, phases, offsets, bytes, int8);

@@ -52,6 +52,14 @@ public unsafe struct MatMulArgs
 
     /// <summary>Whether the activation comes after the residual instead of before scale and residual.</summary>
     public bool ActivateLast;
+
+    /// <summary>
+    /// The weights that this thread will most likely widen after these, which are asked for meanwhile; null for nothing.
+    /// </summary>
+    public byte* Upcoming;
+
+    /// <summary>Bytes of them.</summary>
+    public nint UpcomingBytes;
 }
 
 /// <summary>
@@ -72,6 +80,9 @@ public static unsafe class MatMul
     /// then; to ask for more at a time would cost what it gains.
     /// </summary>
     private const int MostLines = 2;
+
+    /// <summary>The same for weights. They come from far away, and a group of few rows has little time to ask for them.</summary>
+    private const int MostWeightLines = 3;
 
     /// <summary>
     /// How many independent items the product of this shape is cut into: a block of rows and a group of panels each, the blocks
@@ -123,16 +134,16 @@ public static unsafe class MatMul
         nint rowsOfTiles = Tile.Rows * (nint)cut.PanelsOfGroup, linesOfStrip = Tile.Rows * ldx / 16;
         int lines = (int)Math.Min((linesOfStrip + rowsOfTiles - 1) / rowsOfTiles, MostLines);
         Ahead ahead = new() { LdResult = a.LdY, LdResidual = a.LdResidual, Lines = lines };
-        if (a.Layout == WeightLayout.OutIn)
+        // The next group's weights, or those of whatever follows: each thread needs all of them, and computes about as many blocks.
+        byte* upcoming = last < a.N ? (byte*)a.W + RowBytes(a) * last : a.Upcoming;
+        nint bytes = last < a.N ? RowBytes(a) * Math.Min(a.N - last, last - first) : a.UpcomingBytes;
+        if (last == a.N || a.Layout == WeightLayout.OutIn)
         {
-            // The next group's weights; each thread needs all of them, and computes as many blocks of this group.
-            nint row1 = a.K * (nint)a.Type.Size(), bytes = Math.Min(a.N - last, cut.PanelsOfGroup * Tile.Columns) * row1;
             int share = item % cut.Blocks % MatMulCut.BlocksOfThread;
-            byte* next = (byte*)a.W + last * row1;
-            ahead.Weights = next + bytes * share / MatMulCut.BlocksOfThread;
-            ahead.WeightsEnd = next + bytes * (share + 1) / MatMulCut.BlocksOfThread;
-            nint calls = (end - row + Tile.Rows - 1) / Tile.Rows * rowsOfTiles, wanted = (nint)(ahead.WeightsEnd - ahead.Weights) / 64;
-            ahead.WeightLines = (int)Math.Min((wanted + calls - 1) / calls, 3);
+            ahead.Weights = upcoming + bytes * share / MatMulCut.BlocksOfThread;
+            ahead.WeightsEnd = upcoming + bytes * (share + 1) / MatMulCut.BlocksOfThread;
+            nint calls = (end - row + Tile.Rows - 1) / Tile.Rows * rowsOfTiles, wanted = bytes / MatMulCut.BlocksOfThread / 64;
+            ahead.WeightLines = (int)Math.Min((wanted + calls - 1) / calls, MostWeightLines);
         }
         for (; row < end; row += Tile.Rows)
         {
@@ -148,6 +159,18 @@ public static unsafe class MatMul
                     Math.Min(last - column, Tile.Columns));
             }
         }
+    }
+
+    private static nint RowBytes(in MatMulArgs a) => (nint)a.K * a.Type.Size();
+
+    /// <summary>The weights that a thread widens first: those of the first group.</summary>
+    /// <param name="a">The operands, of which the values need not be there.</param>
+    /// <param name="bytes">How many bytes they are; 0 where they do not lie together.</param>
+    public static byte* FirstWeights(in MatMulArgs a, out nint bytes)
+    {
+        MatMulCut cut = new(a.M, a.N, a.K);
+        bytes = a.Layout == WeightLayout.OutIn ? RowBytes(a) * Math.Min(cut.PanelsOfGroup * Tile.Columns, a.N) : 0;
+        return (byte*)a.W;
     }
 
     /// <summary>All rows of x, fewer than a tile's, with rows of zeros after them.</summary>
