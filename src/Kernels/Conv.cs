@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace TinyZsad.Kernels;
 
@@ -36,39 +37,53 @@ public static unsafe class Conv
         for (int first = 0; first < outputs; first += Tile.Columns)
             Panel.Expand(w, FloatType.F32, WeightLayout.InOut, outputs, k, first, panels + (nint)first * k);
 
-        int at = begin * outWidth, stop = end * outWidth;
+        int at = begin * outWidth, stop = end * outWidth, row = begin, column = 0;
         for (; at < stop; at += Tile.Rows)
         {
             int rows = Math.Min(stop - at, Tile.Rows);
-            for (int i = 0; i < Tile.Rows; i++)
-                if (i < rows)
-                    Gather(
-                        x, height, width, channels, (at + i) / outWidth * stride, (at + i) % outWidth * stride, pixels + i * k);
-                else new Span<float>(pixels + i * k, k).Clear();
+            for (int i = 0; i < rows; i++)
+            {
+                Gather(x, height, width, channels, row * stride, column * stride, pixels + i * k);
+                if (++column < outWidth) continue;
+                column = 0;
+                row++;
+            }
+            if (rows < Tile.Rows) new Span<float>(pixels + rows * k, (Tile.Rows - rows) * k).Clear();
+            Ahead ahead = new() { LdResult = outputs };
             for (int first = 0; first < outputs; first += Tile.Columns)
             {
-                Tile.Execute(pixels, k, panels + (nint)first * k, k, tile, Tile.Columns);
+                ahead.Result = y + (nint)at * outputs + first;
+                Tile.Execute(pixels, k, panels + (nint)first * k, k, tile, Tile.Columns, &ahead);
                 MatMul.Finish(args, activation, tile, at, rows, first, Math.Min(outputs - first, Tile.Columns));
             }
         }
     }
 
     /// <summary>The 3 x 3 pixels around one, zeros outside the map.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Gather(float* x, int height, int width, int channels, int row, int column, float* to)
     {
+        int three = 3 * channels;
+        if (row > 0 && row < height - 1 && column > 0 && column < width - 1)
+        {
+            float* from = x + ((nint)(row - 1) * width + column - 1) * channels;
+            for (int v = 0; v < 3; v++, from += (nint)width * channels, to += three)
+            {
+                // Nine floats in the first convolution: too few for the library's copy to be quick.
+                int i = 0;
+                for (; i <= three - 8; i += 8) Vector256.Load(from + i).Store(to + i);
+                for (; i < three; i++) to[i] = from[i];
+            }
+            return;
+        }
         int left = Math.Max(column - 1, 0), right = Math.Min(column + 2, width);
         int skipped = (left - (column - 1)) * channels, copied = (right - left) * channels;
-        for (int v = row - 1; v <= row + 1; v++, to += 3 * channels)
+        for (int v = row - 1; v <= row + 1; v++, to += three)
         {
-            Span<float> three = new(to, 3 * channels);
-            if (v < 0 || v >= height)
-            {
-                three.Clear();
-                continue;
-            }
-            three[..skipped].Clear();
-            new ReadOnlySpan<float>(x + ((nint)v * width + left) * channels, copied).CopyTo(three[skipped..]);
-            three[(skipped + copied)..].Clear();
+            Span<float> pixels = new(to, three);
+            pixels.Clear();
+            if (v < 0 || v >= height) continue;
+            new ReadOnlySpan<float>(x + ((nint)v * width + left) * channels, copied).CopyTo(pixels[skipped..]);
         }
     }
 
