@@ -80,7 +80,11 @@ public static unsafe class Bottleneck
     private static nint PanelsFloats(in MatMulArgs layer) =>
         (nint)(layer.N + Tile.Columns - 1) / Tile.Columns * Tile.Columns * layer.K;
 
-    private static nint RowFloats(in BottleneckArgs a) => (nint)a.Width * a.Expand.N;
+    /// <summary>
+    /// From one row of the ring to the next: some cache lines more than a row, or rows that are multiples of 4 KiB would fall into
+    /// the same sets of the first-level cache.
+    /// </summary>
+    private static nint RowFloats(in BottleneckArgs a) => (nint)a.Width * a.Expand.N + 80;
 
     /// <summary>Computes one item.</summary>
     /// <param name="a">The operands.</param>
