@@ -24,9 +24,10 @@ public readonly struct Identity : IActivation
 }
 
 /// <summary>
-/// y = x/2 (1 + erf(x / sqrt 2)), the exact GELU, computed as max(x, 0) - |x| P(X > |x|) (<see cref="VectorMath.MinusUpperTail"/>), so
-/// that nothing cancels. With 16 lanes |y - exact| &lt;= 7e-8 max(1, |x|), and 9e-8 |x| where |x| &lt; 1; with fewer 3e-7 max(1, |x|),
-/// and 4.6e-7 |x| where |x| &lt; 1. Minus infinity gives 0 or -0, plus infinity itself.
+/// y = x/2 (1 + erf(x / sqrt 2)), the exact GELU, computed as max(x, 0) - |x| P(X > |x|)
+/// (<see cref="VectorMath.MinusUpperTail"/>), so that nothing cancels. With 16 lanes |y - exact| &lt;= 7e-8 max(1, |x|), and 9e-8
+/// |x| where |x| &lt; 1; with fewer 3e-7 max(1, |x|), and 4.6e-7 |x| where |x| &lt; 1. Minus infinity gives 0 or -0, plus
+/// infinity itself.
 /// </summary>
 public readonly struct Gelu : IActivation
 {

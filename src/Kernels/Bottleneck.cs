@@ -48,7 +48,9 @@ public static unsafe class Bottleneck
     /// <summary>Bands that each thread should find, so that none waits long for the last.</summary>
     private const int ItemsOfThread = 4;
 
-    /// <summary>Output rows of a band at least, so that a band of somebody else's, whose ends are expanded anew, is still worth it.</summary>
+    /// <summary>
+    /// Output rows of a band at least, so that a band of somebody else's, whose ends are expanded anew, is still worth it.
+    /// </summary>
     private const int FewRows = 4;
 
     /// <summary>Bytes of widened weights that leave room for the ring in a second-level cache of a megabyte.</summary>
@@ -75,7 +77,8 @@ public static unsafe class Bottleneck
 
     /// <summary>Floats of scratch that one item needs; 64-byte aligned.</summary>
     public static nint ScratchFloats(in BottleneckArgs a) =>
-        Tile.Rows * (nint)Tile.Columns + PanelsFloats(a.Expand) + PanelsFloats(a.Project) + Tile.Rows * (nint)a.Project.K + 3 * RowFloats(a);
+        Tile.Rows * (nint)Tile.Columns + PanelsFloats(a.Expand) + PanelsFloats(a.Project) + Tile.Rows * (nint)a.Project.K
+            + 3 * RowFloats(a);
 
     private static nint PanelsFloats(in MatMulArgs layer) =>
         (nint)(layer.N + Tile.Columns - 1) / Tile.Columns * Tile.Columns * layer.K;
@@ -130,7 +133,8 @@ public static unsafe class Bottleneck
                 for (int column = 0; column < a.Project.N; column += Tile.Columns)
                 {
                     ahead.Result = a.Project.Y + (r * outWidth + c) * a.Project.LdY + column;
-                    Tile.Execute(strip, a.Project.K, project + (nint)column * a.Project.K, a.Project.K, tile, Tile.Columns, &ahead);
+                    Tile.Execute(strip, a.Project.K, project + (nint)column * a.Project.K, a.Project.K, tile, Tile.Columns,
+                        &ahead);
                     MatMul.Finish(a.Project, last, tile, r * outWidth + c, pixels, column,
                         Math.Min(a.Project.N - column, Tile.Columns));
                 }

@@ -23,7 +23,8 @@ internal static unsafe class ActivationCases
         .. Of("Gelu", new Gelu(), Sweep(-20, 20), 3e-7 / E, (x, _) => Math.Max(1, Math.Abs(x)), "3e-7 max(1, |x|), see Gelu"),
         One("Gelu", new Gelu(), 20016, false, Sweep(-8, 8), (x, _) => Math.Max(1, Math.Abs(x))) with
         {
-            Tolerance = (Simd.Lanes == 16 ? 7e-8 : 3e-7) + E, Because = "whole vectors: 7e-8 max(1, |x|) with 16 lanes, and the rounding of the definition",
+            Tolerance = (Simd.Lanes == 16 ? 7e-8 : 3e-7) + E,
+            Because = "whole vectors: 7e-8 max(1, |x|) with 16 lanes, and the rounding of the definition",
         },
         .. Of("QuickGelu", new QuickGelu(), Sweep(-20, 20), 6.5, (x, _) => Math.Max(1, Math.Abs(x)),
             "4.2 e of Sigmoid, 0.4 e of 1.702 x, the product and the definition, times |x|"),

@@ -49,7 +49,8 @@ internal static unsafe class AttentionCases
             definition.Y = workspace.Output(Extent(batch * queries, width, ldy));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
-                () => EachItem(Attention.Items(mine), keys > 1000, (item, previous) => Attention.Execute(mine, item, previous, scratch)),
+                () => EachItem(Attention.Items(mine), keys > 1000, (item, previous) =>
+                    Attention.Execute(mine, item, previous, scratch)),
                 () => Attention.ExecuteScalar(definition),
                 () => Difference.Max(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
         })
@@ -68,7 +69,8 @@ internal static unsafe class AttentionCases
     /// results unwanted.
     /// </summary>
     private static KernelCase Windows(int windows, int heads, int window, int d, double size = 1.5) =>
-        new("Attention windows", $"{windows} x {heads} heads of {d}, windows of {window}{(size > 1.5 ? $" queries of {size}" : "")}", workspace =>
+        new("Attention windows", $"{windows} x {heads} heads of {d}, windows of {window}"
+            + $"{(size > 1.5 ? $" queries of {size}" : "")}", workspace =>
         {
             int tokens = window * window, rows = windows * tokens + 1, width = 3 * heads * d, ld = width + 1, ldy = heads * d + 1,
                 side = 2 * window - 1;
@@ -98,7 +100,8 @@ internal static unsafe class AttentionCases
             definition.Y = workspace.Output(Extent(rows - 1, heads * d, ldy));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
-                () => EachItem(Attention.Items(mine), windows * window * window > 1000, (item, previous) => Attention.Execute(mine, item, previous, scratch)),
+                () => EachItem(Attention.Items(mine), windows * window * window > 1000, (item, previous) =>
+                    Attention.Execute(mine, item, previous, scratch)),
                 () => Attention.ExecuteScalar(definition),
                 () => Difference.Max(mine.Y, definition.Y, rows - 1, heads * d, ldy, (_, _, _) => 4));
         })

@@ -89,7 +89,8 @@ internal static unsafe class MatMulCases
             definition.Residual = added;
             float* scratch = workspace.Block<float>(MatMul.ScratchFloats(m, n, k));
             return new(
-                () => EachItem(MatMul.Items(m, n, k), m >= 1000, (item, previous) => MatMul.Execute(mine, f, item, previous, scratch)),
+                () => EachItem(MatMul.Items(m, n, k), m >= 1000, (item, previous) =>
+                    MatMul.Execute(mine, f, item, previous, scratch)),
                 () =>
                 {
                     MatMul.ExecuteScalar(definition, f);

@@ -27,7 +27,8 @@ internal abstract unsafe class LinearStep(LinearOperation linear) : OperationSte
         {
             if (step is LinearStep next)
             {
-                if (before is not null) before.upcoming = MatMul.FirstWeights(LinearOperands.Of(next.Linear), out before.upcomingBytes);
+                if (before is not null)
+                    before.upcoming = MatMul.FirstWeights(LinearOperands.Of(next.Linear), out before.upcomingBytes);
                 before = next;
             }
             else if (step is AttentionStep or WindowAttentionStep) before = null;

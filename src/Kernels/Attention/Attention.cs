@@ -30,8 +30,8 @@ public static unsafe class Attention
     internal const float Log2E = 1.44269504f;
 
     /// <summary>
-    /// Scores of at most this magnitude, as powers of two, need no largest one to be subtracted: 2^14 keys' weights add up to 2^104,
-    /// and leave room for values to 2^23.
+    /// Scores of at most this magnitude, as powers of two, need no largest one to be subtracted: 2^14 keys' weights add up to
+    /// 2^104, and leave room for values to 2^23.
     /// </summary>
     private const float SmallScore = 90;
 
@@ -231,7 +231,7 @@ public static unsafe class Attention
                     FetchKeys(a, upcoming, next + p * (nextEnd - next) / keyPanels, next + (p + 1) * (nextEnd - next) / keyPanels);
                 Tile.Execute(q, d, keys + (nint)p * Tile.Columns * d, d, scores + p * Tile.Columns, ldScores);
             }
-            // By the inequality of Cauchy and Schwarz no score is larger. The rounding of both sides is nothing beside the room left.
+            // By the inequality of Cauchy and Schwarz no score is larger. Rounding is nothing beside the room left.
             float bound = MathF.Sqrt(Scores.LargestSquareOfRows<TVec>(q, rows, d)) * packed[0] + Log2E * packed[1];
             if (bound <= SmallScore)
                 for (int r = 0; r < rows; r++)

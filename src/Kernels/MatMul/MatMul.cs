@@ -134,7 +134,7 @@ public static unsafe class MatMul
         nint rowsOfTiles = Tile.Rows * (nint)cut.PanelsOfGroup, linesOfStrip = Tile.Rows * ldx / 16;
         int lines = (int)Math.Min((linesOfStrip + rowsOfTiles - 1) / rowsOfTiles, MostLines);
         Ahead ahead = new() { LdResult = a.LdY, LdResidual = a.LdResidual, Lines = lines };
-        // The next group's weights, or those of whatever follows: each thread needs all of them, and computes about as many blocks.
+        // The next group's weights, or those of whatever follows: each thread needs all, and computes about as many blocks.
         byte* upcoming = last < a.N ? (byte*)a.W + RowBytes(a) * last : a.Upcoming;
         nint bytes = last < a.N ? RowBytes(a) * Math.Min(a.N - last, last - first) : a.UpcomingBytes;
         if (last == a.N || a.Layout == WeightLayout.OutIn)

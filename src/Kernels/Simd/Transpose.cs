@@ -37,7 +37,9 @@ internal static unsafe class Transpose
         }
     }
 
-    /// <summary>The first half of turning 16 x 16: within each four rows, 4 x 4 blocks are turned inside the 128-bit parts.</summary>
+    /// <summary>
+    /// The first half of turning 16 x 16: within each four rows, 4 x 4 blocks are turned inside the 128-bit parts.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void TurnFours(Vector512<float>* r)
     {
@@ -61,8 +63,10 @@ internal static unsafe class Transpose
     internal static void Columns(Vector512<float>* r, int j, out Vector512<float> c0, out Vector512<float> c4,
         out Vector512<float> c8, out Vector512<float> c12)
     {
-        Vector512<float> even0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0x88), even1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0x88);
-        Vector512<float> odd0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0xDD), odd1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0xDD);
+        Vector512<float> even0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0x88),
+            even1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0x88);
+        Vector512<float> odd0 = Avx512F.Shuffle4x128(r[j], r[j + 4], 0xDD),
+            odd1 = Avx512F.Shuffle4x128(r[j + 8], r[j + 12], 0xDD);
         c0 = Avx512F.Shuffle4x128(even0, even1, 0x88);
         c4 = Avx512F.Shuffle4x128(odd0, odd1, 0x88);
         c8 = Avx512F.Shuffle4x128(even0, even1, 0xDD);
