@@ -130,7 +130,7 @@ public static class VectorMath
     /// z; it falls to 0 and stays there.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVec TwoTails<TVec>(TVec z) where TVec : unmanaged, IVector<TVec>
+    public static TVec TwoTails<TVec>(TVec z) where TVec : unmanaged, IVector<TVec>
     {
         // 1 / p(z)^8, p fitted so that max(z, 1) / 2 times the error is at most 6.3e-8. The division and eight times the rounding
         // of p add up to 7e-7 of the result. A third fewer multiplications than 2^(z h(z)), which is what stood here.

@@ -13,6 +13,7 @@ internal static unsafe class ActivationCases
             "2 e and the rounding of the definition; below 2^-126 it is 0"),
         .. Of("Exp2NonPositive", new Exp2NonPositiveFunction(), Sweep(-126, 0), 3, (_, y) => y,
             "2 e and the rounding of the definition"),
+        .. Of("Exp2", new Exp2Function(), Sweep(-126, 127), 3, (_, y) => y, "2 e and the rounding of the definition"),
         .. Of("MinusUpperTail", new MinusUpperTailFunction(), Sweep(0, 6), 2e-7 / E, (x, _) => 1 / Math.Max(0.45, x),
             "4.5e-7 and 2e-7 / z, see MinusUpperTail"),
         One("MinusUpperTail", new MinusUpperTailFunction(), 20016, false, Sweep(0, 6), (_, _) => 1) with
@@ -89,6 +90,14 @@ internal static unsafe class ActivationCases
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.Exp2NonPositive(x);
+
+        public double Scalar(double x) => Math.Pow(2, x);
+    }
+
+    internal readonly struct Exp2Function : IActivation
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.Exp2(x);
 
         public double Scalar(double x) => Math.Pow(2, x);
     }
