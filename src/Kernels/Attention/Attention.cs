@@ -58,7 +58,7 @@ public static unsafe class Attention
 
     /// <summary>Floats of scratch that an item needs; 64-byte aligned.</summary>
     public static nint ScratchFloats(in AttentionArgs a) => HeadFloats(a) + Tile.Rows * ((nint)Tile.Columns + ScoreStride(a) + 16)
-        + Tile.Columns + Math.Max(Tile.Rows, Tile.Columns) * (nint)a.HeadDim;
+        + Math.Max(Tile.Rows, Tile.Columns) * (nint)a.HeadDim;
 
     /// <summary>Independent items: a few strips of queries each, those of a sequence's head one after the other.</summary>
     public static int Items(in AttentionArgs a) => a.Batch * a.Heads * ItemsOfHead(a);
@@ -207,11 +207,8 @@ public static unsafe class Attention
         nint ldScores = ScoreStride(a);
         float* tile = scratch;
         float* scores = tile + Tile.Rows * Tile.Columns;
-        float* padding = scores + Tile.Rows * ldScores;
-        float* q = padding + Tile.Columns;
+        float* q = scores + Tile.Rows * ldScores;
         float* sums = q + (nint)Tile.Rows * d;
-        for (int j = scored - Tile.Columns; j < scored; j++)
-            padding[j - scored + Tile.Columns] = j < a.Keys ? 0 : float.NegativeInfinity;
 
         for (; row < end; row += Tile.Rows)
         {
@@ -223,7 +220,8 @@ public static unsafe class Attention
                 q);
             if (rows < Tile.Rows) new Span<float>(q + rows * d, (Tile.Rows - rows) * d).Clear();
 
-            int strip = row / Tile.Rows, next = strip * a.Keys / strips, nextEnd = (strip + 1) * a.Keys / strips;
+            int strip = row / Tile.Rows, next = (int)((long)strip * a.Keys / strips);
+            int nextEnd = (int)((strip + 1L) * a.Keys / strips);
             for (int p = 0; p < keyPanels; p++)
             {
                 FetchRows(a, batch, head, row, p * rows / keyPanels, (p + 1) * rows / keyPanels);
@@ -240,12 +238,12 @@ public static unsafe class Attention
                     if (a.Bias != null) sums[r] = Scores.BiasedPowers<TVec>(a.Bias, a.Window, head, row + r, s);
                     else
                     {
-                        for (int j = a.Keys; j < scored; j++) s[j] = -126;
+                        for (int j = a.Keys; j < scored; j++) s[j] = -126; // keys that fill up the last panel
                         sums[r] = Scores.Powers<TVec>(s, scored);
                     }
                 }
             else
-                ShiftedPowers<TVec>(a, head, row, rows, scored, padding, scores, ldScores, sums);
+                ShiftedPowers<TVec>(a, head, row, rows, scored, scores, ldScores, sums);
             for (int c = 0; c < d; c += Tile.Columns)
             {
                 Tile.Execute(scores, ldScores, values + (nint)c * a.Keys, a.Keys, tile, Tile.Columns);
@@ -261,8 +259,8 @@ public static unsafe class Attention
     }
 
     /// <summary>Scores of any size become weights: the largest of a row is found and subtracted.</summary>
-    private static void ShiftedPowers<TVec>(in AttentionArgs a, int head, int row, int rows, int scored, float* padding,
-        float* scores, nint ldScores, float* sums) where TVec : unmanaged, IVector<TVec>
+    private static void ShiftedPowers<TVec>(in AttentionArgs a, int head, int row, int rows, int scored, float* scores,
+        nint ldScores, float* sums) where TVec : unmanaged, IVector<TVec>
     {
         float* largest = stackalloc float[RowsAtOnce];
         for (int first = 0; first < rows; first += RowsAtOnce)
@@ -271,7 +269,7 @@ public static unsafe class Attention
             float* s = scores + first * ldScores;
             for (int r = 0; r < some; r++, s += ldScores)
             {
-                if (a.Keys < scored) Scores.Add<TVec>(padding, s + scored - Tile.Columns, Tile.Columns);
+                for (int j = a.Keys; j < scored; j++) s[j] = float.NegativeInfinity;
                 largest[r] = a.Bias == null ? Scores.Largest<TVec>(s, scored)
                     : Scores.AddBias<TVec>(a.Bias, a.Window, head, row + first + r, s);
             }

@@ -9,13 +9,6 @@ namespace TinyZsad.Kernels;
 /// </summary>
 internal static unsafe class Scores
 {
-    /// <summary>y ← y + x, n a multiple of the vector.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Add<TVec>(float* x, float* y, int n) where TVec : unmanaged, IVector<TVec>
-    {
-        for (int j = 0; j < n; j += TVec.Count) (TVec.Load(y + j) + TVec.Load(x + j)).Store(y + j);
-    }
-
     /// <summary>
     /// Adds one query's biases to its scores and returns the largest sum: for each row of keys the biases are a slice of the
     /// table, which is mirrored for that.

@@ -98,9 +98,9 @@ public static unsafe class Panel
 
     /// <summary>
     /// 32 inputs of 16 rows of halves: neighbours are turned together, as 32 bits, and widened afterwards, which takes half of the
-    /// shuffles. Finite numbers only, as in <see cref="Lanes16.LoadHalf"/>.
+    /// shuffles. Exponents are rebiased as in <see cref="Lanes16.LoadHalf"/>, but for infinities and NaN.
     /// </summary>
-    /// <returns>Whether all of them were finite; else the panel has to be filled otherwise.</returns>
+    /// <returns>Whether all were finite; else what it wrote has to be written anew.</returns>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static bool TurnHalves(ushort* w, nint stride, float* panel)
