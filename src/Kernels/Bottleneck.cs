@@ -38,9 +38,8 @@ public unsafe struct BottleneckArgs
 /// it lies in the first-level cache. Ring and widened weights fill the second-level cache (<see cref="Fits"/>).
 /// <para>
 /// A thread that takes a band after its neighbour above finds in the ring the rows that both need; others expand them anew. Every
-/// value is computed by the operations of
-/// <see cref="MatMul"/> and <see cref="DepthwiseConv"/> in their order, so the result is theirs, bit for bit, however the work is
-/// cut.
+/// value is computed by the operations of <see cref="MatMul"/> and <see cref="DepthwiseConv"/> in their order, so the result is
+/// theirs, bit for bit, however the work is cut.
 /// </para>
 /// </summary>
 public static unsafe class Bottleneck
@@ -84,7 +83,7 @@ public static unsafe class Bottleneck
         (nint)(layer.N + Tile.Columns - 1) / Tile.Columns * Tile.Columns * layer.K;
 
     /// <summary>
-    /// From one row of the ring to the next: some cache lines more than a row, or rows that are multiples of 4 KiB would fall into
+    /// From one row of the ring to the next: five cache lines more than a row, or rows that are multiples of 4 KiB would fall into
     /// the same sets of the first-level cache.
     /// </summary>
     private static nint RowFloats(in BottleneckArgs a) => (nint)a.Width * a.Expand.N + 80;

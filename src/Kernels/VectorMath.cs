@@ -127,7 +127,7 @@ public static class VectorMath
 
     /// <summary>
     /// P(|X| > z) of a standard normal X, which is erfc(z / sqrt 2), for z in [0, 1e3], within 9e-7 of it absolutely and 4e-7 /
-    /// z; it falls to 0 and stays there.
+    /// z; it falls to 0 and stays there. Outside that range: unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec TwoTails<TVec>(TVec z) where TVec : unmanaged, IVector<TVec>

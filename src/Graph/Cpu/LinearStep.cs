@@ -35,7 +35,7 @@ internal abstract unsafe class LinearStep(LinearOperation linear) : OperationSte
         }
     }
 
-    protected LinearOperation Linear => linear;
+    private LinearOperation Linear => linear;
 
     protected MatMulArgs Args(in Frame frame)
     {

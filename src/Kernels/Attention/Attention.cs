@@ -163,14 +163,12 @@ public static unsafe class Attention
             v += (nint)batch * a.Keys * a.LdV;
         }
 
+        int sequenceAndHead = batch * a.Heads + head;
+        if (!near) FetchKeys(a, sequenceAndHead, 0, Math.Min(Tile.Columns, a.Keys));
         for (int first = 0; first < a.Keys; first += Tile.Columns, packed += (nint)Tile.Columns * d)
         {
             int keys = Math.Min(a.Keys - first, Tile.Columns);
-            if (!near)
-            {
-                FetchInputs(k, a.LdK, map, first + Tile.Columns, a.Keys, d);
-                FetchInputs(v, a.LdV, map, first, a.Keys, d);
-            }
+            if (!near) FetchKeys(a, sequenceAndHead, first + keys, Math.Min(first + keys + Tile.Columns, a.Keys));
             float* rows = k + first * a.LdK;
             nint stride = a.LdK;
             if (map != null || a.KeyCos != null)
@@ -201,6 +199,7 @@ public static unsafe class Attention
         where TVec : unmanaged, IVector<TVec>
     {
         int d = a.HeadDim, keyPanels = KeyPanels(a), scored = keyPanels * Tile.Columns;
+        float longestKey = packed[0], largestBias = packed[1];
         float* keys = packed + BoundFloats;
         int strips = (a.Queries + Tile.Rows - 1) / Tile.Rows, upcoming = batch * a.Heads + head + 1;
         float* values = keys + KeyFloats(a);
@@ -230,7 +229,7 @@ public static unsafe class Attention
                 Tile.Execute(q, d, keys + (nint)p * Tile.Columns * d, d, scores + p * Tile.Columns, ldScores);
             }
             // By the inequality of Cauchy and Schwarz no score is larger. Rounding is nothing beside the room left.
-            float bound = MathF.Sqrt(Scores.LargestSquareOfRows<TVec>(q, rows, d)) * packed[0] + Log2E * packed[1];
+            float bound = MathF.Sqrt(Scores.LargestSquareOfRows<TVec>(q, rows, d)) * longestKey + Log2E * largestBias;
             if (bound <= SmallScore)
                 for (int r = 0; r < rows; r++)
                 {
@@ -281,21 +280,8 @@ public static unsafe class Attention
     private static int OutputRow(in AttentionArgs a, int token) => a.OutputRows == null ? token : a.OutputRows[token];
 
     /// <summary>
-    /// Asks for the next rows of one head: they lie apart, so that the hardware does not see them coming.
-    /// </summary>
-    private static void FetchInputs(float* x, nint ldx, int* map, int begin, int end, int d)
-    {
-        if (!Sse.IsSupported) return;
-        for (int j = begin; j < Math.Min(begin + Tile.Columns, end); j++)
-        {
-            float* row = x + (map == null ? j : map[j]) * ldx;
-            for (int c = 0; c < d; c += 16) Sse.Prefetch1(row + c);
-        }
-    }
-
-    /// <summary>
-    /// Asks for keys and values of the sequence and head after this one, a few at a time: the thread will most likely lay them out
-    /// next.
+    /// Asks for some keys and values of one sequence and head, which are about to be laid out: they lie apart, so that the hardware
+    /// does not see them coming.
     /// </summary>
     private static void FetchKeys(in AttentionArgs a, int sequenceAndHead, int begin, int end)
     {

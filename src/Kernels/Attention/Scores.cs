@@ -33,20 +33,24 @@ internal static unsafe class Scores
         int y = 0;
         for (; y <= window - 2; y += 2, slice += 2 * side, s += 2 * (nint)window)
         {
-            most0 = TVec.Max(most0, Biased(s, slice, log2E));
-            most1 = TVec.Max(most1, Biased(s + window, slice + side, log2E));
+            TVec b0 = Biased(s, slice, log2E), b1 = Biased(s + window, slice + side, log2E);
+            b0.Store(s);
+            b1.Store(s + window);
+            most0 = TVec.Max(most0, b0);
+            most1 = TVec.Max(most1, b1);
         }
-        if (y < window) most0 = TVec.Max(most0, Biased(s, slice, log2E));
+        if (y < window)
+        {
+            TVec b = Biased(s, slice, log2E);
+            b.Store(s);
+            most0 = TVec.Max(most0, b);
+        }
         return TVec.MaxAcross(TVec.Max(most0, most1));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVec Biased<TVec>(float* s, float* bias, TVec factor) where TVec : unmanaged, IVector<TVec>
-    {
-        TVec sum = TVec.MultiplyAdd(TVec.Load(bias), factor, TVec.Load(s));
-        sum.Store(s);
-        return sum;
-    }
+    private static TVec Biased<TVec>(float* s, float* bias, TVec factor) where TVec : unmanaged, IVector<TVec> =>
+        TVec.MultiplyAdd(TVec.Load(bias), factor, TVec.Load(s));
 
     /// <summary>The largest of n scores, n a multiple of two vectors. One chain of maxima would wait for itself.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -119,8 +123,7 @@ internal static unsafe class Scores
         int y = 0;
         for (; y <= window - 2; y += 2, slice += 2 * side, s += 2 * (nint)window)
         {
-            TVec e0 = VectorMath.Exp2(TVec.MultiplyAdd(TVec.Load(slice), log2E, TVec.Load(s)));
-            TVec e1 = VectorMath.Exp2(TVec.MultiplyAdd(TVec.Load(slice + side), log2E, TVec.Load(s + window)));
+            TVec e0 = VectorMath.Exp2(Biased(s, slice, log2E)), e1 = VectorMath.Exp2(Biased(s + window, slice + side, log2E));
             e0.Store(s);
             e1.Store(s + window);
             sum0 += e0;
@@ -128,7 +131,7 @@ internal static unsafe class Scores
         }
         if (y < window)
         {
-            TVec e = VectorMath.Exp2(TVec.MultiplyAdd(TVec.Load(slice), log2E, TVec.Load(s)));
+            TVec e = VectorMath.Exp2(Biased(s, slice, log2E));
             e.Store(s);
             sum0 += e;
         }

@@ -98,7 +98,7 @@ public static unsafe class Panel
 
     /// <summary>
     /// 32 inputs of 16 rows of halves: neighbours are turned together, as 32 bits, and widened afterwards, which takes half of the
-    /// shuffles. Exponents are rebiased as in <see cref="Lanes16.LoadHalf"/>, but for infinities and NaN.
+    /// shuffles. Infinities and NaN do not come out right.
     /// </summary>
     /// <returns>Whether all were finite; else what it wrote has to be written anew.</returns>
     [SkipLocalsInit]
@@ -126,16 +126,9 @@ public static unsafe class Panel
         {
             Vector512<int> low = (pair & Vector512.Create(0x7FFF)) << 13, high = (pair >>> 3) & Vector512.Create(0x0FFFE000);
             Vector512<int> sign = Vector512.Create(int.MinValue);
-            (Rebiased(low).AsInt32() | ((pair << 16) & sign)).AsSingle().Store(y);
-            (Rebiased(high).AsInt32() | (pair & sign)).AsSingle().Store(y + columns);
+            (Lanes16.Rebiased(low).AsInt32() | ((pair << 16) & sign)).AsSingle().Store(y);
+            (Lanes16.Rebiased(high).AsInt32() | (pair & sign)).AsSingle().Store(y + columns);
             largest = Vector512.Max(largest, Vector512.Max(low, high));
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector512<float> Rebiased(Vector512<int> magnitude)
-        {
-            Vector512<float> y = (magnitude + Vector512.Create(112 << 23)).AsSingle();
-            return Vector512.MinNative(y, Avx512F.FusedMultiplyAdd(y, Vector512.Create(2f), Vector512.Create(-6.1035156e-5f)));
         }
     }
 

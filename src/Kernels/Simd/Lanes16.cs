@@ -31,15 +31,24 @@ public readonly unsafe struct Lanes16 : IVector<Lanes16>
     public static Lanes16 LoadHalf(ushort* p)
     {
         Vector512<int> h = Avx512F.ConvertToVector512Int32(Vector256.Load(p));
-        // Shift the 15 magnitude bits into place and rebias the exponent. Subnormal numbers, all with exponent 2^-15 now, become
-        // what they are by twice the number less 2^-14, which for all others is larger. To let a multiplication rebias would cost
-        // a hundred cycles and more wherever a subnormal is among its operands. Infinity and NaN get their exponent by hand.
+        // Shift the 15 magnitude bits into place and rebias the exponent. Infinity and NaN get theirs by hand.
         Vector512<int> magnitude = (h & Vector512.Create(0x7FFF)) << 13;
         Vector512<int> sign = (h & Vector512.Create(0x8000)) << 16;
-        Vector512<float> rebiased = (magnitude + Vector512.Create(112 << 23)).AsSingle();
-        Vector512<float> value = Vector512.MinNative(rebiased, rebiased + rebiased - Vector512.Create(6.1035156e-5f));
+        Vector512<float> value = Rebiased(magnitude);
         Vector512<int> special = Vector512.GreaterThan(magnitude, Vector512.Create(0x0F7FFFFF)) & Vector512.Create(0x7F800000);
         return new((value.AsInt32() | special | sign).AsSingle());
+    }
+
+    /// <summary>
+    /// The float of a binary16's finite magnitude, whose bits are where a float's are. Subnormal numbers, all with exponent 2^-15
+    /// once rebiased, become what they are by twice the number less 2^-14, which for all others is larger. To let a multiplication
+    /// rebias would cost a hundred cycles and more wherever a subnormal is among its operands.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector512<float> Rebiased(Vector512<int> magnitude)
+    {
+        Vector512<float> y = (magnitude + Vector512.Create(112 << 23)).AsSingle();
+        return Vector512.MinNative(y, Avx512F.FusedMultiplyAdd(y, Vector512.Create(2f), Vector512.Create(-6.1035156e-5f)));
     }
 
     /// <inheritdoc/>
