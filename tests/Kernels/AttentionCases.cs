@@ -19,7 +19,8 @@ internal static unsafe class AttentionCases
         // Scores too large for powers without a shift.
         .. from keys in KernelCases.Lengths where keys > 0 select Heads(1, 2, 13, keys, 18, size: 20),
         .. from window in (int[])[1, 3, 4, 7, 8, 16, 17] select Windows(3, 2, window, 20, size: 20),
-        Windows(1, 12, 32, 32), Windows(16, 6, 16, 32),
+        .. from window in (int[])[1, 4, 7, 8, 16, 17] select Windows(3, 2, window, 32, inOrder: true),
+        Windows(1, 12, 32, 32, inOrder: true), Windows(16, 6, 16, 32, inOrder: true),
         Heads(35, 8, 77, 77, 64), Heads(35, 8, 1, 77, 64), Heads(1, 2, 24, 1024, 64), Heads(1, 6, 1029, 1029, 64, 5),
     ];
 
@@ -65,19 +66,20 @@ internal static unsafe class AttentionCases
         };
 
     /// <summary>
-    /// Windows of a map in scattered rows, q, k and v of a head together, with position biases; some rows used twice, some
+    /// Windows of a map in scattered rows or in stretches of them, q, k and v of a head together, with position biases; some rows used twice, some
     /// results unwanted.
     /// </summary>
-    private static KernelCase Windows(int windows, int heads, int window, int d, double size = 1.5) =>
+    private static KernelCase Windows(
+        int windows, int heads, int window, int d, double size = 1.5, bool inOrder = false) =>
         new("Attention windows", $"{windows} x {heads} heads of {d}, windows of {window}"
-            + $"{(size > 1.5 ? $" queries of {size}" : "")}", workspace =>
+            + $"{(inOrder ? " in order" : "")}{(size > 1.5 ? $" queries of {size}" : "")}", workspace =>
         {
             int tokens = window * window, rows = windows * tokens + 1, width = 3 * heads * d, ld = width + 1, ldy = heads * d + 1,
                 side = 2 * window - 1;
             float* qkv = workspace.Normal(Extent(rows, width, ld), 1.5);
             int* input = workspace.Block<int>(windows * tokens), output = workspace.Block<int>(windows * tokens);
             int[] shuffled = [.. Enumerable.Range(1, windows * tokens)];
-            workspace.Random.Shuffle(shuffled);
+            if (!inOrder) workspace.Random.Shuffle(shuffled);
             for (int i = 0; i < windows * tokens; i++)
             {
                 bool padding = i % 7 == 6;

@@ -43,8 +43,7 @@ public sealed unsafe class CpuRun : IDisposable
         taken = new int[phases.Sum(p => p.Length) * threads * CounterStride];
         arrived = new int[phases.Length * CounterStride];
         scratchStride = (plan.ScratchFloats + 31) / 16 * 16;
-        memory = (byte*)NativeMemory.AlignedAlloc(
-            (nuint)(plan.ArenaBytes + threads * scratchStride * sizeof(float)), Arena.Alignment);
+        memory = RunMemory.Allocate((nuint)(plan.ArenaBytes + threads * scratchStride * sizeof(float)));
         frame = new Frame(memory, plan.Offsets);
         scratch = (float*)(memory + plan.ArenaBytes);
     }
@@ -112,7 +111,7 @@ public sealed unsafe class CpuRun : IDisposable
     /// <summary>Frees its memory for good.</summary>
     internal void Free()
     {
-        NativeMemory.AlignedFree(memory);
+        RunMemory.Free(memory);
         memory = null;
         GC.SuppressFinalize(this);
     }

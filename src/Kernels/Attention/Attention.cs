@@ -44,7 +44,13 @@ public static unsafe class Attention
 
     private static nint KeyFloats(in AttentionArgs a) => (nint)KeyPanels(a) * Tile.Columns * a.HeadDim;
 
-    private static nint HeadFloats(in AttentionArgs a) => BoundFloats + KeyFloats(a) + (nint)ValuePanels(a) * Tile.Columns * a.Keys;
+    /// <summary>Biases of a head.</summary>
+    private static int Biases(in AttentionArgs a) => a.Bias == null ? 0 : (2 * a.Window - 1) * (2 * a.Window - 1);
+
+    private static nint ValueFloats(in AttentionArgs a) => (nint)ValuePanels(a) * Tile.Columns * a.Keys;
+
+    private static nint HeadFloats(in AttentionArgs a) =>
+        BoundFloats + KeyFloats(a) + ValueFloats(a) + (Biases(a) + 15) / 16 * 16;
 
     /// <summary>
     /// Row stride of the strip of scores. Not a multiple of 4 KiB, or all its rows would fall into one set of the first-level
@@ -140,21 +146,18 @@ public static unsafe class Attention
         int batch = sequenceAndHead / a.Heads, head = sequenceAndHead % a.Heads;
         float* packed = scratch;
         scratch += HeadFloats(a);
-        // While a thread attended to the head before, it asked for this one's keys and values.
-        bool near = previous >= 0 && previous / itemsOfHead == sequenceAndHead - 1;
-        if (previous < 0 || previous / itemsOfHead != sequenceAndHead) Pack<TVec>(a, batch, head, near, packed, scratch);
+        if (previous < 0 || previous / itemsOfHead != sequenceAndHead) Pack<TVec>(a, batch, head, packed, scratch);
         int row = item % itemsOfHead * StripsOfItem * Tile.Rows;
         Attend<TVec>(a, batch, head, row, Math.Min(row + StripsOfItem * Tile.Rows, a.Queries), packed, scratch);
     }
 
     /// <summary>Lays out keys and values of one sequence and head.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Pack<TVec>(in AttentionArgs a, int batch, int head, bool near, float* packed, float* scratch)
+    private static void Pack<TVec>(in AttentionArgs a, int batch, int head, float* packed, float* scratch)
         where TVec : unmanaged, IVector<TVec>
     {
         int d = a.HeadDim;
-        float* bounds = packed;
-        packed += BoundFloats;
+        float* panel = packed + BoundFloats, values = panel + KeyFloats(a);
         float* k = a.K + head * a.HeadStride, v = a.V + head * a.HeadStride;
         int* map = a.InputRows == null ? null : a.InputRows + batch * a.Keys;
         if (map == null)
@@ -163,12 +166,11 @@ public static unsafe class Attention
             v += (nint)batch * a.Keys * a.LdV;
         }
 
-        int sequenceAndHead = batch * a.Heads + head;
-        if (!near) FetchKeys(a, sequenceAndHead, 0, Math.Min(Tile.Columns, a.Keys));
-        for (int first = 0; first < a.Keys; first += Tile.Columns, packed += (nint)Tile.Columns * d)
+        FetchKeys(a, batch, head, 0, Math.Min(Tile.Columns, a.Keys));
+        for (int first = 0; first < a.Keys; first += Tile.Columns, panel += (nint)Tile.Columns * d)
         {
             int keys = Math.Min(a.Keys - first, Tile.Columns);
-            if (!near) FetchKeys(a, sequenceAndHead, first + keys, Math.Min(first + keys + Tile.Columns, a.Keys));
+            FetchKeys(a, batch, head, first + keys, Math.Min(first + keys + Tile.Columns, a.Keys));
             float* rows = k + first * a.LdK;
             nint stride = a.LdK;
             if (map != null || a.KeyCos != null)
@@ -178,19 +180,27 @@ public static unsafe class Attention
                 rows = scratch;
                 stride = d;
             }
-            Panel.Turn<F32Format, TVec>(rows, 0, stride, keys, d, packed);
+            Panel.Turn<F32Format, TVec>(rows, 0, stride, keys, d, panel);
+            for (int j = first, run; j < first + keys; j += run)
+            {
+                run = map == null ? keys : RowsInOrder(map + j, first + keys - j);
+                nint from = (map == null ? j : map[j]) * a.LdV;
+                for (int c = 0; c < d; c += Tile.Columns)
+                    Panel.Copy<F32Format, TVec>(v, from + c, a.LdV, Math.Min(d - c, Tile.Columns), run,
+                        values + (nint)c * a.Keys + (nint)j * Tile.Columns);
+            }
         }
-        bounds[0] = MathF.Sqrt(Scores.LargestSquare<TVec>(bounds + BoundFloats, KeyPanels(a), d));
-        int biases = (2 * a.Window - 1) * (2 * a.Window - 1);
-        bounds[1] = a.Bias == null ? 0 : Scores.LargestMagnitude<TVec>(a.Bias + (nint)head * biases, biases);
-        for (int c = 0; c < d; c += Tile.Columns, packed += (nint)Tile.Columns * a.Keys)
-        {
-            int width = Math.Min(d - c, Tile.Columns);
-            if (map == null) Panel.Copy<F32Format, TVec>(v, c, a.LdV, width, a.Keys, packed);
-            else
-                for (int j = 0; j < a.Keys; j++)
-                    Panel.Copy<F32Format, TVec>(v, map[j] * a.LdV + c, a.LdV, width, 1, packed + (nint)j * Tile.Columns);
-        }
+        packed[0] = MathF.Sqrt(Scores.LargestSquare<TVec>(packed + BoundFloats, KeyPanels(a), d));
+        int biases = Biases(a);
+        packed[1] = Scores.ScaledBiases<TVec>(a.Bias + (nint)head * biases, biases, Log2E, values + ValueFloats(a));
+    }
+
+    /// <summary>How many of the first of n rows lie one after the other.</summary>
+    private static int RowsInOrder(int* map, int n)
+    {
+        int i = 1;
+        while (i < n && map[i] == map[0] + i) i++;
+        return i;
     }
 
     /// <summary>Queries from <paramref name="row"/> to before <paramref name="end"/>, against laid-out keys and values.</summary>
@@ -200,9 +210,9 @@ public static unsafe class Attention
     {
         int d = a.HeadDim, keyPanels = KeyPanels(a), scored = keyPanels * Tile.Columns;
         float longestKey = packed[0], largestBias = packed[1];
-        float* keys = packed + BoundFloats;
-        int strips = (a.Queries + Tile.Rows - 1) / Tile.Rows, upcoming = batch * a.Heads + head + 1;
-        float* values = keys + KeyFloats(a);
+        float* keys = packed + BoundFloats, values = keys + KeyFloats(a);
+        float** starts = stackalloc float*[Tile.Rows];
+        WindowBiases biases = new(values + ValueFloats(a), a.Window, starts);
         nint ldScores = ScoreStride(a);
         float* tile = scratch;
         float* scores = tile + Tile.Rows * Tile.Columns;
@@ -219,30 +229,26 @@ public static unsafe class Attention
                 q);
             if (rows < Tile.Rows) new Span<float>(q + rows * d, (Tile.Rows - rows) * d).Clear();
 
-            int strip = row / Tile.Rows, next = (int)((long)strip * a.Keys / strips);
-            int nextEnd = (int)((strip + 1L) * a.Keys / strips);
+            int rowsOfPanel = (rows + keyPanels - 1) / keyPanels;
+            if (a.Bias != null) biases.Begin(row, scores, ldScores);
             for (int p = 0; p < keyPanels; p++)
             {
-                FetchRows(a, batch, head, row, p * rows / keyPanels, (p + 1) * rows / keyPanels);
-                if (upcoming < a.Batch * a.Heads)
-                    FetchKeys(a, upcoming, next + p * (nextEnd - next) / keyPanels, next + (p + 1) * (nextEnd - next) / keyPanels);
-                Tile.Execute(q, d, keys + (nint)p * Tile.Columns * d, d, scores + p * Tile.Columns, ldScores);
+                FetchRows(a, batch, head, row + p * rowsOfPanel, row + Math.Min((p + 1) * rowsOfPanel, rows));
+                Tile.Execute(q, d, keys + (nint)p * Tile.Columns * d, d, scores + p * Tile.Columns, ldScores, null,
+                    a.Bias == null ? null : &biases.Start);
+                if (a.Bias != null) biases.Next();
             }
             // By the inequality of Cauchy and Schwarz no score is larger. Rounding is nothing beside the room left.
-            float bound = MathF.Sqrt(Scores.LargestSquareOfRows<TVec>(q, rows, d)) * longestKey + Log2E * largestBias;
+            float bound = MathF.Sqrt(Scores.LargestSquareOfRows<TVec>(q, rows, d)) * longestKey + largestBias;
             if (bound <= SmallScore)
                 for (int r = 0; r < rows; r++)
                 {
                     float* s = scores + r * ldScores;
-                    if (a.Bias != null) sums[r] = Scores.BiasedPowers<TVec>(a.Bias, a.Window, head, row + r, s);
-                    else
-                    {
-                        for (int j = a.Keys; j < scored; j++) s[j] = -126; // keys that fill up the last panel
-                        sums[r] = Scores.Powers<TVec>(s, scored);
-                    }
+                    for (int j = a.Keys; j < scored; j++) s[j] = -126; // keys that fill up the last panel
+                    sums[r] = Scores.Powers<TVec>(s, scored);
                 }
             else
-                ShiftedPowers<TVec>(a, head, row, rows, scored, scores, ldScores, sums);
+                ShiftedPowers<TVec>(a.Keys, rows, scored, scores, ldScores, sums);
             for (int c = 0; c < d; c += Tile.Columns)
             {
                 Tile.Execute(scores, ldScores, values + (nint)c * a.Keys, a.Keys, tile, Tile.Columns);
@@ -258,8 +264,8 @@ public static unsafe class Attention
     }
 
     /// <summary>Scores of any size become weights: the largest of a row is found and subtracted.</summary>
-    private static void ShiftedPowers<TVec>(in AttentionArgs a, int head, int row, int rows, int scored, float* scores,
-        nint ldScores, float* sums) where TVec : unmanaged, IVector<TVec>
+    private static void ShiftedPowers<TVec>(int keys, int rows, int scored, float* scores, nint ldScores, float* sums)
+        where TVec : unmanaged, IVector<TVec>
     {
         float* largest = stackalloc float[RowsAtOnce];
         for (int first = 0; first < rows; first += RowsAtOnce)
@@ -268,9 +274,8 @@ public static unsafe class Attention
             float* s = scores + first * ldScores;
             for (int r = 0; r < some; r++, s += ldScores)
             {
-                for (int j = a.Keys; j < scored; j++) s[j] = float.NegativeInfinity;
-                largest[r] = a.Bias == null ? Scores.Largest<TVec>(s, scored)
-                    : Scores.AddBias<TVec>(a.Bias, a.Window, head, row + first + r, s);
+                for (int j = keys; j < scored; j++) s[j] = float.NegativeInfinity;
+                largest[r] = Scores.Largest<TVec>(s, scored);
             }
             s = scores + first * ldScores;
             for (int r = 0; r < some; r++, s += ldScores) sums[first + r] = Scores.Weights<TVec>(s, scored, largest[r]);
@@ -280,13 +285,13 @@ public static unsafe class Attention
     private static int OutputRow(in AttentionArgs a, int token) => a.OutputRows == null ? token : a.OutputRows[token];
 
     /// <summary>
-    /// Asks for some keys and values of one sequence and head, which are about to be laid out: they lie apart, so that the hardware
-    /// does not see them coming.
+    /// Asks for some keys and values, which are about to be laid out: they lie apart, so that the hardware does not see them
+    /// coming.
     /// </summary>
-    private static void FetchKeys(in AttentionArgs a, int sequenceAndHead, int begin, int end)
+    private static void FetchKeys(in AttentionArgs a, int batch, int head, int begin, int end)
     {
         if (!Sse.IsSupported) return;
-        int batch = sequenceAndHead / a.Heads, columns = sequenceAndHead % a.Heads * a.HeadStride;
+        int columns = head * a.HeadStride;
         for (int j = begin; j < end; j++)
         {
             nint row = InputRow(a, batch, j, a.Keys);
@@ -302,10 +307,10 @@ public static unsafe class Attention
     /// Asks for rows of the result and for the queries of the next strip, a few at a time: they lie apart, and would hold up the
     /// stores at the end of a strip and the loads at the beginning of the next.
     /// </summary>
-    private static void FetchRows(in AttentionArgs a, int batch, int head, int row, int begin, int end)
+    private static void FetchRows(in AttentionArgs a, int batch, int head, int begin, int end)
     {
         if (!Sse.IsSupported) return;
-        for (int r = row + begin; r < row + end; r++)
+        for (int r = begin; r < end; r++)
         {
             float* y = a.Y + OutputRow(a, batch * a.Queries + r) * a.LdY + head * a.HeadDim;
             float* q = a.Q + InputRow(a, batch, Math.Min(r + Tile.Rows, a.Queries - 1), a.Queries) * a.LdQ + head * a.HeadStride;

@@ -9,48 +9,21 @@ namespace TinyZsad.Kernels;
 /// </summary>
 internal static unsafe class Scores
 {
-    /// <summary>
-    /// Adds one query's biases to its scores and returns the largest sum: for each row of keys the biases are a slice of the
-    /// table, which is mirrored for that.
-    /// </summary>
-    public static float AddBias<TVec>(float* table, int window, int head, int query, float* s)
-        where TVec : unmanaged, IVector<TVec>
+    /// <summary>Multiplies n numbers, a head's biases, and returns the largest magnitude of the products; 0 for none.</summary>
+    public static float ScaledBiases<TVec>(float* x, int n, float factor, float* y) where TVec : unmanaged, IVector<TVec>
     {
-        int side = 2 * window - 1, x = 0;
-        float* slice = Slice(table, window, head, query);
-        float most = float.NegativeInfinity;
-        for (; x <= window - TVec.Count; x += TVec.Count)
-            most = MathF.Max(most, AddColumns<TVec>(slice + x, side, s + x, window));
-        for (; x < window; x++) most = MathF.Max(most, AddColumns<Lanes1>(slice + x, side, s + x, window));
-        return most;
-    }
-
-    /// <summary>The same for a vector of columns of all rows of keys, of which there are as many as a row is long.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float AddColumns<TVec>(float* slice, nint side, float* s, int window) where TVec : unmanaged, IVector<TVec>
-    {
-        TVec log2E = TVec.Broadcast(Attention.Log2E), most0 = TVec.Broadcast(float.NegativeInfinity), most1 = most0;
-        int y = 0;
-        for (; y <= window - 2; y += 2, slice += 2 * side, s += 2 * (nint)window)
+        TVec most = TVec.Zero;
+        int i = 0;
+        for (; i <= n - TVec.Count; i += TVec.Count)
         {
-            TVec b0 = Biased(s, slice, log2E), b1 = Biased(s + window, slice + side, log2E);
-            b0.Store(s);
-            b1.Store(s + window);
-            most0 = TVec.Max(most0, b0);
-            most1 = TVec.Max(most1, b1);
+            TVec v = TVec.Load(x + i) * TVec.Broadcast(factor);
+            v.Store(y + i);
+            most = TVec.Max(most, TVec.Abs(v));
         }
-        if (y < window)
-        {
-            TVec b = Biased(s, slice, log2E);
-            b.Store(s);
-            most0 = TVec.Max(most0, b);
-        }
-        return TVec.MaxAcross(TVec.Max(most0, most1));
+        float largest = TVec.MaxAcross(most);
+        for (; i < n; i++) largest = MathF.Max(largest, MathF.Abs(y[i] = x[i] * factor));
+        return largest;
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVec Biased<TVec>(float* s, float* bias, TVec factor) where TVec : unmanaged, IVector<TVec> =>
-        TVec.MultiplyAdd(TVec.Load(bias), factor, TVec.Load(s));
 
     /// <summary>The largest of n scores, n a multiple of two vectors. One chain of maxima would wait for itself.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -102,50 +75,6 @@ internal static unsafe class Scores
     }
 
     /// <summary>
-    /// The same with one query's biases added first, sums from -126 to 127; for a row's keys alone, without what fills up the last
-    /// panel.
-    /// </summary>
-    public static float BiasedPowers<TVec>(float* table, int window, int head, int query, float* s)
-        where TVec : unmanaged, IVector<TVec>
-    {
-        int side = 2 * window - 1, x = 0;
-        float* slice = Slice(table, window, head, query);
-        float sum = 0;
-        for (; x <= window - TVec.Count; x += TVec.Count) sum += PowersOfColumns<TVec>(slice + x, side, s + x, window);
-        for (; x < window; x++) sum += PowersOfColumns<Lanes1>(slice + x, side, s + x, window);
-        return sum;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float PowersOfColumns<TVec>(float* slice, nint side, float* s, int window) where TVec : unmanaged, IVector<TVec>
-    {
-        TVec log2E = TVec.Broadcast(Attention.Log2E), sum0 = TVec.Zero, sum1 = TVec.Zero;
-        int y = 0;
-        for (; y <= window - 2; y += 2, slice += 2 * side, s += 2 * (nint)window)
-        {
-            TVec e0 = VectorMath.Exp2(Biased(s, slice, log2E)), e1 = VectorMath.Exp2(Biased(s + window, slice + side, log2E));
-            e0.Store(s);
-            e1.Store(s + window);
-            sum0 += e0;
-            sum1 += e1;
-        }
-        if (y < window)
-        {
-            TVec e = VectorMath.Exp2(Biased(s, slice, log2E));
-            e.Store(s);
-            sum0 += e;
-        }
-        return TVec.Sum(sum0 + sum1);
-    }
-
-    /// <summary>The biases of one query against the first row of keys.</summary>
-    private static float* Slice(float* table, int window, int head, int query)
-    {
-        int side = 2 * window - 1;
-        return table + (nint)head * side * side + (window - 1 - query / window) * side + window - 1 - query % window;
-    }
-
-    /// <summary>
     /// The largest sum of squares of a key's d numbers, keys being the columns of panels [d][<see cref="Tile.Columns"/>].
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -189,16 +118,5 @@ internal static unsafe class Scores
             most = MathF.Max(most, square);
         }
         return most;
-    }
-
-    /// <summary>The largest magnitude of n numbers.</summary>
-    public static float LargestMagnitude<TVec>(float* x, int n) where TVec : unmanaged, IVector<TVec>
-    {
-        TVec most = TVec.Zero;
-        int i = 0;
-        for (; i <= n - TVec.Count; i += TVec.Count) most = TVec.Max(most, TVec.Abs(TVec.Load(x + i)));
-        float largest = TVec.MaxAcross(most);
-        for (; i < n; i++) largest = MathF.Max(largest, MathF.Abs(x[i]));
-        return largest;
     }
 }

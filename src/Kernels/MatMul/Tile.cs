@@ -57,6 +57,16 @@ public unsafe struct Ahead
     }
 }
 
+/// <summary>What the sums of a tile begin with.</summary>
+public unsafe struct Start
+{
+    /// <summary><see cref="Tile.Rows"/> rows.</summary>
+    public float** Rows;
+
+    /// <summary>Where in every row the two vectors of <see cref="Tile.Columns"/> lie, in floats.</summary>
+    public nint First, Second;
+}
+
 /// <summary>
 /// The innermost product of every matmul and attention: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B, held
 /// wholly in registers while k runs.
@@ -79,7 +89,7 @@ public static unsafe class Tile
     /// <summary>Columns of a tile on this processor: two vectors.</summary>
     public static int Columns => 2 * Simd.Lanes;
 
-    /// <summary>C = A · B for one whole tile.</summary>
+    /// <summary>C = A · B, or that and a start, for one whole tile.</summary>
     /// <param name="a">[<see cref="Rows"/>, k] with row stride <paramref name="lda"/> floats.</param>
     /// <param name="lda">Row stride of A, in floats.</param>
     /// <param name="b">[k, <see cref="Columns"/>], contiguous.</param>
@@ -88,23 +98,25 @@ public static unsafe class Tile
     /// overlap A or B.</param>
     /// <param name="ldc">Row stride of C, in floats.</param>
     /// <param name="ahead">What to ask for meanwhile, which is used up; null for nothing.</param>
+    /// <param name="start">What is added to the product; null for nothing.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Execute(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead = null)
+    public static void Execute(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead = null, Start* start = null)
     {
-        if (Simd.Lanes == 16) Tile12<Lanes16>(a, lda, b, k, c, ldc, ahead);
-        else if (Simd.Lanes == 8) Tile6<Lanes8>(a, lda, b, k, c, ldc, ahead);
-        else if (AdvSimd.IsSupported) Tile12<Lanes4>(a, lda, b, k, c, ldc, ahead);
-        else if (Simd.Lanes == 4) Tile6<Lanes4>(a, lda, b, k, c, ldc, ahead);
-        else Tile6<Lanes1>(a, lda, b, k, c, ldc, ahead);
+        if (Simd.Lanes == 16) Tile12<Lanes16>(a, lda, b, k, c, ldc, ahead, start);
+        else if (Simd.Lanes == 8) Tile6<Lanes8>(a, lda, b, k, c, ldc, ahead, start);
+        else if (AdvSimd.IsSupported) Tile12<Lanes4>(a, lda, b, k, c, ldc, ahead, start);
+        else if (Simd.Lanes == 4) Tile6<Lanes4>(a, lda, b, k, c, ldc, ahead, start);
+        else Tile6<Lanes1>(a, lda, b, k, c, ldc, ahead, start);
     }
 
-    /// <summary>The definition: C[i, j] = sum over p of A[i, p] B[p, j], summed in double precision.</summary>
-    public static void ExecuteScalar(float* a, nint lda, float* b, nint k, float* c, nint ldc)
+    /// <summary>The definition: C[i, j] = start + sum over p of A[i, p] B[p, j], summed in double precision.</summary>
+    public static void ExecuteScalar(float* a, nint lda, float* b, nint k, float* c, nint ldc, Start* start = null)
     {
         for (int i = 0; i < Rows; i++)
             for (int j = 0; j < Columns; j++)
             {
-                double sum = 0;
+                nint at = start == null ? 0 : j < Columns / 2 ? start->First + j : start->Second + j - Columns / 2;
+                double sum = start == null ? 0 : start->Rows[i][at];
                 for (nint p = 0; p < k; p++) sum += (double)a[i * lda + p] * b[p * Columns + j];
                 c[i * ldc + j] = (float)sum;
             }
@@ -112,7 +124,7 @@ public static unsafe class Tile
 
     /// <summary>24 accumulators, 2 of B, 1 broadcast: 27 of 32 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile12<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead)
+    private static void Tile12<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead, Start* start)
         where TVec : unmanaged, IVector<TVec>
     {
         nint n = TVec.Count, lda2 = 2 * lda;
@@ -128,6 +140,23 @@ public static unsafe class Tile
         TVec c90 = TVec.Zero, c91 = TVec.Zero;
         TVec c100 = TVec.Zero, c101 = TVec.Zero;
         TVec c110 = TVec.Zero, c111 = TVec.Zero;
+        if (start != null)
+        {
+            float** rows = start->Rows;
+            nint first = start->First, second = start->Second;
+            c00 = TVec.Load(rows[0] + first); c01 = TVec.Load(rows[0] + second);
+            c10 = TVec.Load(rows[1] + first); c11 = TVec.Load(rows[1] + second);
+            c20 = TVec.Load(rows[2] + first); c21 = TVec.Load(rows[2] + second);
+            c30 = TVec.Load(rows[3] + first); c31 = TVec.Load(rows[3] + second);
+            c40 = TVec.Load(rows[4] + first); c41 = TVec.Load(rows[4] + second);
+            c50 = TVec.Load(rows[5] + first); c51 = TVec.Load(rows[5] + second);
+            c60 = TVec.Load(rows[6] + first); c61 = TVec.Load(rows[6] + second);
+            c70 = TVec.Load(rows[7] + first); c71 = TVec.Load(rows[7] + second);
+            c80 = TVec.Load(rows[8] + first); c81 = TVec.Load(rows[8] + second);
+            c90 = TVec.Load(rows[9] + first); c91 = TVec.Load(rows[9] + second);
+            c100 = TVec.Load(rows[10] + first); c101 = TVec.Load(rows[10] + second);
+            c110 = TVec.Load(rows[11] + first); c111 = TVec.Load(rows[11] + second);
+        }
         float* a0 = a;
         float* a1 = a + 3 * lda;
         float* a2 = a + 6 * lda;
@@ -174,7 +203,7 @@ public static unsafe class Tile
 
     /// <summary>12 accumulators, 2 of B, 1 broadcast: 15 of 16 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile6<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead)
+    private static void Tile6<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead, Start* start)
         where TVec : unmanaged, IVector<TVec>
     {
         nint n = TVec.Count, lda2 = 2 * lda;
@@ -184,6 +213,17 @@ public static unsafe class Tile
         TVec c30 = TVec.Zero, c31 = TVec.Zero;
         TVec c40 = TVec.Zero, c41 = TVec.Zero;
         TVec c50 = TVec.Zero, c51 = TVec.Zero;
+        if (start != null)
+        {
+            float** rows = start->Rows;
+            nint first = start->First, second = start->Second;
+            c00 = TVec.Load(rows[0] + first); c01 = TVec.Load(rows[0] + second);
+            c10 = TVec.Load(rows[1] + first); c11 = TVec.Load(rows[1] + second);
+            c20 = TVec.Load(rows[2] + first); c21 = TVec.Load(rows[2] + second);
+            c30 = TVec.Load(rows[3] + first); c31 = TVec.Load(rows[3] + second);
+            c40 = TVec.Load(rows[4] + first); c41 = TVec.Load(rows[4] + second);
+            c50 = TVec.Load(rows[5] + first); c51 = TVec.Load(rows[5] + second);
+        }
         float* a0 = a;
         float* a1 = a + 3 * lda;
         float* end = b + 2 * n * k;
