@@ -83,6 +83,12 @@ public unsafe struct Start
 /// </summary>
 public static unsafe class Tile
 {
+    /// <summary>
+    /// Steps of k from one row that is asked for to the next, at most: branch prediction knows when such a loop ends, but not when a
+    /// longer one does; and rows that are asked for too early may be gone again.
+    /// </summary>
+    private const int LongestPart = 32;
+
     /// <summary>Rows of a tile on this processor.</summary>
     public static int Rows => Simd.Lanes == 16 || AdvSimd.IsSupported ? 12 : 6;
 
@@ -162,12 +168,11 @@ public static unsafe class Tile
         float* a2 = a + 6 * lda;
         float* a3 = a + 9 * lda;
         float* end = b + 2 * n * k;
-        // With something to ask for, the sums are cut into as many parts as there are rows.
-        nint part = 2 * n * (ahead == null ? k : (k + 11) / 12);
-        while (b < end)
+        // With something to ask for, the end of the sums is cut into as many parts as there are rows.
+        nint part = 2 * n * Math.Min((k + 11) / 12, LongestPart);
+        float* stop = ahead == null ? end : end - 12 * part;
+        while (true)
         {
-            if (ahead != null) ahead->Next();
-            float* stop = end - b < part ? end : b + part;
             while (b < stop)
             {
                 TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
@@ -186,6 +191,9 @@ public static unsafe class Tile
                 x = TVec.Broadcast(a3[lda2]); c110 = TVec.MultiplyAdd(x, b0, c110); c111 = TVec.MultiplyAdd(x, b1, c111);
                 a0++; a1++; a2++; a3++;
             }
+            if (b >= end) break;
+            ahead->Next();
+            stop = end - b < part ? end : b + part;
         }
         c00.Store(c); c01.Store(c + n); c += ldc;
         c10.Store(c); c11.Store(c + n); c += ldc;
@@ -227,12 +235,11 @@ public static unsafe class Tile
         float* a0 = a;
         float* a1 = a + 3 * lda;
         float* end = b + 2 * n * k;
-        // With something to ask for, the sums are cut into as many parts as there are rows.
-        nint part = 2 * n * (ahead == null ? k : (k + 5) / 6);
-        while (b < end)
+        // With something to ask for, the end of the sums is cut into as many parts as there are rows.
+        nint part = 2 * n * Math.Min((k + 5) / 6, LongestPart);
+        float* stop = ahead == null ? end : end - 6 * part;
+        while (true)
         {
-            if (ahead != null) ahead->Next();
-            float* stop = end - b < part ? end : b + part;
             while (b < stop)
             {
                 TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
@@ -245,6 +252,9 @@ public static unsafe class Tile
                 x = TVec.Broadcast(a1[lda2]); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
                 a0++; a1++;
             }
+            if (b >= end) break;
+            ahead->Next();
+            stop = end - b < part ? end : b + part;
         }
         c00.Store(c); c01.Store(c + n); c += ldc;
         c10.Store(c); c11.Store(c + n); c += ldc;
