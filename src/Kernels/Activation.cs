@@ -44,9 +44,9 @@ public readonly struct Gelu : IActivation
 }
 
 /// <summary>
-/// y = x sigmoid(1.702 x), CLIP's GELU, computed as x / (1 + 2^(-2.455 x)). |y - exact| &lt;= 2.7e-7 |x|: with s the sigmoid of u =
-/// 1.702 x, the roundings of the exponent move s by at most 1.5 e u s (1 - s) &lt; 0.4 e, the power's 2 e by at most 0.5 e, the sum's
-/// and the reciprocal's by 2.5 e, and the last product by e, e = 2^-24. Minus infinity gives minus infinity.
+/// y = x sigmoid(1.702 x), CLIP's GELU, computed as x / (1 + 2^(-2.455 x)). |y - exact| &lt;= 2.7e-7 |x|: with s the sigmoid of
+/// u = 1.702 x, the roundings of the exponent move s by at most 1.5 e u s (1 - s) &lt; 0.4 e, the power's 2 e by at most 0.5 e,
+/// the sum's and the reciprocal's by 2.5 e, and the last product by e, e = 2^-24. Minus infinity gives minus infinity.
 /// </summary>
 public readonly struct QuickGelu : IActivation
 {

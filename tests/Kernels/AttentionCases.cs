@@ -66,8 +66,8 @@ internal static unsafe class AttentionCases
         };
 
     /// <summary>
-    /// Windows of a map in scattered rows or in stretches of them, q, k and v of a head together, with position biases; some rows used twice, some
-    /// results unwanted.
+    /// Windows of a map in scattered rows or in stretches of them, q, k and v of a head together, with position biases; some rows
+    /// used twice, some results unwanted.
     /// </summary>
     private static KernelCase Windows(
         int windows, int heads, int window, int d, double size = 1.5, bool inOrder = false) =>

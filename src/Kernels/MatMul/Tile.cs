@@ -84,8 +84,8 @@ public unsafe struct Start
 public static unsafe class Tile
 {
     /// <summary>
-    /// Steps of k from one row that is asked for to the next, at most: branch prediction knows when such a loop ends, but not when a
-    /// longer one does; and rows that are asked for too early may be gone again.
+    /// Steps of k from one row that is asked for to the next, at most: branch prediction knows when such a loop ends, but not when
+    /// a longer one does; and rows that are asked for too early may be gone again.
     /// </summary>
     private const int LongestPart = 32;
 
