@@ -95,6 +95,7 @@ public sealed class AnomalyDetector : IDisposable
         try
         {
             options.Check();
+            Rehearsal.Begin(options.Precision);
             system = AnomalySystem.Load(file, options.ImageSize);
             return new AnomalyDetector(system, options);
         }
