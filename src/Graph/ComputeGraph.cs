@@ -121,7 +121,7 @@ public sealed class ComputeGraph
             && table.Cos.Type == FloatType.F32 && table.Sin.Type == FloatType.F32,
             $"Rotary: tables of {table.Cos.Type} [{string.Join(", ", cos)}] and {table.Sin.Type} " +
             $"[{string.Join(", ", table.Sin.Shape)}], prefix {table.Prefix}.");
-        Check(cos[0] == x.Rows - table.Prefix && cos[1] % 2 == 0 && (long)cos[1] * heads == x.Columns,
+        Check(cos[0] == x.Rows - table.Prefix && 2L * cos[1] * heads == x.Columns,
             $"Rotary: {x}, {heads} heads, prefix {table.Prefix}, tables [{string.Join(", ", cos)}].");
         return Add(new RotaryOperation(x, heads, table), x.Rows, x.Columns);
     }

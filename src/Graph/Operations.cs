@@ -31,7 +31,8 @@ public readonly record struct ActivationFunction(ActivationKind Kind, float Slop
 }
 
 /// <summary>
-/// Tables of rotary positions, [rows, head width] each, for every row after the first <paramref name="Prefix"/> of a sequence.
+/// Tables of rotary positions, [rows, head width / 2] each (both halves of a head are turned by the same angles), for every row
+/// after the first <paramref name="Prefix"/> of a sequence.
 /// </summary>
 /// <param name="Cos">Cosines.</param>
 /// <param name="Sin">Sines.</param>

@@ -8,7 +8,7 @@ namespace TinyZsad.Kernels;
 /// </summary>
 /// <remarks>
 /// <para>x and y are [rows, heads * headDim] with strides in floats; y may be x with the same stride. cos and sin are
-/// [rows, headDim] without gaps and the same for all heads; headDim is even.</para>
+/// [rows, headDim / 2] without gaps, the same for both halves and all heads; headDim is even.</para>
 /// <para>|y - exact| &lt;= 4 e scale (|p cos| + |rot(p) sin|), e = 2^-24: scale goes into cos and sin (one rounding), then two
 /// products and a sum.</para>
 /// </remarks>
@@ -29,7 +29,7 @@ public static unsafe class Rotary
         nint rows, nint heads, nint headDim) where TVec : unmanaged, IVector<TVec>
     {
         nint half = headDim / 2;
-        for (nint r = 0; r < rows; r++, x += xStride, y += yStride, cos += headDim, sin += headDim)
+        for (nint r = 0; r < rows; r++, x += xStride, y += yStride, cos += half, sin += half)
         {
             nint i = 0;
             for (; i <= half - TVec.Count; i += TVec.Count)
@@ -44,14 +44,12 @@ public static unsafe class Rotary
     private static void Rotate<TVec>(float* x, float* cos, float* sin, float scale, float* y, nint heads, nint half)
         where TVec : unmanaged, IVector<TVec>
     {
-        TVec s = TVec.Broadcast(scale);
-        TVec cosU = TVec.Load(cos) * s, cosW = TVec.Load(cos + half) * s;
-        TVec minusSinU = TVec.Zero - TVec.Load(sin) * s, sinW = TVec.Load(sin + half) * s;
+        TVec c = TVec.Load(cos) * TVec.Broadcast(scale), s = TVec.Load(sin) * TVec.Broadcast(scale), minusS = TVec.Zero - s;
         for (nint h = 0; h < heads; h++, x += 2 * half, y += 2 * half)
         {
             TVec u = TVec.Load(x), w = TVec.Load(x + half);
-            TVec.MultiplyAdd(u, cosU, w * minusSinU).Store(y);
-            TVec.MultiplyAdd(w, cosW, u * sinW).Store(y + half);
+            TVec.MultiplyAdd(u, c, w * minusS).Store(y);
+            TVec.MultiplyAdd(w, c, u * s).Store(y + half);
         }
     }
 
@@ -65,9 +63,9 @@ public static unsafe class Rotary
                 for (nint i = 0; i < half; i++)
                 {
                     double u = x[r * xStride + h * headDim + i], w = x[r * xStride + h * headDim + half + i];
-                    float* c = cos + r * headDim, s = sin + r * headDim;
-                    y[r * yStride + h * headDim + i] = (float)(scale * (u * c[i] - w * s[i]));
-                    y[r * yStride + h * headDim + half + i] = (float)(scale * (w * c[half + i] + u * s[half + i]));
+                    float c = cos[r * half + i], s = sin[r * half + i];
+                    y[r * yStride + h * headDim + i] = (float)(scale * (u * c - w * s));
+                    y[r * yStride + h * headDim + half + i] = (float)(scale * (w * c + u * s));
                 }
     }
 }

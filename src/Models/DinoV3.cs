@@ -103,22 +103,24 @@ internal sealed class DinoV3
     }
 
     /// <summary>
-    /// Cosines and sines of the patch positions, [rows * columns, head width]. Each axis runs from -1 to 1 over its own patches;
-    /// the four quarters of a head are y, x, y, x over the same frequencies.
+    /// Cosines and sines of the patch positions, [rows * columns, head width / 2], which the official code repeats for a head's
+    /// second half. Each axis runs from -1 to 1 over its own patches; the first half of a table's row is y, the second x, over the
+    /// same frequencies.
     /// </summary>
     public RotaryTable Rotary(int rows, int columns)
     {
-        int width = Width / blocks[0].Heads, quarter = width / 4;
-        float[] cos = new float[rows * columns * width], sin = new float[cos.Length];
+        int width = Width / blocks[0].Heads, half = width / 2, quarter = width / 4;
+        float[] cos = new float[rows * columns * half], sin = new float[cos.Length];
         for (int i = 0; i < cos.Length; i++)
         {
-            int patch = i / width, part = i % width / quarter, j = i % quarter;
-            double position = part % 2 == 0 ? 2 * (patch / columns + 0.5) / rows - 1 : 2 * (patch % columns + 0.5) / columns - 1;
+            int patch = i / half, j = i % quarter;
+            bool vertical = i % half < quarter;
+            double position = vertical ? 2 * (patch / columns + 0.5) / rows - 1 : 2 * (patch % columns + 0.5) / columns - 1;
             (double s, double c) = Math.SinCos(2 * Math.PI * position * Math.Pow(theta, -4.0 * j / width));
             (cos[i], sin[i]) = ((float)c, (float)s);
         }
         return new RotaryTable(
-            store.Floats("rope.cos", cos, rows * columns, width), store.Floats("rope.sin", sin, rows * columns, width),
+            store.Floats("rope.cos", cos, rows * columns, half), store.Floats("rope.sin", sin, rows * columns, half),
             1 + Registers);
     }
 }

@@ -241,11 +241,18 @@ public sealed class LiZad : AnomalySystem
         foreach ((string name, int rows, int columns) in new[] { ("rope", grid, grid), ("rope_3x5", 3, 5) })
         {
             RotaryTable table = vision.Rotary(rows, columns);
-            yield return ($"{name}.cos", [.. table.Cos.Shape], Values(table.Cos));
-            yield return ($"{name}.sin", [.. table.Sin.Shape], Values(table.Sin));
+            yield return ($"{name}.cos", [rows * columns, 2 * table.Cos.Shape[1]], ForBothHalves(table.Cos));
+            yield return ($"{name}.sin", [rows * columns, 2 * table.Sin.Shape[1]], ForBothHalves(table.Sin));
         }
 
-        static unsafe float[] Values(Parameter p) => new ReadOnlySpan<float>((void*)p.Address, (int)p.Count).ToArray();
+        static unsafe float[] ForBothHalves(Parameter p)
+        {
+            ReadOnlySpan<float> half = new((void*)p.Address, (int)p.Count);
+            int width = p.Shape[1];
+            float[] whole = new float[2 * half.Length];
+            for (int i = 0; i < whole.Length; i++) whole[i] = half[i / (2 * width) * width + i % width];
+            return whole;
+        }
     }
 
     internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(

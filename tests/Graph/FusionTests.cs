@@ -188,7 +188,7 @@ public sealed class FusionTests
     public void RotaryJoinsTheAttention()
     {
         (ComputeGraph g, Value x) = Graph();
-        RotaryTable table = new(Numbers.Weight("cos", 5, 18, 8), Numbers.Weight("sin", 6, 18, 8), 2);
+        RotaryTable table = new(Numbers.Weight("cos", 5, 18, 4), Numbers.Weight("sin", 6, 18, 4), 2);
         g.Output("y", g.Attention(g.Rotary(x, 2, table), g.Rotary(x, 2, table), x, 2));
         Assert.That(Kinds(CpuPlan.Compile(g)), Is.EqualTo(new[] { "Attention" }));
         AgreesWithUnfused(g);

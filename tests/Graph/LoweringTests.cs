@@ -30,7 +30,7 @@ public sealed class LoweringTests
     private static readonly float[] Vector40 = Numbers.Random(4, 40), OtherVector40 = Numbers.Random(5, 40),
         Vector24 = Numbers.Random(6, 24);
     private static readonly float[] Table = Numbers.Random(7, 44 * 40), Prefix = Numbers.Random(8, 3 * 40);
-    private static readonly float[] Cos = Numbers.Random(9, 36 * 10), Sin = Numbers.Random(10, 36 * 10);
+    private static readonly float[] Cos = Numbers.Random(9, 36 * 5), Sin = Numbers.Random(10, 36 * 5);
 
     private static Parameter Matrix(float[] values, int rows, int columns) => Numbers.Weight("w", values, rows, columns);
 
@@ -87,7 +87,7 @@ public sealed class LoweringTests
         yield return new("patchify", [(70 * 85, 3)], (g, x) => g.Patchify(x[0], 70, 85, 8),
             x => Make(80, 192, (p, i) => x[0][(p / 10 * 8 + i % 64 / 8) * 85 + p % 10 * 8 + i % 8, i / 64]), Strided: false);
         yield return new("rotary", [(39, 40)],
-            (g, x) => g.Rotary(x[0], 4, new RotaryTable(Matrix(Cos, 36, 10), Matrix(Sin, 36, 10), 3)), x => Rotate(x[0], 4, 3));
+            (g, x) => g.Rotary(x[0], 4, new RotaryTable(Matrix(Cos, 36, 5), Matrix(Sin, 36, 5), 3)), x => Rotate(x[0], 4, 3));
         yield return new("attention", [(37, 40), (37, 40), (37, 40)], (g, x) => g.Attention(x[0], x[1], x[2], 4),
             x => Attend(x[0], x[1], x[2], 4, 1));
         yield return new("attention of a batch, fewer queries than keys", [(15, 40), (60, 40), (60, 40)],
@@ -160,7 +160,7 @@ public sealed class LoweringTests
     }
 
     private static Value Rotary(ComputeGraph g, Value x, int prefix = 3) =>
-        g.Rotary(x, 4, new RotaryTable(Matrix(Cos, 36, 10), Matrix(Sin, 36, 10), prefix));
+        g.Rotary(x, 4, new RotaryTable(Matrix(Cos, 36, 5), Matrix(Sin, 36, 5), prefix));
 
     [TestCaseSource(nameof(Cases)), TestCaseSource(nameof(MapCases))]
     public void GivesWhatItsDefinitionGives(Case operation)
@@ -312,7 +312,7 @@ public sealed class LoweringTests
         return Make(x.GetLength(0), x.GetLength(1), (r, c) =>
         {
             if (r < prefix) return x[r, c];
-            int j = c % width, t = (r - prefix) * width + j;
+            int j = c % width, t = (r - prefix) * (width / 2) + j % (width / 2);
             double other = j < width / 2 ? -x[r, c + width / 2] : x[r, c - width / 2];
             return x[r, c] * Cos[t] + other * Sin[t];
         });

@@ -50,7 +50,7 @@ public sealed class RandomNetworkTests
         ComputeGraph g = new();
         Value rows = g.Input("rows", Rows, 1, ValueKind.Int);
         List<Value> values = [g.Input("x", Rows, Columns)];
-        RotaryTable table = new(Numbers.Weight("cos", seed, Rows - 1, 4), Numbers.Weight("sin", seed + 1, Rows - 1, 4), 1);
+        RotaryTable table = new(Numbers.Weight("cos", seed, Rows - 1, 2), Numbers.Weight("sin", seed + 1, Rows - 1, 2), 1);
         Parameter vector = Numbers.Weight("vector", seed, Columns), prefix = Numbers.Weight("prefix", seed, 2, Columns);
         ActivationFunction[] activations = [ActivationKind.Gelu, ActivationKind.QuickGelu, ActivationKind.Sigmoid,
             new(ActivationKind.LeakyRelu, 0.1f)];

@@ -42,8 +42,8 @@ internal static unsafe class AttentionCases
             if (prefix is { } first)
             {
                 a.RotaryPrefix = first;
-                a.QueryCos = a.KeyCos = workspace.Floats((queries - first) * d, i => Math.Cos(0.1 * i * i));
-                a.QuerySin = a.KeySin = workspace.Floats((queries - first) * d, i => Math.Sin(0.1 * i * i));
+                a.QueryCos = a.KeyCos = workspace.Floats((queries - first) * (d / 2), i => Math.Cos(0.1 * i * i));
+                a.QuerySin = a.KeySin = workspace.Floats((queries - first) * (d / 2), i => Math.Sin(0.1 * i * i));
             }
             AttentionArgs mine = a, definition = a;
             mine.Y = workspace.Output(Extent(batch * queries, width, ldy));

@@ -104,7 +104,7 @@ internal static unsafe class RowCases
         {
             const float Scale = 0.35f;
             int cols = heads * headDim, stride = cols + 3, half = headDim / 2, n = Extent(rows, cols, stride);
-            float* x = workspace.Normal(n), cos = workspace.Normal(rows * headDim), sin = workspace.Normal(rows * headDim);
+            float* x = workspace.Normal(n), cos = workspace.Normal(rows * half), sin = workspace.Normal(rows * half);
             float* mine = workspace.Result(x, n, inPlace), source = inPlace ? mine : x;
             float* definition = workspace.Result(x, n, inPlace);
             return new(
@@ -112,7 +112,7 @@ internal static unsafe class RowCases
                 () => Rotary.Scalar(x, stride, cos, sin, Scale, definition, stride, rows, heads, headDim),
                 () => Difference.Max(mine, definition, rows, cols, stride, (_, r, c) =>
                 {
-                    int partner = c % headDim < half ? c + half : c - half, t = r * headDim + c % headDim;
+                    int partner = c % headDim < half ? c + half : c - half, t = r * half + c % headDim % half;
                     return Scale * (Math.Abs(x[r * stride + c] * cos[t]) + Math.Abs(x[r * stride + partner] * sin[t]));
                 }));
         })

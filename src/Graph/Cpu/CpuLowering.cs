@@ -159,7 +159,7 @@ internal static unsafe class CpuLowering
             int prefix = Math.Clamp(o.Table.Prefix - row, 0, rows);
             for (int r = row; r < row + prefix; r++) new ReadOnlySpan<float>(f.Floats(o.X, r), o.X.Columns)
                 .CopyTo(new Span<float>(f.Floats(o.Output, r), o.X.Columns));
-            nint table = (nint)(row + prefix - o.Table.Prefix) * width;
+            nint table = (nint)(row + prefix - o.Table.Prefix) * (width / 2);
             Rotary.Execute(f.Floats(o.X, row + prefix), o.X.RowStride, o.Table.Cos.Floats + table, o.Table.Sin.Floats + table, 1,
                 f.Floats(o.Output, row + prefix), o.Output.RowStride, rows - prefix, o.Heads, width);
         });

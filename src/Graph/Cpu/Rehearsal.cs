@@ -4,9 +4,9 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// Kernels are compiled when they are first used, fully, which takes a tenth of a second for those of a detection. A rehearsal does
-/// so on a thread of its own, while a model is loaded and a picture read: it runs a network of a few numbers with the operations
-/// that our models are made of. What it does not come to in time is compiled when it is used.
+/// Kernels are compiled when they are first used, fully, which takes some 60 ms for those of a detection. A rehearsal does so on a
+/// thread of its own, while a model is loaded and a picture read: it runs a network of a few numbers with the operations that our
+/// models are made of. What it does not come to in time is compiled when it is used.
 /// </summary>
 public static unsafe class Rehearsal
 {
@@ -59,7 +59,7 @@ public static unsafe class Rehearsal
     {
         Parameter Weight(FloatType type, params int[] shape) => new("rehearsal", (nint)zeros, type, shape);
         Parameter vector = Weight(FloatType.F32, Width), wide = Weight(FloatType.F32, 2 * Width);
-        Parameter rotary = Weight(FloatType.F32, Pixels - 1, Width / 2);
+        Parameter rotary = Weight(FloatType.F32, Pixels - 1, Width / 4);
         ComputeGraph g = new();
         Value Linear(Value x, int outputs) =>
             g.Linear(x, Weight(FloatType.F16, outputs, x.Columns), Weight(FloatType.F32, outputs));
@@ -67,7 +67,8 @@ public static unsafe class Rehearsal
         Value Bottleneck(Value x, int stride)
         {
             Value expanded = Gelu(Linear(x, 2 * Width));
-            return Linear(Gelu(g.DepthwiseConv(expanded, Side, Side, stride, Weight(FloatType.F32, 3, 3, 2 * Width), wide)), Width);
+            Parameter depthwise = Weight(FloatType.F32, 3, 3, 2 * Width);
+            return Linear(Gelu(g.DepthwiseConv(expanded, Side, Side, stride, depthwise, wide)), Width);
         }
 
         Value image = g.NormalizeImage(g.Input("pixels", Pixels, 3, ValueKind.Byte), new float[3], [1, 1, 1]);

@@ -133,9 +133,11 @@ public static unsafe class Attention
         int half = y.Length / 2;
         for (int c = 0; c < y.Length; c++)
         {
+            y[c] = x[c];
+            if (cos == null || position < 0) continue;
             double turned = c < half ? -x[c + half] : x[c - half];
-            int at = position * y.Length + c;
-            y[c] = cos == null || position < 0 ? x[c] : x[c] * cos[at] + turned * sin[at];
+            int at = position * half + c % half;
+            y[c] = x[c] * cos[at] + turned * sin[at];
         }
     }
 
@@ -332,7 +334,7 @@ public static unsafe class Attention
     {
         int plain = cos == null ? rows : Math.Clamp(-position, 0, rows);
         for (int r = 0; r < plain; r++, x += ldx, y += d) Scaled<TVec>(x, d, scale, y);
-        nint table = (nint)(position + plain) * d;
+        nint table = (nint)(position + plain) * (d / 2);
         if (plain < rows) Rotary.Execute(x, ldx, cos + table, sin + table, scale, y, d, rows - plain, 1, d);
     }
 

@@ -49,11 +49,11 @@ public unsafe struct AttentionArgs
     public float Scale;
 
     /// <summary>
-    /// Rotary tables for queries, [Queries - <see cref="RotaryPrefix"/>, HeadDim] each, or null for no rotation.
+    /// Rotary tables for queries, [Queries - <see cref="RotaryPrefix"/>, HeadDim / 2] each, or null for no rotation.
     /// </summary>
     public float* QueryCos, QuerySin;
 
-    /// <summary>Rotary tables for keys, [Keys - <see cref="RotaryPrefix"/>, HeadDim] each, or null for no rotation.</summary>
+    /// <summary>Rotary tables for keys, [Keys - <see cref="RotaryPrefix"/>, HeadDim / 2] each, or null for no rotation.</summary>
     public float* KeyCos, KeySin;
 
     /// <summary>The first rows of each sequence, which are not rotated.</summary>
