@@ -4,7 +4,7 @@ namespace TinyZsad.Graph;
 
 /// <summary>
 /// The memory of a run, in large pages where the system gives them: rows of values lie apart, and the processor remembers where a
-/// few thousand pages are, so that with pages of 4 KiB it has to look up one in every few of a large network's.
+/// few thousand pages are, which with pages of 4 KiB are a fraction of a network's.
 /// </summary>
 internal static unsafe partial class RunMemory
 {

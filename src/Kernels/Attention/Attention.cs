@@ -125,6 +125,7 @@ public static unsafe class Attention
                 }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int InputRow(in AttentionArgs a, int batch, int token, int tokens) =>
         a.InputRows == null ? batch * tokens + token : a.InputRows[batch * tokens + token];
 
@@ -198,6 +199,7 @@ public static unsafe class Attention
     }
 
     /// <summary>How many of the first of n rows lie one after the other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int RowsInOrder(int* map, int n)
     {
         int i = 1;
@@ -266,6 +268,7 @@ public static unsafe class Attention
     }
 
     /// <summary>Scores of any size become weights: the largest of a row is found and subtracted.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ShiftedPowers<TVec>(int keys, int rows, int scored, float* scores, nint ldScores, float* sums)
         where TVec : unmanaged, IVector<TVec>
     {
@@ -284,12 +287,14 @@ public static unsafe class Attention
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int OutputRow(in AttentionArgs a, int token) => a.OutputRows == null ? token : a.OutputRows[token];
 
     /// <summary>
     /// Asks for some keys and values, which are about to be laid out: they lie apart, so that the hardware does not see them
     /// coming.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FetchKeys(in AttentionArgs a, int batch, int head, int begin, int end)
     {
         if (!Sse.IsSupported) return;
@@ -309,6 +314,7 @@ public static unsafe class Attention
     /// Asks for rows of the result and for the queries of the next strip, a few at a time: they lie apart, and would hold up the
     /// stores at the end of a strip and the loads at the beginning of the next.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FetchRows(in AttentionArgs a, int batch, int head, int begin, int end)
     {
         if (!Sse.IsSupported) return;

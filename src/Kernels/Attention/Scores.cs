@@ -10,6 +10,7 @@ namespace TinyZsad.Kernels;
 internal static unsafe class Scores
 {
     /// <summary>Multiplies n numbers, a head's biases, and returns the largest magnitude of the products; 0 for none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float ScaledBiases<TVec>(float* x, int n, float factor, float* y) where TVec : unmanaged, IVector<TVec>
     {
         TVec most = TVec.Zero;

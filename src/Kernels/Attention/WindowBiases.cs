@@ -17,7 +17,7 @@ internal unsafe struct WindowBiases
     private int x;
 
     /// <summary>Biases of one head.</summary>
-    /// <param name="table">[(2 w - 1)²], as <see cref="AttentionArgs.Bias"/> has them.</param>
+    /// <param name="table">[(2 w - 1)²], as <see cref="AttentionArgs.Bias"/> has them, in units of the scores.</param>
     /// <param name="window">w.</param>
     /// <param name="rows">Room for <see cref="Tile.Rows"/> pointers.</param>
     public WindowBiases(float* table, int window, float** rows)
