@@ -13,6 +13,8 @@ internal static unsafe class MatMulCases
         .. from type in (FloatType[])[FloatType.F16, FloatType.BF16] from layout in (WeightLayout[])[WeightLayout.OutIn,
             WeightLayout.InOut] select Widened(128, 512, type, layout),
         Widened(1000, 75, FloatType.F16, WeightLayout.OutIn),
+        .. from k in (int[])[.. KernelCases.Lengths.Where(n => n > 0), 191, 193, 383, 385, 1000]
+            from started in (bool[])[false, true] from asking in (bool[])[false, true] select OneTile(k, started, asking),
         .. from m in Enumerable.Range(1, 26) select Product(m, 35, 19, FloatType.F16),
         .. from n in KernelCases.Lengths where n > 0 select Product(13, n, 18, FloatType.F16),
         .. from k in KernelCases.Lengths where k > 0 from type in Types
@@ -58,6 +60,41 @@ internal static unsafe class MatMulCases
                 () => Difference.Exact(mine, definition, size));
         })
         { Because = "widening is exact" };
+
+    /// <summary>The tile by itself: sums that begin with zeros or with rows from here and there, asking ahead or not.</summary>
+    private static KernelCase OneTile(int k, bool started, bool asking) =>
+        new("Tile", $"{k}{(started ? " started" : "")}{(asking ? " asking" : "")}", workspace =>
+        {
+            int lda = k + 1, columns = Tile.Columns, lanes = columns / 2, ldc = columns + 3;
+            int length = Extent(Tile.Rows, columns, ldc);
+            float* a = workspace.Normal(Extent(Tile.Rows, k, lda)), b = workspace.Normal(k * columns);
+            float* mine = workspace.Output(length), definition = workspace.Output(length);
+            Start start = new() { Rows = workspace.Pointers(Tile.Rows), First = 1, Second = lanes + 4 };
+            for (int i = 0; i < Tile.Rows; i++) start.Rows[i] = workspace.Normal(columns + 4);
+            return new(
+                () =>
+                {
+                    Start from = start;
+                    Ahead ahead = new() { Result = mine, LdResult = ldc };
+                    Tile.Execute(a, lda, b, k, mine, ldc, asking ? &ahead : null, started ? &from : null);
+                },
+                () =>
+                {
+                    Start from = start;
+                    Tile.ExecuteScalar(a, lda, b, k, definition, ldc, started ? &from : null);
+                },
+                () => Difference.Max(mine, definition, Tile.Rows, columns, ldc, (_, r, c) =>
+                {
+                    double terms = started ? Math.Abs(start.Rows[r][c < lanes ? 1 + c : 4 + c]) : 0;
+                    for (int p = 0; p < k; p++) terms += Math.Abs(a[r * lda + p] * b[p * columns + c]);
+                    return terms;
+                }));
+        })
+        {
+            Tolerance = (k + 2) * E,
+            Because = "k additions and the definition's rounding, in units of the terms' magnitudes",
+            Flops = 2.0 * Tile.Rows * Tile.Columns * k,
+        };
 
     private static KernelCase Product(int m, int n, int k, FloatType type, WeightLayout layout = WeightLayout.OutIn,
         bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false) =>
