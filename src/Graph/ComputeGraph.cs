@@ -1,3 +1,4 @@
+using TinyZsad.Formats;
 using TinyZsad.Kernels;
 
 namespace TinyZsad.Graph;
@@ -369,7 +370,7 @@ public sealed class ComputeGraph
     }
 
     private static int OutputPixels(int height, int width, int stride) =>
-        Kernels.DepthwiseConv.OutputSize(height, stride) * Kernels.DepthwiseConv.OutputSize(width, stride);
+        Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride);
 
     private Value Made(Value value)
     {

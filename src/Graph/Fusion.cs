@@ -1,3 +1,5 @@
+using TinyZsad.Formats;
+
 namespace TinyZsad.Graph;
 
 /// <summary>

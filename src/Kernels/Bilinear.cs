@@ -1,16 +1,7 @@
 using System.Runtime.CompilerServices;
+using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
-
-/// <summary>Which points of the input lie under which points of the output.</summary>
-public enum BilinearMode
-{
-    /// <summary>The corner samples' centres coincide: source = target (in - 1) / (out - 1), or 0 where out is 1.</summary>
-    AlignCorners,
-
-    /// <summary>The pictures' outlines coincide: source = (target + 1/2) in / out - 1/2, clamped to the edge samples.</summary>
-    HalfPixel,
-}
 
 /// <summary>
 /// Bilinear resampling of one channel, [height, width] to [outHeight, outWidth], with PyTorch's coordinates

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
 
@@ -63,7 +64,7 @@ public static unsafe class Bottleneck
     public static bool Fits(long pixels, long inputs, long expanded, long outputs) =>
         pixels >= Tile.Rows && expanded * (inputs + outputs) * sizeof(float) <= MostWeightBytes;
 
-    private static int OutHeight(in BottleneckArgs a) => DepthwiseConv.OutputSize(a.Height, a.Stride);
+    private static int OutHeight(in BottleneckArgs a) => Convolution.OutputSize(a.Height, a.Stride);
 
     private static int RowsOfItem(in BottleneckArgs a)
     {
@@ -113,7 +114,7 @@ public static unsafe class Bottleneck
             new Span<float>(strip, Tile.Rows * a.Project.K).Clear();
         }
 
-        int outWidth = DepthwiseConv.OutputSize(a.Width, a.Stride);
+        int outWidth = Convolution.OutputSize(a.Width, a.Stride);
         int first = item * RowsOfItem(a), end = Math.Min(first + RowsOfItem(a), OutHeight(a));
         // The band before has left the rows that both need.
         int ready = previous >= 0 && previous == item - 1 ? (first - 1) * a.Stride + 2 : Math.Max(first * a.Stride - 1, 0);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
 
@@ -29,7 +30,7 @@ public static unsafe class Conv
         float* x, int height, int width, int channels, float* w, float* bias, int outputs, int stride, float* y,
         int begin, int end, TActivation activation, float* scratch) where TActivation : struct, IActivation
     {
-        int k = 9 * channels, outWidth = DepthwiseConv.OutputSize(width, stride);
+        int k = 9 * channels, outWidth = Convolution.OutputSize(width, stride);
         MatMulArgs args = new() { N = outputs, K = k, Bias = bias, Y = y, LdY = outputs };
         float* tile = scratch;
         float* pixels = tile + Tile.Rows * Tile.Columns;
@@ -92,8 +93,8 @@ public static unsafe class Conv
         int stride, float* y, TActivation activation)
         where TActivation : struct, IActivation
     {
-        for (int r = 0; r < DepthwiseConv.OutputSize(height, stride); r++)
-            for (int c = 0; c < DepthwiseConv.OutputSize(width, stride); c++)
+        for (int r = 0; r < Convolution.OutputSize(height, stride); r++)
+            for (int c = 0; c < Convolution.OutputSize(width, stride); c++)
                 for (int n = 0; n < outputs; n++)
                 {
                     double sum = bias[n];

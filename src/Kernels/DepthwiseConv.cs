@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
 
@@ -14,9 +15,6 @@ namespace TinyZsad.Kernels;
 /// </remarks>
 public static unsafe class DepthwiseConv
 {
-    /// <summary>Output pixels of a side.</summary>
-    public static int OutputSize(int size, int stride) => (size + stride - 1) / stride;
-
     /// <summary>
     /// Computes output rows from <paramref name="begin"/> to before <paramref name="end"/>; y is the whole result's start.
     /// </summary>
@@ -37,7 +35,7 @@ public static unsafe class DepthwiseConv
         int stride, float* y, int begin, int end, TActivation activation)
         where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
     {
-        int outWidth = OutputSize(width, stride);
+        int outWidth = Convolution.OutputSize(width, stride);
         nint row = (nint)width * channels;
         for (int r = begin; r < end; r++)
         {
@@ -151,8 +149,8 @@ public static unsafe class DepthwiseConv
         float* x, int height, int width, int channels, float* w, float* bias, int stride, float* y, TActivation activation)
         where TActivation : struct, IActivation
     {
-        for (int r = 0; r < OutputSize(height, stride); r++)
-            for (int c = 0; c < OutputSize(width, stride); c++)
+        for (int r = 0; r < Convolution.OutputSize(height, stride); r++)
+            for (int c = 0; c < Convolution.OutputSize(width, stride); c++)
                 for (int ch = 0; ch < channels; ch++)
                 {
                     double sum = bias[ch];

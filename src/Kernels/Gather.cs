@@ -1,3 +1,5 @@
+using TinyZsad.Formats;
+
 namespace TinyZsad.Kernels;
 
 /// <summary>y[i, :] = table[index[i], :]: token embeddings, or some rows of a matrix. A copy, so exact.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
 

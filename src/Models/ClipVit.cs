@@ -1,3 +1,4 @@
+using TinyZsad.Formats;
 using TinyZsad.Graph;
 
 namespace TinyZsad.Models;

@@ -1,3 +1,4 @@
+using TinyZsad.Formats;
 using TinyZsad.Graph;
 using TinyZsad.Kernels;
 using TinyZsad.Weights;

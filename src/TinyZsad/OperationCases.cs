@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TinyZsad.Formats;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Kernels;

@@ -1,4 +1,5 @@
 using NUnit.Framework;
+using TinyZsad.Formats;
 using TinyZsad.Graph;
 using TinyZsad.Kernels;
 

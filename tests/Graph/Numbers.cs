@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using TinyZsad.Formats;
 using TinyZsad.Graph;
 using TinyZsad.Kernels;
 

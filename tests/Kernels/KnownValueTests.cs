@@ -1,4 +1,5 @@
 using NUnit.Framework;
+using TinyZsad.Formats;
 using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Kernels;

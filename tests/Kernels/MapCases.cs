@@ -1,3 +1,4 @@
+using TinyZsad.Formats;
 using TinyZsad.Kernels;
 using static TinyZsad.Tests.Kernels.KernelCase;
 
@@ -39,7 +40,7 @@ internal static unsafe class MapCases
         where TActivation : struct, IActivation =>
         new($"DepthwiseConv {typeof(TActivation).Name}", $"{height} x {width} x {channels} stride {stride}", workspace =>
         {
-            int rows = DepthwiseConv.OutputSize(height, stride), n = rows * DepthwiseConv.OutputSize(width, stride) * channels;
+            int rows = Convolution.OutputSize(height, stride), n = rows * Convolution.OutputSize(width, stride) * channels;
             float* x = workspace.Normal(height * width * channels), w = workspace.Normal(9 * channels),
                 bias = workspace.Normal(channels);
             float* mine = workspace.Output(n), definition = workspace.Output(n);
@@ -58,9 +59,9 @@ internal static unsafe class MapCases
             Because =
                 "10 roundings and the activation's, in units of the largest sum of nine products (20); an activation's slope " +
                 "is below 1.2",
-            Flops = 18.0 * DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * channels,
+            Flops = 18.0 * Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride) * channels,
             Bytes = 4.0 * channels
-                * (height * width + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride)),
+                * (height * width + Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride)),
             Typical = height > 100,
         };
 
@@ -68,7 +69,7 @@ internal static unsafe class MapCases
         where TActivation : struct, IActivation =>
         new($"Conv {typeof(TActivation).Name}", $"{height} x {width} x {channels} to {outputs} stride {stride}", workspace =>
         {
-            int rows = DepthwiseConv.OutputSize(height, stride), n = rows * DepthwiseConv.OutputSize(width, stride) * outputs;
+            int rows = Convolution.OutputSize(height, stride), n = rows * Convolution.OutputSize(width, stride) * outputs;
             float* x = workspace.Normal(height * width * channels), w = workspace.Normal(9 * channels * outputs),
                 bias = workspace.Normal(outputs);
             float* mine = workspace.Output(n), definition = workspace.Output(n),
@@ -85,10 +86,10 @@ internal static unsafe class MapCases
         {
             Tolerance = 1.2 * (9 * channels + 8) * E,
             Because = "9 channels + 8 roundings, in units of the expected sum of magnitudes; an activation's slope is below 1.2",
-            Flops = 18.0 * DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride)
+            Flops = 18.0 * Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride)
                 * channels * outputs,
             Bytes = 4.0 * (height * width * channels
-                + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride) * outputs),
+                + Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride) * outputs),
             Typical = height > 100,
         };
 
@@ -99,7 +100,7 @@ internal static unsafe class MapCases
             $"{height} x {width} x {inputs} to {expanded} to {outputs} stride {stride}{(residual ? " residual" : "")}",
                 workspace =>
         {
-            int pixels = height * width, n = DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width, stride);
+            int pixels = height * width, n = Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride);
             int ldx = inputs + 3, ldy = outputs + 1, length = Extent(n, outputs, ldy);
             // Weights small enough that the sums, and with them the tolerance's unit, stay near one.
             BottleneckArgs a = new()
@@ -129,7 +130,7 @@ internal static unsafe class MapCases
             Tolerance = 4 * (Math.Sqrt(inputs + expanded) + 16) * E,
             Because = "the layers' roundings add up as a random walk, in units of the largest value (8)",
             Flops = 2.0 * height * width * inputs * expanded
-                + DepthwiseConv.OutputSize(height, stride) * DepthwiseConv.OutputSize(width,
+                + Convolution.OutputSize(height, stride) * Convolution.OutputSize(width,
                     stride) * (18.0 * expanded + 2.0 * expanded * outputs),
             Bytes = 4.0 * height * width * (inputs + outputs / stride / stride),
             Typical = height > 100,

@@ -1,3 +1,4 @@
+using TinyZsad.Formats;
 using TinyZsad.Kernels;
 using static TinyZsad.Tests.Kernels.KernelCase;
 

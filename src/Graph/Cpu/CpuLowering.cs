@@ -1,3 +1,4 @@
+using TinyZsad.Formats;
 using TinyZsad.Kernels;
 
 namespace TinyZsad.Graph;
@@ -134,7 +135,7 @@ internal static unsafe class CpuLowering
 
     private static RowsStep Convolve<TActivation>(ConvOperation o, TActivation activation) where TActivation : struct, IActivation
     {
-        int rows = DepthwiseConv.OutputSize(o.Height, o.Stride), columns = DepthwiseConv.OutputSize(o.Width, o.Stride);
+        int rows = Convolution.OutputSize(o.Height, o.Stride), columns = Convolution.OutputSize(o.Width, o.Stride);
         // A row counts as an eighth of its elements: each item lays out the weights anew, so it had better be several rows.
         return new RowsStep(o, (f, row, count, scratch) =>
             Conv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Output.Columns,
@@ -148,8 +149,8 @@ internal static unsafe class CpuLowering
         new(o, (f, row, count, _) =>
             DepthwiseConv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Stride,
                 f.Floats(o.Output), row, row + count, activation),
-            rows: DepthwiseConv.OutputSize(o.Height, o.Stride),
-                columns: DepthwiseConv.OutputSize(o.Width, o.Stride) * o.Output.Columns);
+            rows: Convolution.OutputSize(o.Height, o.Stride),
+                columns: Convolution.OutputSize(o.Width, o.Stride) * o.Output.Columns);
 
     private static RowsStep Rotation(RotaryOperation o)
     {

@@ -1,18 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
-
-/// <summary>How the weight matrix of y = x Wᵀ lies in memory.</summary>
-public enum WeightLayout
-{
-    /// <summary>[out, in], PyTorch's <c>Linear.weight</c>: y = x Wᵀ.</summary>
-    OutIn,
-
-    /// <summary>[in, out], as CLIP keeps <c>text_projection</c>: y = x W.</summary>
-    InOut,
-}
 
 /// <summary>
 /// The B operand of <see cref="Tile"/>: <see cref="Tile.Columns"/> output columns of a weight matrix as [k]

@@ -1,26 +1,7 @@
 using System.Runtime.CompilerServices;
+using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
-
-/// <summary>How a stored tensor writes its numbers. Arithmetic is always in 32-bit floats.</summary>
-public enum FloatType
-{
-    /// <summary>IEEE binary32.</summary>
-    F32,
-
-    /// <summary>IEEE binary16.</summary>
-    F16,
-
-    /// <summary>bfloat16: the upper half of a binary32.</summary>
-    BF16,
-}
-
-/// <summary>What kernels need to know of a <see cref="FloatType"/>.</summary>
-public static class FloatTypes
-{
-    /// <summary>Bytes of one number: 4 or 2.</summary>
-    public static int Size(this FloatType type) => type == FloatType.F32 ? 4 : 2;
-}
 
 /// <summary>A <see cref="FloatType"/> as a type parameter: how a kernel reads a table without asking each time.</summary>
 internal unsafe interface IFloatFormat

@@ -1,0 +1,29 @@
+namespace TinyZsad.Formats;
+
+/// <summary>How a stored tensor writes its numbers. Arithmetic is always in 32-bit floats.</summary>
+public enum FloatType
+{
+    /// <summary>IEEE binary32.</summary>
+    F32,
+
+    /// <summary>IEEE binary16.</summary>
+    F16,
+
+    /// <summary>bfloat16: the upper half of a binary32.</summary>
+    BF16,
+}
+
+/// <summary>Sizes and single numbers of a <see cref="FloatType"/>.</summary>
+public static class FloatTypes
+{
+    /// <summary>Bytes of one number: 4 or 2.</summary>
+    public static int Size(this FloatType type) => type == FloatType.F32 ? 4 : 2;
+
+    /// <summary>Number <paramref name="i"/> of an array in memory, converted exactly.</summary>
+    public static unsafe float Read(this FloatType type, void* source, nint i) => type switch
+    {
+        FloatType.F16 => (float)((Half*)source)[i],
+        FloatType.BF16 => BitConverter.UInt32BitsToSingle((uint)((ushort*)source)[i] << 16),
+        _ => ((float*)source)[i],
+    };
+}
