@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using TinyZsad.Imaging;
 using TinyZsad.Tests;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Benchmarks;
 

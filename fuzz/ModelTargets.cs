@@ -1,8 +1,10 @@
 using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
+using TinyZsad.Cpu;
 using TinyZsad.Models;
 using TinyZsad.Tests;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Fuzz;
@@ -16,6 +18,8 @@ internal static class ModelTargets
         ["edgezsad"] = new Template("edgezsad", "tiny"),
         ["lizad"] = new Template("lizad", "tiny"),
     });
+
+    private static readonly CpuDevice Device = new(1);
 
     /// <summary>The system is loaded, and the graph of a detection made.</summary>
     public static FuzzTarget Model { get; } = new("model", Load, () => Templates.Value.Values.Select(t => t.Metadata))
@@ -35,7 +39,7 @@ internal static class ModelTargets
     {
         string text = Encoding.Latin1.GetString(metadata.Span);
         Template template = Templates.Value.FirstOrDefault(t => text.Contains(t.Key), Templates.Value.First()).Value;
-        using AnomalySystem system = AnomalySystem.Load(SafetensorsFile.Open(template.With(metadata.Span), "input"));
+        using AnomalySystem system = AnomalySystem.Load(SafetensorsFile.Open(template.With(metadata.Span), "input"), Device);
         system.DetectionGraph(system.DefaultScore);
         return $"{system.Name} {new string('s', (int)Math.Log2(system.ImageSize))}";
     }

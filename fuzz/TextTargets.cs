@@ -5,6 +5,7 @@ using TinyZsad.Evaluation;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
 using TinyZsad.Tests;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Fuzz;
@@ -141,7 +142,7 @@ internal static class TextTargets
         ReferenceCase reference = ReferenceCase.Open(folder);
         GC.KeepAlive((reference.Image, reference.Resized, reference.Strings, reference.Tokens));
         if (reference.Kind is not (ReferenceCaseKind.Network or ReferenceCaseKind.Evaluation))
-            return $"{reference.Kind} {Verification.Run(reference, threads: 1).Count(r => r.Passed)}";
+            return $"{reference.Kind} {Verifier.Run(reference, threads: 1).Count(r => r.Passed)}";
         return $"{reference.Kind} {string.Join(' ', reference.ExpectedTaps().Select(t => t.Shape.Count))} "
             + string.Join(' ', reference.Tensors.Select(t => t.Shape.Length));
     }

@@ -15,6 +15,10 @@ internal static class Arguments
         Choice("--precision", "Compute linear layers in floats, or over 8-bit integers: faster, less exact",
         ("float32", Graph.Precision.Float32), ("int8", Graph.Precision.Int8));
 
+    public static Option<string> Device() =>
+        Choice("--device", "What computes: the CPU's kernels, or their plain definitions (slow, for small cases)",
+            [.. DetectorOptions.DeviceNames.Select(name => (name, name))]);
+
     public static Option<string?> ClassName(string description) => new("--class")
     {
         Description = description,
@@ -67,14 +71,14 @@ internal static class Arguments
         },
     };
 
-    /// <summary>One of a few words; without it the first, which must be the type's default.</summary>
+    /// <summary>One of a few words; without it the first.</summary>
     public static Option<T> Choice<T>(string name, string description, params (string Word, T Value)[] choices)
-        where T : struct, Enum
     {
         Option<T> option = new(name)
         {
             Description = $"{description} (default: {choices[0].Word}).",
             HelpName = string.Join('|', choices.Select(c => c.Word)),
+            DefaultValueFactory = _ => choices[0].Value,
             CustomParser = result => Choose(result, name, result.Tokens[0].Value, choices),
         };
         option.CompletionSources.Add([.. choices.Select(c => c.Word)]);

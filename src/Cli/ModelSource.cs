@@ -1,5 +1,6 @@
-using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.CommandLine;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Cli;
 

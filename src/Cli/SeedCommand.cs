@@ -1,4 +1,5 @@
 using System.CommandLine;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Cli;
 

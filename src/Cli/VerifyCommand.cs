@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using Spectre.Console;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Cli;
@@ -38,18 +39,19 @@ internal sealed class VerifyCommand
 
     private readonly Option<double?> tolerance = Arguments.Number("--tolerance",
         "Limit on the largest error over the largest value, for all taps "
-            + $"(default: the case's own; without a case {Verification.DefaultTolerance:0e+0}; with --precision int8 none).",
+            + $"(default: the case's own; without a case {Verifier.DefaultTolerance:0e+0}; with --precision int8 none).",
                 min: 0);
 
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
+    private readonly Option<string> device = Arguments.Device();
 
     private VerifyCommand(Terminal terminal, Command command)
     {
         this.terminal = terminal;
         command.Add(cases);
-        foreach (Option option in new Option[] { model, image, expected, className, tolerance, json, threads, precision })
+        foreach (Option option in new Option[] { model, image, expected, className, tolerance, json, threads, precision, device })
             command.Add(option);
         command.Validators.Add(Check);
         command.SetAction(terminal, Run);
@@ -65,6 +67,7 @@ internal sealed class VerifyCommand
             "verify tests/reference/lizad/vision-full tests/reference/lizad/text",
             "verify tests/reference/lizad/tiny --tolerance 1e-6 --json",
             "verify tests/reference/lizad/vision-full --precision int8",
+            "verify tests/reference/lizad/tiny --device reference",
             "verify -m lizad.safetensors --image nut.png --class \"metal nut\" --expected dumped.safetensors",
         ]);
     }
@@ -103,19 +106,20 @@ internal sealed class VerifyCommand
         double? limit = parsed.GetValue(tolerance);
         int team = parsed.GetValue(threads);
         Precision how = parsed.GetValue(precision);
+        string computing = parsed.GetValue(device)!;
         foreach (string folder in parsed.GetValue(cases)!)
             yield return (folder, () =>
             {
                 ReferenceCase reference = ReferenceCase.Open(folder);
                 SafetensorsFile? weights = parsed.GetValue(model) is { } path ? SafetensorsFile.Open(path) : null;
-                return Verification.Run(reference, weights, limit, team, how);
+                return Verifier.Run(reference, weights, limit, team, how, computing);
             });
         if (parsed.GetValue(expected) is { } dump)
             yield return (dump, () =>
             {
                 Image picture = Image.Load(parsed.GetValue(image)!);
                 SafetensorsFile weights = SafetensorsFile.Open(parsed.GetValue(model)!);
-                return Verification.Run(weights, picture, dump, parsed.GetValue(className), limit, team, how);
+                return Verifier.Run(weights, picture, dump, parsed.GetValue(className), limit, team, how, computing);
             });
     }
 

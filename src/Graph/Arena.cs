@@ -1,27 +1,80 @@
 namespace TinyZsad.Graph;
 
-/// <summary>A stretch of memory that is needed from one phase to another, both included.</summary>
-internal sealed class Block(long bytes, int first, int last)
-{
-    public long Bytes => bytes;
-    public int First { get; set; } = first;
-    public int Last { get; set; } = last;
-    public long Offset { get; set; }
-}
+/// <summary>What one moment of a plan does with memory. Several accesses may share a moment: then they happen in any order.</summary>
+/// <param name="Moment">When; moments follow each other, beginning with 0.</param>
+/// <param name="Reads">Values it reads.</param>
+/// <param name="Writes">Values it writes, none of them before.</param>
+/// <param name="InPlace">
+/// A value it reads whose memory what it writes may take, element for element; null if there is none. The device asks for it only
+/// where it lays out both alike.
+/// </param>
+internal readonly record struct Access(int Moment, IReadOnlyList<Value> Reads, IReadOnlyList<Value> Writes, Value? InPlace);
 
 /// <summary>
-/// Gives every block its place in one arena, so that blocks needed at the same time never overlap and the arena is small.
+/// Gives every value its place in one arena, so that values needed at the same time never overlap and the arena is small. Knows
+/// what is read and written when, and how many bytes a device takes for a value; nothing else of the device.
 /// </summary>
 internal static class Arena
 {
     /// <summary>Every place is a multiple of this: a cache line, and the widest vector.</summary>
     public const int Alignment = 64;
 
+    /// <summary>A stretch of memory that is needed from one moment to another, both included.</summary>
+    internal sealed class Block(long bytes, int first, int last)
+    {
+        public long Bytes => bytes;
+        public int First { get; set; } = first;
+        public int Last { get; set; } = last;
+        public long Offset { get; set; }
+    }
+
+    /// <summary>Where each value that owns memory lies, and the bytes of the whole.</summary>
+    /// <param name="graph">Its inputs are there before the first moment, its outputs are needed after the last.</param>
+    /// <param name="accesses">What happens, by moment.</param>
+    /// <param name="bytes">Bytes of a value that owns its memory.</param>
+    public static (Dictionary<Value, long> Offsets, long Bytes) Plan(
+        ComputeGraph graph, IReadOnlyList<Access> accesses, Func<Value, long> bytes)
+    {
+        HashSet<Value> inputs = [.. graph.Inputs.Values];
+        Dictionary<Value, Block> blocks = inputs.ToDictionary(v => v, v => new Block(bytes(v), 0, 0));
+        Dictionary<Value, int> lastRead = [];
+        Dictionary<(int Moment, Value Value), int> readers = [];
+        foreach (Access access in accesses)
+            foreach (Value read in access.Reads)
+            {
+                lastRead[read.Root] = access.Moment;
+                readers[(access.Moment, read.Root)] = readers.GetValueOrDefault((access.Moment, read.Root)) + 1;
+            }
+        int end = accesses.Count == 0 ? 0 : accesses[^1].Moment + 1;
+        foreach (Value output in graph.Outputs.Values) lastRead[output] = end;
+
+        foreach (Access access in accesses)
+            foreach (Value written in access.Writes)
+            {
+                int last = lastRead.GetValueOrDefault(written, access.Moment);
+                if (access.InPlace is { } v && MayTake(access, v))
+                {
+                    blocks[written] = blocks[v];
+                    blocks[written].Last = last;
+                }
+                else blocks[written] = new Block(bytes(written), access.Moment, last);
+            }
+        foreach (Value input in inputs) blocks[input].Last = lastRead.GetValueOrDefault(input);
+
+        long total = Place(blocks.Values.Distinct());
+        return (blocks.ToDictionary(b => b.Key, b => b.Value.Offset), total);
+
+        // Whole, no input (a caller fills it once for several executions), and read by nobody else now or later.
+        bool MayTake(in Access access, Value v) =>
+            v.Root == v && !inputs.Contains(v) && lastRead[v] == access.Moment && readers[(access.Moment, v)] == 1
+            && access.Writes.Count == 1 && v.Rows == access.Writes[0].Rows && v.Columns == access.Writes[0].Columns;
+    }
+
     /// <summary>
     /// Sets each block's offset: the largest first, each at the lowest place that is free for the whole of its life. Returns the
     /// size of the arena.
     /// </summary>
-    public static long Place(IEnumerable<Block> blocks)
+    internal static long Place(IEnumerable<Block> blocks)
     {
         List<Block> placed = [];
         long size = 0;

@@ -1,12 +1,12 @@
 using TinyZsad.Formats;
-using TinyZsad.Kernels;
 
 namespace TinyZsad.Graph;
 
 /// <summary>
 /// A network written down: values and the operations between them, with every shape checked as it is added. It holds no data,
-/// chooses no order of memory and does not know what will run it. A model builds one and compiles it into a plan. Not thread safe
-/// while it is built; read-only, and free to share, afterwards.
+/// chooses no order of memory and does not know what will run it. A model builds one, and a device compiles it into a plan, which
+/// freezes it: adding to it afterwards throws an <see cref="InvalidOperationException"/>. Not thread safe while it is built;
+/// read-only, and free to share, once it is frozen.
 /// </summary>
 public sealed class ComputeGraph
 {
@@ -15,9 +15,13 @@ public sealed class ComputeGraph
     private readonly Dictionary<string, Value> outputs = [];
     private readonly List<Tap> taps = [];
     private readonly HashSet<Value> values = [];
+    private volatile bool frozen;
 
     /// <summary>Where in the network the operations added next stand: the label that profiles show.</summary>
     public string Scope { get; set; } = "";
+
+    /// <summary>Whether a device has compiled it, so that nothing can be added any more.</summary>
+    public bool IsFrozen => frozen;
 
     /// <summary>In the order they were added, which is an order of execution.</summary>
     public IReadOnlyList<Operation> Operations => operations;
@@ -33,11 +37,13 @@ public sealed class ComputeGraph
 
     internal int ValueCount => values.Count;
 
+    /// <summary>Ends the building of the graph; further calls do nothing.</summary>
+    internal void Freeze() => frozen = true;
+
     /// <summary>A value that each run is given.</summary>
     public Value Input(string name, int rows, int columns, ValueKind type = ValueKind.Float)
     {
         Value value = Made(new Value(values.Count, rows, columns, type));
-        value.CloseGaps();
         inputs.Add(name, value);
         return value;
     }
@@ -48,7 +54,7 @@ public sealed class ComputeGraph
         if (value.Root != value)
             throw new ArgumentException($"Output '{name}' is a window on another value; outputs own their memory.");
         CheckFloats($"Output '{name}'", value);
-        value.CloseGaps();
+        ThrowIfFrozen();
         outputs.Add(name, value);
     }
 
@@ -64,6 +70,7 @@ public sealed class ComputeGraph
         if (heads < 1 || value.Columns % heads != 0)
             throw new ArgumentException($"Tap '{name}': {value} cannot be divided into {heads} heads.");
         CheckFloats($"Tap '{name}'", value);
+        ThrowIfFrozen();
         taps.Add(new Tap(name, value, shape, layout, heads));
     }
 
@@ -149,7 +156,7 @@ public sealed class ComputeGraph
     {
         Check(terms.Length > 0 && terms.All(t => t.Rows == terms[0].Rows && t.Columns == terms[0].Columns && t.IsContiguous),
             "Mean: it has no terms, or terms of several shapes, or windows on some columns of a value.");
-        return Add(new MeanOperation(terms), terms[0].Rows, terms[0].Columns);
+        return Add(new MeanOperation([.. terms]), terms[0].Rows, terms[0].Columns);
     }
 
     /// <summary>x[r] + table[r mod rows of the table].</summary>
@@ -182,7 +189,7 @@ public sealed class ComputeGraph
     public Value PrependRows(Value x, params Parameter[] rows)
     {
         Check(rows.All(p => p.Count % x.Columns == 0), $"PrependRows: a parameter is not made of rows of {x.Columns}.");
-        return Add(new PrependRowsOperation(x, rows), x.Rows + (int)rows.Sum(p => p.Count / x.Columns), x.Columns);
+        return Add(new PrependRowsOperation(x, [.. rows]), x.Rows + (int)rows.Sum(p => p.Count / x.Columns), x.Columns);
     }
 
     /// <summary>The rows of a, then those of b.</summary>
@@ -220,13 +227,15 @@ public sealed class ComputeGraph
     }
 
     /// <summary>
-    /// A map [height * width, C] to [patches, C * patch * patch]; what does not fill a patch at the right and bottom is not read.
+    /// A map of three channels, [height * width, 3], to [patches, 3 * patch * patch]; what does not fill a patch at the right and
+    /// bottom is not read.
     /// </summary>
     public Value Patchify(Value x, int height, int width, int patch)
     {
-        Check(patch >= 1 && height >= patch && width >= patch && x.Rows == (long)height * width && x.IsContiguous,
-            $"Patchify: {x} is no map of {height} x {width} with patches of {patch}.");
-        return Add(new PatchifyOperation(x, height, width, patch), height / patch * (width / patch), x.Columns * patch * patch);
+        Check(patch >= 1 && height >= patch && width >= patch && x.Rows == (long)height * width && x.Columns == 3
+            && x.IsContiguous, $"Patchify: {x} is no map of {height} x {width} with 3 channels and patches of {patch}.");
+        return Add(new PatchifyOperation(x, height, width, patch), height / patch * (width / patch),
+            checked(3 * patch * patch));
     }
 
     /// <summary>3 x 3 convolution of a map [height * width, in] with one pixel of zeros around it.</summary>
@@ -344,19 +353,16 @@ public sealed class ComputeGraph
 
     private Value Add(Operation operation, int rows, int columns)
     {
-        string name = operation.GetType().Name.Replace(nameof(Operation), "");
+        string name = operation.Kind;
         foreach (Value input in operation.Inputs)
         {
             // Those that read integers or bytes have looked at the types themselves.
             if (operation is EmbeddingOperation or GatherRowsOperation or NormalizeImageOperation) CheckOwn(name, input);
             else CheckFloats(name, input);
         }
-        if (operation.Label.Length == 0) operation.Label = Scope;
-        operation.Output = Made(new Value(values.Count, rows, columns, ValueKind.Float));
-        if (operation.TakesNoGaps)
-            foreach (Value value in operation.Inputs.Append(operation.Output)) value.CloseGaps();
-        operations.Add(operation);
-        return operation.Output;
+        Value output = Made(new Value(values.Count, rows, columns, ValueKind.Float));
+        operations.Add(operation with { Output = output, Label = operation.Label.Length == 0 ? Scope : operation.Label });
+        return output;
     }
 
     private static void CheckConvolution(string name, Value x, int height, int width, int stride, Parameter weight, int rank)
@@ -374,8 +380,14 @@ public sealed class ComputeGraph
 
     private Value Made(Value value)
     {
+        ThrowIfFrozen();
         values.Add(value);
         return value;
+    }
+
+    private void ThrowIfFrozen()
+    {
+        if (frozen) throw new InvalidOperationException("The graph is compiled; nothing can be added to it. Build another one.");
     }
 
     private void CheckFloats(string reader, Value value)

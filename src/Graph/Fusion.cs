@@ -4,81 +4,74 @@ namespace TinyZsad.Graph;
 
 /// <summary>
 /// Takes the operations that are needed for the wanted values and moves element-wise work into the epilogue or prologue of its
-/// neighbour: activation, LayerScale and residual into the linear layer before them, rotary positions into the attention after
-/// them. Then a bottleneck's three layers become one operation. A value that someone wants to see, or that two operations read,
-/// stays a value of its own.
+/// neighbour, as far as a device's <see cref="FusionRules"/> ask for it: activation, LayerScale and residual into the linear layer
+/// before them, rotary positions into the attention after them. Then a bottleneck's three layers become one operation. A value
+/// that someone wants to see, or that two operations read, stays a value of its own.
 /// </summary>
 internal static class Fusion
 {
     /// <summary>The fused operations in an order of execution.</summary>
     /// <param name="graph">The network.</param>
     /// <param name="wanted">Values that must exist: outputs and demanded taps.</param>
-    /// <param name="apart">Linear layers that must stay operations of their own.</param>
-    public static List<Operation> Run(ComputeGraph graph, IEnumerable<Value> wanted, Func<LinearOperation, bool>? apart = null)
+    /// <param name="rules">What the device computes as one.</param>
+    public static List<Operation> Run(ComputeGraph graph, IEnumerable<Value> wanted, FusionRules rules)
     {
         HashSet<Value> kept = [.. wanted.Select(v => v.Root)];
         List<Operation> needed = Needed(graph, kept);
         Dictionary<Value, int> readers = [];
         foreach (Value input in needed.SelectMany(o => o.Inputs)) readers[input.Root] = readers.GetValueOrDefault(input.Root) + 1;
 
-        // The operation that makes a value, if that value is only ever read by one other operation, which then may swallow it.
         List<Operation?> order = [];
         Dictionary<Value, int> position = [];
-        T? Swallow<T>(Value value) where T : Operation =>
-            value.Root == value && !kept.Contains(value) && readers[value] == 1 && position.TryGetValue(value, out int at)
-                ? order[at] as T
-                : null;
-
         foreach (Operation operation in needed)
         {
-            Operation fused = operation;
-            Operation?[] swallowed = [];
-            switch (operation)
-            {
-                case ActivationOperation a when Swallow<LinearOperation>(a.X) is { Activation.Kind: ActivationKind.None } l
-                    && (l.Scale is null || l.Residual is not null):
-                    fused = new LinearOperation(
-                        l.X, l.Weight, l.Layout, l.Bias, a.Activation, l.Scale, l.Residual, activateLast: l.Residual is not null)
-                    { Trunk = l.Trunk };
-                    swallowed = [l];
-                    break;
-                case ActivationOperation a when Swallow<ConvolutionOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
-                    fused = c.With(a.Activation);
-                    swallowed = [c];
-                    break;
-                case ScaleOperation s when Swallow<LinearOperation>(s.X) is { Scale: null, Residual: null } l:
-                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, s.Scale) { Trunk = l.Trunk };
-                    swallowed = [l];
-                    break;
-                case AddOperation { Subtract: false } a when Swallow<LinearOperation>(a.B) is { Residual: null } l:
-                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, l.Scale, a.A) { Trunk = l.Trunk };
-                    swallowed = [l];
-                    break;
-                case AddOperation { Subtract: false } a when Swallow<LinearOperation>(a.A) is { Residual: null } l:
-                    fused = new LinearOperation(l.X, l.Weight, l.Layout, l.Bias, l.Activation, l.Scale, a.B) { Trunk = l.Trunk };
-                    swallowed = [l];
-                    break;
-                case AttentionOperation a:
-                    // The kernel rotates each sequence by the same table, in its own heads, after one prefix for queries and
-                    // keys.
-                    RotaryOperation? Rotation(Value value) =>
-                        Swallow<RotaryOperation>(value) is { } r && r.Heads == a.Heads && a.Batch == 1 ? r : null;
-                    RotaryOperation? q = Rotation(a.Q), k = Rotation(a.K);
-                    if (q is not null && k is not null && q.Table.Prefix != k.Table.Prefix) k = null;
-                    if (q is null && k is null) break;
-                    fused = new AttentionOperation(q?.X ?? a.Q, k?.X ?? a.K, a.V, a.Heads, a.Batch, q?.Table, k?.Table);
-                    swallowed = [q, k];
-                    break;
-            }
+            (Operation fused, Operation?[] swallowed) = rules.Epilogues ? WithEpilogue(operation) : (operation, []);
+            if (rules.Rotary && operation is AttentionOperation attention) (fused, swallowed) = WithRotary(attention);
             Take(fused, operation, swallowed);
         }
         foreach (LinearOperation project in order.OfType<LinearOperation>().ToArray())
             if (Swallow<DepthwiseConvOperation>(project.X) is { } depthwise && Swallow<LinearOperation>(depthwise.X) is { } expand
                 && expand.Activation == depthwise.Activation && expand is { Scale: null, Residual: null }
-                && Kernels.Bottleneck.Fits(expand.X.Rows, expand.X.Columns, expand.Outputs, project.Outputs)
-                && !(apart?.Invoke(expand) ?? false) && !(apart?.Invoke(project) ?? false))
-                Take(new BottleneckOperation(expand, depthwise, project), project, [expand, depthwise]);
+                && new BottleneckOperation(expand, depthwise, project) is { } bottleneck && rules.Bottleneck(bottleneck))
+                Take(bottleneck, project, [expand, depthwise]);
         return [.. order.OfType<Operation>()];
+
+        // The operation that makes a value, if that value is only ever read by one other operation, which then may swallow it.
+        T? Swallow<T>(Value value) where T : Operation =>
+            value.Root == value && !kept.Contains(value) && readers[value] == 1 && position.TryGetValue(value, out int at)
+                ? order[at] as T
+                : null;
+
+        (Operation Fused, Operation?[] Swallowed) WithEpilogue(Operation operation)
+        {
+            switch (operation)
+            {
+                case ActivationOperation a when Swallow<LinearOperation>(a.X) is { Activation.Kind: ActivationKind.None } l
+                    && (l.Scale is null || l.Residual is not null):
+                    return (l with { Activation = a.Activation, ActivateLast = l.Residual is not null }, [l]);
+                case ActivationOperation a when Swallow<ConvolutionOperation>(a.X) is { Activation.Kind: ActivationKind.None } c:
+                    return (c with { Activation = a.Activation }, [c]);
+                case ScaleOperation s when Swallow<LinearOperation>(s.X) is { Scale: null, Residual: null } l:
+                    return (l with { Scale = s.Scale }, [l]);
+                case AddOperation { Subtract: false } a when Swallow<LinearOperation>(a.B) is { Residual: null } l:
+                    return (l with { Residual = a.A }, [l]);
+                case AddOperation { Subtract: false } a when Swallow<LinearOperation>(a.A) is { Residual: null } l:
+                    return (l with { Residual = a.B }, [l]);
+                default:
+                    return (operation, []);
+            }
+        }
+
+        (Operation Fused, Operation?[] Swallowed) WithRotary(AttentionOperation a)
+        {
+            // The kernel rotates each sequence by the same table, in its own heads, after one prefix for queries and keys.
+            RotaryOperation? Rotation(Value value) =>
+                Swallow<RotaryOperation>(value) is { } r && r.Heads == a.Heads && a.Batch == 1 ? r : null;
+            RotaryOperation? q = Rotation(a.Q), k = Rotation(a.K);
+            if (q is not null && k is not null && q.Table.Prefix != k.Table.Prefix) k = null;
+            if (q is null && k is null) return (a, []);
+            return (a with { Q = q?.X ?? a.Q, K = k?.X ?? a.K, RotateQueries = q?.Table, RotateKeys = k?.Table }, [q, k]);
+        }
 
         // The fused operation in the place of the one that made its value.
         void Take(Operation fused, Operation operation, Operation?[] swallowed)
@@ -86,16 +79,17 @@ internal static class Fusion
             foreach (Operation? gone in swallowed)
                 if (gone is not null) order[position[gone.Output]] = null;
             if (fused != operation)
-            {
-                fused.Output = operation.Output;
-                fused.Label = swallowed.OfType<Operation>()
-                    .FirstOrDefault(o => o is not RotaryOperation)?.Label ?? operation.Label;
-            }
+                fused = fused with
+                {
+                    Output = operation.Output,
+                    Label = swallowed.OfType<Operation>().FirstOrDefault(o => o is not RotaryOperation)?.Label ?? operation.Label,
+                };
             if (!position.TryAdd(operation.Output, order.Count)) order[position[operation.Output]] = fused;
             else order.Add(fused);
         }
     }
 
+    /// <summary>The operations that some values depend on, as they stand in the graph.</summary>
     private static List<Operation> Needed(ComputeGraph graph, HashSet<Value> kept)
     {
         HashSet<Value> wanted = [.. kept];

@@ -1,5 +1,5 @@
+using System.Runtime.CompilerServices;
 using TinyZsad.Formats;
-using TinyZsad.Kernels;
 
 namespace TinyZsad.Graph;
 
@@ -14,316 +14,249 @@ public sealed record RotaryTable(Parameter Cos, Parameter Sin, int Prefix);
 
 /// <summary>
 /// One step of a network, as a fact: what it reads, what it makes, with which weights. It knows neither where values lie nor what
-/// computes it. The kinds are listed in this file; a backend is a translation of each of them.
+/// computes it. The kinds are listed in this file; a device is a translation of each of them. Immutable; a changed copy is made by
+/// <c>with</c>, and two operations are equal only if they are the same one.
 /// </summary>
-public abstract class Operation
+public abstract record Operation
 {
-    private protected Operation(params Value?[] inputs) => Inputs = [.. inputs.OfType<Value>()];
+    private protected Operation() { }
 
     /// <summary>What it reads.</summary>
-    public IReadOnlyList<Value> Inputs { get; }
+    public abstract IReadOnlyList<Value> Inputs { get; }
 
     /// <summary>What it makes.</summary>
-    public Value Output { get; internal set; } = null!;
+    public Value Output { get; internal init; } = null!;
 
     /// <summary>Where in the network it stands, for profiles.</summary>
-    public string Label { get; internal set; } = "";
+    public string Label { get; internal init; } = "";
 
-    /// <summary>Whether its values must be one piece of memory each, without gaps between the rows.</summary>
-    internal virtual bool TakesNoGaps => false;
+    /// <summary>Its name without "Operation", for messages and profiles.</summary>
+    public string Kind => KindOf(GetType());
 
     /// <summary>Floating-point operations, two a multiply-add; zero where memory bounds it.</summary>
     public virtual long Flops => 0;
 
     /// <summary>Bytes of weights read.</summary>
     public virtual long WeightBytes => 0;
+
+    /// <summary>Whether it is the same operation.</summary>
+    public virtual bool Equals(Operation? other) => ReferenceEquals(this, other);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => RuntimeHelpers.GetHashCode(this);
+
+    internal static string KindOf(Type operation) => operation.Name.Replace(nameof(Operation), "", StringComparison.Ordinal);
 }
 
 /// <summary>
-/// y = f(x Wᵀ + bias) * scale + residual; with <see cref="ActivateLast"/> f comes after the residual. The fused parts are put in
-/// by <see cref="Fusion"/>.
+/// y = f(x Wᵀ + bias) * scale + residual; with <see cref="ActivateLast"/> f comes after the residual. What follows the bias is put
+/// in by <see cref="Fusion"/>.
 /// </summary>
-internal sealed class LinearOperation(
-    Value x, Parameter weight, WeightLayout layout, Parameter? bias,
-    ActivationFunction activation = default, Parameter? scale = null, Value? residual = null, bool activateLast = false)
-    : Operation(x, residual)
+internal sealed record LinearOperation(Value X, Parameter Weight, WeightLayout Layout, Parameter? Bias) : Operation
 {
-    public Value X => x;
-    public Parameter Weight => weight;
-    public WeightLayout Layout => layout;
-    public Parameter? Bias => bias;
-    public ActivationFunction Activation => activation;
-    public Parameter? Scale => scale;
-    public Value? Residual => residual;
-    public bool ActivateLast => activateLast;
+    /// <summary>Whether it is computed in floats at any precision; see <see cref="ComputeGraph.Linear"/>.</summary>
     public bool Trunk { get; init; }
-    public int Outputs => weight.Shape[layout == WeightLayout.OutIn ? 0 : 1];
-    public override long Flops => 2L * x.Rows * x.Columns * Outputs;
-    public override long WeightBytes => weight.Bytes;
+    public ActivationFunction Activation { get; init; }
+    public Parameter? Scale { get; init; }
+    public Value? Residual { get; init; }
+    public bool ActivateLast { get; init; }
+    public int Outputs => Weight.Shape[Layout == WeightLayout.OutIn ? 0 : 1];
+    public override IReadOnlyList<Value> Inputs => Residual is null ? [X] : [X, Residual];
+    public override long Flops => 2L * X.Rows * X.Columns * Outputs;
+    public override long WeightBytes => Weight.Bytes;
 }
 
 /// <summary>y = (x - mean) / sqrt(variance + eps) * weight + bias, row by row.</summary>
-internal sealed class LayerNormOperation(Value x, Parameter weight, Parameter bias, float eps) : Operation(x)
+internal sealed record LayerNormOperation(Value X, Parameter Weight, Parameter Bias, float Eps) : Operation
 {
-    public Value X => x;
-    public Parameter Weight => weight;
-    public Parameter Bias => bias;
-    public float Eps => eps;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>
 /// softmax(q kᵀ / sqrt d) v a head and sequence, with rotary positions applied on the way in where a table is given.
 /// </summary>
-internal sealed class AttentionOperation(
-    Value q, Value k, Value v, int heads, int batch, RotaryTable? rotateQueries = null, RotaryTable? rotateKeys = null)
-    : Operation(q, k, v)
+internal sealed record AttentionOperation(Value Q, Value K, Value V, int Heads, int Batch) : Operation
 {
-    public Value Q => q;
-    public Value K => k;
-    public Value V => v;
-    public int Heads => heads;
-    public int Batch => batch;
-    public RotaryTable? RotateQueries => rotateQueries;
-    public RotaryTable? RotateKeys => rotateKeys;
-    public override long Flops => 4L * q.Rows * (k.Rows / batch) * q.Columns;
+    public RotaryTable? RotateQueries { get; init; }
+    public RotaryTable? RotateKeys { get; init; }
+    public override IReadOnlyList<Value> Inputs => [Q, K, V];
+    public override long Flops => 4L * Q.Rows * (K.Rows / Batch) * Q.Columns;
 }
 
 /// <summary>Rotary positions on every head of a single sequence.</summary>
-internal sealed class RotaryOperation(Value x, int heads, RotaryTable table) : Operation(x)
+internal sealed record RotaryOperation(Value X, int Heads, RotaryTable Table) : Operation
 {
-    public Value X => x;
-    public int Heads => heads;
-    public RotaryTable Table => table;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y = f(x).</summary>
-internal sealed class ActivationOperation(Value x, ActivationFunction activation) : Operation(x)
+internal sealed record ActivationOperation(Value X, ActivationFunction Activation) : Operation
 {
-    public Value X => x;
-    public ActivationFunction Activation => activation;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y = x * scale, one factor a column.</summary>
-internal sealed class ScaleOperation(Value x, Parameter scale) : Operation(x)
+internal sealed record ScaleOperation(Value X, Parameter Scale) : Operation
 {
-    public Value X => x;
-    public Parameter Scale => scale;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y = a + b, or a - b.</summary>
-internal sealed class AddOperation(Value a, Value b, bool subtract) : Operation(a, b)
+internal sealed record AddOperation(Value A, Value B, bool Subtract) : Operation
 {
-    public Value A => a;
-    public Value B => b;
-    public bool Subtract => subtract;
+    public override IReadOnlyList<Value> Inputs => [A, B];
 }
 
 /// <summary>y = the mean of several values, element by element.</summary>
-internal sealed class MeanOperation(Value[] values) : Operation(values)
+internal sealed record MeanOperation(IReadOnlyList<Value> Values) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public IReadOnlyList<Value> Values => Inputs;
+    public override IReadOnlyList<Value> Inputs => Values;
 }
 
 /// <summary>y[r] = x[r] + table[r mod rows of the table]: positions, the same for every sequence of a batch.</summary>
-internal sealed class AddRowsOperation(Value x, Parameter table) : Operation(x)
+internal sealed record AddRowsOperation(Value X, Parameter Table) : Operation
 {
-    public Value X => x;
-    public Parameter Table => table;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y[r] = table[ids[r]].</summary>
-internal sealed class EmbeddingOperation(Value ids, Parameter table) : Operation(ids)
+internal sealed record EmbeddingOperation(Value Ids, Parameter Table) : Operation
 {
-    public Value Ids => ids;
-    public Parameter Table => table;
+    public override IReadOnlyList<Value> Inputs => [Ids];
 }
 
 /// <summary>y[r] = x[rows[r]].</summary>
-internal sealed class GatherRowsOperation(Value x, Value rows) : Operation(x, rows)
+internal sealed record GatherRowsOperation(Value X, Value RowNumbers) : Operation
 {
-    public Value X => x;
-    public Value RowNumbers => rows;
+    public override IReadOnlyList<Value> Inputs => [X, RowNumbers];
 }
 
 /// <summary>y = the parameters' rows, then x's.</summary>
-internal sealed class PrependRowsOperation(Value x, Parameter[] rows) : Operation(x)
+internal sealed record PrependRowsOperation(Value X, IReadOnlyList<Parameter> PrependedRows) : Operation
 {
-    public Value X => x;
-    public IReadOnlyList<Parameter> PrependedRows => rows;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y = the rows of a, then those of b.</summary>
-internal sealed class ConcatenateOperation(Value a, Value b) : Operation(a, b)
+internal sealed record ConcatenateOperation(Value A, Value B) : Operation
 {
-    public Value A => a;
-    public Value B => b;
+    public override IReadOnlyList<Value> Inputs => [A, B];
 }
 
 /// <summary>y = x / |x|, row by row.</summary>
-internal sealed class L2NormalizeOperation(Value x) : Operation(x)
+internal sealed record L2NormalizeOperation(Value X) : Operation
 {
-    public Value X => x;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y[r, j] = scale * (x[r] · t[j]) for a few vectors t that are themselves computed or given at run time.</summary>
-internal sealed class DotRowsOperation(Value x, Value t, float scale) : Operation(x, t)
+internal sealed record DotRowsOperation(Value X, Value T, float Scale) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public Value X => x;
-    public Value T => t;
-    public float Scale => scale;
-    public override long Flops => 2L * x.Rows * x.Columns * t.Rows;
+    public override IReadOnlyList<Value> Inputs => [X, T];
+    public override long Flops => 2L * X.Rows * X.Columns * T.Rows;
 }
 
 /// <summary>One channel of h x w resized to height x width.</summary>
-internal sealed class BilinearOperation(Value x, int h, int w, int height, int width, BilinearMode mode) : Operation(x)
+internal sealed record BilinearOperation(
+    Value X, int SourceHeight, int SourceWidth, int Height, int Width, BilinearMode Mode) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public Value X => x;
-    public int SourceHeight => h;
-    public int SourceWidth => w;
-    public int Height => height;
-    public int Width => width;
-    public BilinearMode Mode => mode;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>Bytes [H * W, 3] to (v / 255 - mean) / std.</summary>
-internal sealed class NormalizeImageOperation(Value x, float[] mean, float[] std) : Operation(x)
+internal sealed record NormalizeImageOperation(Value X, float[] Mean, float[] Std) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public Value X => x;
-    public float[] Mean => mean;
-    public float[] Std => std;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>[H * W, C] to a row a patch, its values in (channel, row, column) order as a convolution's kernel has them.</summary>
-internal sealed class PatchifyOperation(Value x, int height, int width, int patch) : Operation(x)
+/// <summary>[H * W, 3] to a row a patch, its values in (channel, row, column) order as a convolution's kernel has them.</summary>
+internal sealed record PatchifyOperation(Value X, int Height, int Width, int Patch) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public Value X => x;
-    public int Height => height;
-    public int Width => width;
-    public int Patch => patch;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y = f(a 3 x 3 convolution), one pixel of zeros around the map; the weight is floats.</summary>
-internal abstract class ConvolutionOperation(
-    Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation)
-    : Operation(x)
+internal abstract record ConvolutionOperation(
+    Value X, int Height, int Width, int Stride, Parameter Weight, Parameter Bias) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public Value X => x;
-    public int Height => height;
-    public int Width => width;
-    public int Stride => stride;
-    public Parameter Weight => weight;
-    public Parameter Bias => bias;
-    public ActivationFunction Activation => activation;
-    public override long WeightBytes => weight.Bytes;
-
-    /// <summary>The same convolution with another activation.</summary>
-    public abstract ConvolutionOperation With(ActivationFunction activation);
+    public ActivationFunction Activation { get; init; }
+    public override IReadOnlyList<Value> Inputs => [X];
+    public override long WeightBytes => Weight.Bytes;
 }
 
 /// <summary>The dense convolution; weight [3, 3, in, out].</summary>
-internal sealed class ConvOperation(
-    Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default)
-    : ConvolutionOperation(x, height, width, stride, weight, bias, activation)
+internal sealed record ConvOperation(Value X, int Height, int Width, int Stride, Parameter Weight, Parameter Bias)
+    : ConvolutionOperation(X, Height, Width, Stride, Weight, Bias)
 {
     public override long Flops => 18L * Output.Rows * Output.Columns * X.Columns;
-
-    public override ConvolutionOperation With(ActivationFunction activation) =>
-        new ConvOperation(X, Height, Width, Stride, Weight, Bias, activation);
 }
 
 /// <summary>The depthwise convolution; weight [3, 3, channels].</summary>
-internal sealed class DepthwiseConvOperation(
-    Value x, int height, int width, int stride, Parameter weight, Parameter bias, ActivationFunction activation = default)
-    : ConvolutionOperation(x, height, width, stride, weight, bias, activation)
+internal sealed record DepthwiseConvOperation(Value X, int Height, int Width, int Stride, Parameter Weight, Parameter Bias)
+    : ConvolutionOperation(X, Height, Width, Stride, Weight, Bias)
 {
     public override long Flops => 18L * Output.Rows * Output.Columns;
-
-    public override ConvolutionOperation With(ActivationFunction activation) =>
-        new DepthwiseConvOperation(X, Height, Width, Stride, Weight, Bias, activation);
 }
 
 /// <summary>
 /// A linear layer on every pixel of a map, a depthwise convolution and another linear layer, as one: made by <see cref="Fusion"/>
 /// of three that nobody else reads from. The first two have the same activation.
 /// </summary>
-internal sealed class BottleneckOperation(LinearOperation expand, DepthwiseConvOperation depthwise, LinearOperation project)
-    : Operation(expand.X, project.Residual)
+internal sealed record BottleneckOperation(LinearOperation Expand, DepthwiseConvOperation Depthwise, LinearOperation Project)
+    : Operation
 {
-    public LinearOperation Expand => expand;
-    public DepthwiseConvOperation Depthwise => depthwise;
-    public LinearOperation Project => project;
-    public override long Flops => expand.Flops + depthwise.Flops + project.Flops;
-    public override long WeightBytes => expand.WeightBytes + depthwise.WeightBytes + project.WeightBytes;
+    public override IReadOnlyList<Value> Inputs => Project.Residual is null ? [Expand.X] : [Expand.X, Project.Residual];
+    public override long Flops => Expand.Flops + Depthwise.Flops + Project.Flops;
+    public override long WeightBytes => Expand.WeightBytes + Depthwise.WeightBytes + Project.WeightBytes;
 }
 
 /// <summary>
 /// Attention inside square windows of a map, with position biases. Columns of qkv are grouped by head, q k v each; its rows are
 /// the map's, behind one that stands for the padding where the map is no whole number of windows.
 /// </summary>
-internal sealed class WindowAttentionOperation(Value qkv, int heads, int height, int width, int window, Parameter bias)
-    : Operation(qkv)
+internal sealed record WindowAttentionOperation(Value Qkv, int Heads, int Height, int Width, int Window, Parameter Bias)
+    : Operation
 {
-    public Value Qkv => qkv;
-    public int Heads => heads;
-    public int Height => height;
-    public int Width => width;
-    public int Window => window;
-    public Parameter Bias => bias;
-    public int Windows => (height + window - 1) / window * ((width + window - 1) / window);
-    public override long Flops => 4L * Windows * window * window * window * window * (qkv.Columns / 3);
+    public int Windows => (Height + Window - 1) / Window * ((Width + Window - 1) / Window);
+    public override IReadOnlyList<Value> Inputs => [Qkv];
+    public override long Flops => 4L * Windows * Window * Window * Window * Window * (Qkv.Columns / 3);
 }
 
 /// <summary>y = the mean over all rows, [1, columns].</summary>
-internal sealed class MeanRowsOperation(Value x) : Operation(x)
+internal sealed record MeanRowsOperation(Value X) : Operation
 {
-    public Value X => x;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y = the mean of the k largest elements, [1, 1].</summary>
-internal sealed class TopKMeanOperation(Value x, int k) : Operation(x)
+internal sealed record TopKMeanOperation(Value X, int K) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public Value X => x;
-    public int K => k;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y = a b, or a bᵀ, of two values.</summary>
-internal sealed class MatMulOperation(Value a, Value b, WeightLayout layout) : Operation(a, b)
+internal sealed record MatMulOperation(Value A, Value B, WeightLayout Layout) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public Value A => a;
-    public Value B => b;
-    public WeightLayout Layout => layout;
-    public int Columns => layout == WeightLayout.OutIn ? b.Rows : b.Columns;
-    public override long Flops => 2L * a.Rows * a.Columns * Columns;
+    public int Columns => Layout == WeightLayout.OutIn ? B.Rows : B.Columns;
+    public override IReadOnlyList<Value> Inputs => [A, B];
+    public override long Flops => 2L * A.Rows * A.Columns * Columns;
 }
 
 /// <summary>y = exp(x - max x) over the sum of these, row by row.</summary>
-internal sealed class SoftmaxOperation(Value x) : Operation(x)
+internal sealed record SoftmaxOperation(Value X) : Operation
 {
-    public Value X => x;
+    public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>y = a parameter's rows, the same in every run.</summary>
-internal sealed class ConstantOperation(Parameter source) : Operation()
+internal sealed record ConstantOperation(Parameter Source) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public Parameter Source => source;
-    public override long WeightBytes => source.Bytes;
+    public override IReadOnlyList<Value> Inputs => [];
+    public override long WeightBytes => Source.Bytes;
 }
 
 /// <summary>One channel of height x width smoothed by a Gaussian, borders mirrored.</summary>
-internal sealed class GaussianBlurOperation(Value x, int height, int width, float sigma) : Operation(x)
+internal sealed record GaussianBlurOperation(Value X, int Height, int Width, float Sigma) : Operation
 {
-    internal override bool TakesNoGaps => true;
-    public Value X => x;
-    public int Height => height;
-    public int Width => width;
-    public float Sigma => sigma;
+    public override IReadOnlyList<Value> Inputs => [X];
 }

@@ -1,5 +1,4 @@
 using TinyZsad.Formats;
-using TinyZsad.Kernels;
 
 namespace TinyZsad.Graph;
 
@@ -38,7 +37,12 @@ public sealed unsafe class Parameter
     public long Count => Shape.Aggregate(1L, (n, d) => n * d);
 
     /// <summary>Bytes it takes.</summary>
-    public long Bytes => Count * (Type == FloatType.F32 ? 4 : 2);
+    public long Bytes => Count * Type.Size();
+
+    /// <summary>
+    /// The memory it is: two parameters with the same one hold the same bytes, which a device uploads or packs once.
+    /// </summary>
+    internal (nint Address, FloatType Type, long Count) Memory => (Address, Type, Count);
 
     internal void* Pointer => (void*)Address;
 

@@ -14,20 +14,12 @@ public enum ValueKind
 }
 
 /// <summary>
-/// A matrix that flows through the graph. Tokens are rows and channels are columns; a map of H x W pixels is a matrix of H * W
+/// A matrix that flows through the graph: its size, not its place, which each device chooses. Tokens are rows and channels are columns; a map of H x W pixels is a matrix of H * W
 /// rows (channels last), a batch of sequences is their rows one after the other. A value may be a window on another one's rows
 /// and columns; it then owns no memory.
 /// </summary>
 public sealed class Value
 {
-    /// <summary>
-    /// Rows a multiple of 4 KiB apart all fall into one set of the first-level cache and push each other out: a tenth of a
-    /// matmul's speed. Such rows are kept a cache line further apart.
-    /// </summary>
-    private const int CollidingColumns = 1024, Gap = 16;
-
-    private bool gapless;
-
     internal Value(int id, int rows, int columns, ValueKind type)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
@@ -66,22 +58,7 @@ public sealed class Value
 
     internal int FirstColumn { get; }
 
-    /// <summary>Elements from one row to the next. Settled when the graph is complete.</summary>
-    internal int RowStride => Root.HasGaps ? Root.Columns + Gap : Root.Columns;
-
-    private bool HasGaps => !gapless && Type == ValueKind.Float && Rows > 1 && Columns % CollidingColumns == 0;
-
-    /// <summary>
-    /// An operation takes the value's memory as one piece, or hands it out: its rows must follow each other without gaps.
-    /// </summary>
-    internal void CloseGaps() => Root.gapless = true;
-
     internal int ElementSize => Type == ValueKind.Byte ? 1 : 4;
-
-    /// <summary>Bytes of a value that owns its memory.</summary>
-    internal long Bytes => (long)Rows * RowStride * ElementSize;
-
-    internal long Offset => ((long)FirstRow * RowStride + FirstColumn) * ElementSize;
 
     /// <summary>Whether it is no window on some columns of another value.</summary>
     internal bool IsContiguous => Columns == Root.Columns;

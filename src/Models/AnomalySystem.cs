@@ -1,5 +1,4 @@
 using TinyZsad.Graph;
-using TinyZsad.Kernels;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
@@ -33,9 +32,15 @@ public enum ImageScore
 /// </param>
 public sealed record Detection(float Score, float RawScore, float[] Map)
 {
-    /// <summary>The patch logits that the map was made from, where it can be made anew at any size.</summary>
-    internal float[]? Logits { get; init; }
+    /// <summary>
+    /// What the map is made of where it is the sigmoid of bilinearly resized logits: at another size it is made of them anew. Null
+    /// where the map itself is resized.
+    /// </summary>
+    internal LogitMap? Logits { get; init; }
 }
+
+/// <summary>A square map of logits, row-major.</summary>
+internal sealed record LogitMap(float[] Values, int Side);
 
 /// <summary>
 /// One of the published systems, loaded: its weights and the graph they make. A system holds no state that a detection changes,
@@ -45,6 +50,16 @@ public abstract class AnomalySystem : IDisposable
 {
     /// <summary>Name of the pixel input of <see cref="DetectionGraph"/>: [ImageSize * ImageSize, 3] bytes.</summary>
     public const string Pixels = "pixels";
+
+    private const string MapOutput = "map", ScoreOutput = "score";
+
+    /// <summary>The systems by the name that a file's metadata gives them: a new one is a line here.</summary>
+    private static readonly Dictionary<string, Func<WeightStore, Device, int?, AnomalySystem>> Known = new()
+    {
+        ["lizad"] = (weights, device, _) => new LiZad(weights, device),
+        ["edgezsad"] = (weights, _, _) => new EdgeZsad(weights),
+        ["visualad"] = (weights, device, imageSize) => new VisualAd(weights, device, imageSize),
+    };
 
     private protected AnomalySystem(WeightStore weights)
     {
@@ -68,6 +83,12 @@ public abstract class AnomalySystem : IDisposable
     /// <summary>Whether a detection depends on the name of the class.</summary>
     public virtual bool TakesClassName => false;
 
+    /// <summary>Whether any class can be named: the file holds what embeds it.</summary>
+    public virtual bool AnyClass => false;
+
+    /// <summary>The classes whose embeddings the file holds.</summary>
+    public virtual IReadOnlyList<string> StoredClasses => [];
+
     /// <summary>The image score that <see cref="ImageScore.Default"/> stands for.</summary>
     public abstract ImageScore DefaultScore { get; }
 
@@ -75,6 +96,7 @@ public abstract class AnomalySystem : IDisposable
     /// Reads the system that a file's metadata names. The system owns the file from then on, even if reading fails.
     /// </summary>
     /// <param name="file">The model.</param>
+    /// <param name="device">What computes whatever depends on weights or a class alone; it must outlive the system.</param>
     /// <param name="imageSize">
     /// The size to bring pictures to instead of the one the file states; null for that one. Only VisualAD can: its positions are
     /// interpolated.
@@ -83,19 +105,16 @@ public abstract class AnomalySystem : IDisposable
     /// The file is no model of ours, or its tensors are not what the model needs.
     /// </exception>
     /// <exception cref="ArgumentException">The system cannot work at the image size asked for.</exception>
-    public static AnomalySystem Load(SafetensorsFile file, int? imageSize = null)
+    public static AnomalySystem Load(SafetensorsFile file, Device device, int? imageSize = null)
     {
         WeightStore weights = new(file);
         try
         {
-            AnomalySystem system = new ModelMetadata(file).RequireModel() switch
-            {
-                "lizad" => new LiZad(weights),
-                "edgezsad" => new EdgeZsad(weights),
-                "visualad" => new VisualAd(weights, imageSize),
-                string other => throw new ModelFormatException(
-                    $"{file.Name}: it holds the model '{other}'; this version knows lizad, edgezsad and visualad."),
-            };
+            string name = new ModelMetadata(file).RequireModel();
+            if (!Known.TryGetValue(name, out Func<WeightStore, Device, int?, AnomalySystem>? read))
+                throw new ModelFormatException(
+                    $"{file.Name}: it holds the model '{name}'; this version knows {string.Join(", ", Known.Keys)}.");
+            AnomalySystem system = read(weights, device, imageSize);
             if (imageSize is { } asked && asked != system.ImageSize)
                 throw new ArgumentException(
                     $"{system.Name} works at {system.ImageSize} pixels, the size {file.Name} states, and at no other; {asked} " +
@@ -111,7 +130,7 @@ public abstract class AnomalySystem : IDisposable
 
     /// <summary>
     /// The graph of one detection, for a way of scoring; its inputs are <see cref="Pixels"/> and whatever <see cref="Prepare"/>
-    /// gives.
+    /// gives, its outputs what <see cref="Read"/> reads.
     /// </summary>
     public abstract ComputeGraph DetectionGraph(ImageScore score);
 
@@ -119,38 +138,50 @@ public abstract class AnomalySystem : IDisposable
     /// What must be known before a detection and does not depend on the picture, computed or taken from a cache.
     /// </summary>
     /// <param name="className">The class, where the system takes one.</param>
-    /// <param name="team">Who computes.</param>
     /// <param name="cancellation">Stops the computation.</param>
-    public virtual ClassEmbedding? Prepare(string? className, ThreadTeam team, CancellationToken cancellation) => null;
+    public virtual ClassEmbedding? Prepare(string? className, CancellationToken cancellation) => null;
 
     /// <summary>Gives a run everything but the pixels.</summary>
-    public virtual void Bind(CpuRun run, ClassEmbedding? prepared) { }
+    /// <param name="run">A run of <see cref="DetectionGraph"/>.</param>
+    /// <param name="prepared">From <see cref="Prepare"/>; null for a stand-in, to warm up or to measure times.</param>
+    public virtual void Bind(Run run, ClassEmbedding? prepared) { }
 
     /// <summary>Reads the result of an executed run.</summary>
-    public abstract Detection Read(CpuRun run, ImageScore score);
-
-    /// <summary>A detection's map at another size, such as the picture's.</summary>
-    public virtual float[] Enlarge(Detection detection, int width, int height) =>
-        MapResizer.Resize(detection.Map, ImageSize, ImageSize, width, height);
-
-    /// <summary>The image score that is read off a map.</summary>
-    /// <param name="map">The map.</param>
-    /// <param name="score">How.</param>
-    /// <param name="top">How many values the largest 1 % are; null rounds down.</param>
-    private protected static unsafe float ScoreOfMap(float[] map, ImageScore score, int? top = null)
+    public virtual Detection Read(Run run, ImageScore score)
     {
-        fixed (float* p = map)
-            return score == ImageScore.Maximum
-                ? TopK.Max(p, map.Length)
-                : TopK.Mean(p, map.Length, Math.Max(1, top ?? map.Length / 100));
+        float value = run.Output(ScoreOutput)[0];
+        return new Detection(value, value, run.Output(MapOutput).ToArray());
+    }
+
+    /// <summary>Writes a copy of the model file that holds the embeddings of some classes.</summary>
+    /// <param name="path">The new file; not the one the model is mapped from.</param>
+    /// <param name="classNames">The classes, as they will be named at detection.</param>
+    /// <param name="textTower">
+    /// Whether to keep the text tower. Without it the file is a quarter as large and knows only stored classes.
+    /// </param>
+    /// <param name="cancellation">Stops the computation.</param>
+    /// <exception cref="NotSupportedException">The system takes no class.</exception>
+    public virtual void SaveWithClasses(
+        string path, IReadOnlyCollection<string> classNames, bool textTower, CancellationToken cancellation) =>
+        throw new NotSupportedException($"{Name} takes no class name: there are no class embeddings to save.");
+
+    /// <summary>Adds the map to a graph's outputs and, unless a system's own logit is the score, the score of it.</summary>
+    /// <param name="g">The graph.</param>
+    /// <param name="map">The map.</param>
+    /// <param name="score">How the map becomes a score.</param>
+    /// <param name="top">How many values the largest 1 % are; null rounds down.</param>
+    /// <returns>The score, [1, 1]; null for a logit.</returns>
+    private protected static Value? Give(ComputeGraph g, Value map, ImageScore score, int? top = null)
+    {
+        g.Output(MapOutput, map);
+        if (score == ImageScore.GlobalLogit) return null;
+        Value value = g.TopKMean(map, score == ImageScore.Maximum ? 1 : Math.Max(1, top ?? map.Rows / 100));
+        g.Output(ScoreOutput, value);
+        return value;
     }
 
     /// <summary>Taps that are tables rather than values of a graph.</summary>
-    internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> ConstantTaps() => [];
-
-    /// <summary>Taps that are put together from others.</summary>
-    internal virtual IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(
-        IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight) => [];
+    internal virtual IEnumerable<(string Name, float[] Values)> ConstantTaps() => [];
 
     /// <summary>Unmaps the weights. No run may be under way.</summary>
     public virtual void Dispose()

@@ -9,7 +9,7 @@ namespace TinyZsad.Models;
 public sealed record ClassEmbedding(float[] Normal, float[] Abnormal);
 
 /// <summary>LiZAD's text side: a class name to its prompts, tokens and mean embeddings.</summary>
-internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata)
+internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, Device device)
 {
     /// <summary>
     /// Prompts that go through the text tower at once: enough rows for full speed, few enough for a small arena. Divides 245 and
@@ -31,24 +31,17 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata)
     }
 
     /// <summary>Embeds all prompts of a class: 2.5 TFLOP.</summary>
-    public ClassEmbedding Embed(string className, ThreadTeam team, CancellationToken cancellation)
+    public ClassEmbedding Embed(string className, CancellationToken cancellation)
     {
-        CpuPlan plan = CpuPlan.Compile(text.Graph(PromptsAtOnce));
-        try
-        {
-            return new ClassEmbedding(MeanOf(LiZadPrompts.Normal(className)), MeanOf(LiZadPrompts.Abnormal(className)));
-        }
-        finally
-        {
-            plan.Trim();
-        }
+        using Plan plan = device.Compile(text.Graph(PromptsAtOnce));
+        return new ClassEmbedding(MeanOf(LiZadPrompts.Normal(className)), MeanOf(LiZadPrompts.Abnormal(className)));
 
         float[] MeanOf(string[] prompts)
         {
             double[] sum = new double[Width];
             foreach (string[] some in prompts.Chunk(PromptsAtOnce))
             {
-                float[] embeddings = Encode(plan, [.. some.Select(ClipTokenizer.Shared.Encode)], team, null, cancellation);
+                float[] embeddings = Encode(plan, [.. some.Select(ClipTokenizer.Shared.Encode)], null, cancellation);
                 for (int i = 0; i < embeddings.Length; i++) sum[i % Width] += embeddings[i];
             }
             return [.. sum.Select(s => (float)(s / prompts.Length))];
@@ -59,21 +52,22 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata)
     /// Runs the text tower on some tokenised strings and hands out its taps: those of single positions for the first string,
     /// computed at all positions; the embeddings of all of them, computed as a detection does.
     /// </summary>
-    public void Trace(int[][] prompts, ThreadTeam team, TapReceiver receiver)
+    public void Trace(int[][] prompts, TapReceiver receiver)
     {
-        Encode(
-            CpuPlan.Compile(text.Graph(1, everyPosition: true), t => t.Name is not ("text.projected" or "text.embeddings")),
-            prompts[..1], team, receiver, default);
-        Encode(
-            CpuPlan.Compile(text.Graph(prompts.Length), t => t.Name is "text.projected" or "text.embeddings"),
-            prompts, team, receiver, default);
+        Some(text.Graph(1, everyPosition: true), t => t.Name is not ("text.projected" or "text.embeddings"), prompts[..1]);
+        Some(text.Graph(prompts.Length), t => t.Name is "text.projected" or "text.embeddings", prompts);
+
+        void Some(ComputeGraph graph, Func<Tap, bool> demanded, int[][] strings)
+        {
+            using Plan plan = device.Compile(graph, new CompileOptions { Demanded = demanded });
+            Encode(plan, strings, receiver, default);
+        }
     }
 
     /// <summary>Unit embeddings of as many tokenised prompts as the plan was made for.</summary>
-    private static float[] Encode(
-        CpuPlan plan, int[][] prompts, ThreadTeam team, TapReceiver? receiver, CancellationToken cancellation)
+    private static float[] Encode(Plan plan, int[][] prompts, TapReceiver? receiver, CancellationToken cancellation)
     {
-        using CpuRun run = plan.Rent(team.Size);
+        using Run run = plan.Rent();
         Span<int> tokens = run.Ints("tokens"), pooled = run.Ints("pooled");
         for (int i = 0; i < prompts.Length; i++)
         {
@@ -81,7 +75,7 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata)
             prompts[i].CopyTo(tokens[(i * context)..]);
             pooled[i] = i * context + Array.IndexOf(prompts[i], ClipTokenizer.EndToken);
         }
-        run.Execute(team, receiver, cancellation: cancellation);
+        run.Execute(receiver, cancellation: cancellation);
         return run.Output("embeddings").ToArray();
     }
 }

@@ -9,6 +9,9 @@ namespace TinyZsad.Models;
 /// </summary>
 internal sealed class DinoV3
 {
+    /// <summary>Patches a side; their square is what a run's memory grows with. The published model has 32.</summary>
+    private const int MaxGrid = 256;
+
     private readonly Parameter patchWeight;
     private readonly Parameter patchBias;
     private readonly Parameter classToken;
@@ -17,16 +20,27 @@ internal sealed class DinoV3
     private readonly float[] mean;
     private readonly float[] std;
     private readonly float theta;
-    private readonly WeightStore store;
+    private readonly int imageSize;
+    private readonly RotaryTable rotary;
 
     /// <summary>Reads the network under the cursor, as far as its deepest needed block.</summary>
     /// <param name="w">At the checkpoint's <c>vision</c>.</param>
     /// <param name="metadata">Heads, patch size, eps and theta, which shapes do not tell.</param>
     /// <param name="depth">Blocks to run.</param>
-    public DinoV3(WeightCursor w, ModelMetadata metadata, int depth)
+    /// <param name="imageSize">Pixels each way; what does not fill a patch is not read.</param>
+    public DinoV3(WeightCursor w, ModelMetadata metadata, int depth, int imageSize)
     {
-        store = w.Store;
+        WeightStore store = w.Store;
+        this.imageSize = imageSize;
         PatchSize = metadata.Int("patch_size", 1, 64);
+        int grid = imageSize / PatchSize;
+        if (grid < 1)
+            throw new ModelFormatException(
+                $"{store.File.Name}: image_size {imageSize} is smaller than a patch of {PatchSize}.");
+        if (grid > MaxGrid)
+            throw new ModelFormatException(
+                $"{store.File.Name}: image_size {imageSize} holds {grid} patches of {PatchSize} a side; at most {MaxGrid} are " +
+                "allowed.");
         int heads = metadata.Int("vision_heads", 1, 64);
         float eps = metadata.Float("vision_ln_eps", 0, 1);
         theta = metadata.Float("rope_theta", 1, 1e9f);
@@ -45,6 +59,9 @@ internal sealed class DinoV3
         patchWeight = embeddings.At("patch_embeddings").Tensor("weight", Width, 3, PatchSize, PatchSize);
         patchBias = embeddings.At("patch_embeddings").Vector("bias", Width);
         blocks = [.. Enumerable.Range(0, depth).Select(i => Block(w.At("layer", i), heads, eps))];
+        (float[] cos, float[] sin) = Angles(grid, grid);
+        rotary = new RotaryTable(store.Floats("rope.cos", cos, grid * grid, Width / heads / 2),
+            store.Floats("rope.sin", sin, grid * grid, Width / heads / 2), 1 + Registers);
     }
 
     public int Width { get; }
@@ -76,22 +93,18 @@ internal sealed class DinoV3
 
     /// <summary>Adds the network to a graph.</summary>
     /// <param name="g">The graph.</param>
-    /// <param name="pixels">[height * width, 3] bytes.</param>
-    /// <param name="height">Pixels; what does not fill a patch is not read.</param>
-    /// <param name="width">Pixels.</param>
+    /// <param name="pixels">[image size², 3] bytes.</param>
     /// <returns>The residual stream after 1, 2, … blocks: class token, registers, patches row by row.</returns>
-    public Value[] Build(ComputeGraph g, Value pixels, int height, int width)
+    public Value[] Build(ComputeGraph g, Value pixels)
     {
-        int rows = height / PatchSize, columns = width / PatchSize;
         g.Scope = "vision.embeddings";
         Value input = g.NormalizeImage(pixels, mean, std);
-        g.Tap("input", input, [1, 3, height, width], TapLayout.ChannelsFirst);
-        Value patches = g.Linear(g.Patchify(input, height, width, PatchSize), patchWeight, patchBias, trunk: true);
+        g.Tap("input", input, [1, 3, imageSize, imageSize], TapLayout.ChannelsFirst);
+        Value patches = g.Linear(g.Patchify(input, imageSize, imageSize, PatchSize), patchWeight, patchBias, trunk: true);
         g.Tap("vision.patch_embed", patches, [1, patches.Rows, Width]);
         Value x = g.PrependRows(patches, classToken, registers);
         g.Tap("vision.tokens", x, [1, x.Rows, Width]);
 
-        RotaryTable rotary = Rotary(rows, columns);
         Value[] hidden = new Value[blocks.Length];
         for (int i = 0; i < blocks.Length; i++)
         {
@@ -107,7 +120,7 @@ internal sealed class DinoV3
     /// second half. Each axis runs from -1 to 1 over its own patches; the first half of a table's row is y, the second x, over the
     /// same frequencies.
     /// </summary>
-    public RotaryTable Rotary(int rows, int columns)
+    public (float[] Cos, float[] Sin) Angles(int rows, int columns)
     {
         int width = Width / blocks[0].Heads, half = width / 2, quarter = width / 4;
         float[] cos = new float[rows * columns * half], sin = new float[cos.Length];
@@ -119,8 +132,6 @@ internal sealed class DinoV3
             (double s, double c) = Math.SinCos(2 * Math.PI * position * Math.Pow(theta, -4.0 * j / width));
             (cos[i], sin[i]) = ((float)c, (float)s);
         }
-        return new RotaryTable(
-            store.Floats("rope.cos", cos, rows * columns, half), store.Floats("rope.sin", sin, rows * columns, half),
-            1 + Registers);
+        return (cos, sin);
     }
 }

@@ -1,6 +1,5 @@
 using TinyZsad.Formats;
 using TinyZsad.Graph;
-using TinyZsad.Kernels;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
@@ -107,14 +106,14 @@ public sealed class EdgeZsad : AnomalySystem
         g.Tap("global.pool", pooled, [pooled.Columns]);
         Value normed = g.LayerNorm(pooled, globalNorm.Weight, globalNorm.Bias, eps);
         g.Tap("global.norm", normed, [normed.Columns]);
-        Value global = g.Linear(normed, globalLayer.Weight, globalLayer.Bias);
+        Value global = g.Linear(normed, globalLayer.Weight, globalLayer.Bias, trunk: true);
         g.Tap("global.logit", global, [1]);
 
         g.Scope = "head.glr.local";
         (Value map, int side) = maps[localStage];
         Value local = g.LayerNorm(map, localNorm.Weight, localNorm.Bias, eps);
         g.Tap("local.norm", local, [side, side, local.Columns]);
-        Value logits = g.Linear(local, localLayer.Weight, localLayer.Bias);
+        Value logits = g.Linear(local, localLayer.Weight, localLayer.Bias, trunk: true);
         g.Tap("local.logits", logits, [side, side]);
         Value most = g.TopKMean(logits, topK);
         g.Tap("local.topk", most, [1]);
@@ -128,40 +127,24 @@ public sealed class EdgeZsad : AnomalySystem
             g.Bilinear(logits, side, side, ImageSize, ImageSize, BilinearMode.HalfPixel), ActivationKind.Sigmoid);
         g.Tap("map.final", enlarged, [ImageSize, ImageSize]);
         g.Output("logits", logits);
-        g.Output("logit", logit);
-        g.Output("score", squashed);
-        g.Output("map", enlarged);
+        Give(g, enlarged, score);
+        if (score == ImageScore.GlobalLogit)
+        {
+            g.Output("logit", logit);
+            g.Output("score", squashed);
+        }
         return g;
     }
 
     /// <inheritdoc/>
-    public override Detection Read(CpuRun run, ImageScore score)
+    public override Detection Read(Run run, ImageScore score)
     {
-        float[] map = run.Output("map").ToArray();
-        float raw = run.Output("logit")[0], squashed = run.Output("score")[0];
-        if (score != ImageScore.GlobalLogit) raw = squashed = ScoreOfMap(map, score);
-        return new Detection(squashed, raw, map) { Logits = run.Output("logits").ToArray() };
-    }
-
-    /// <inheritdoc/>
-    public override float[] Enlarge(Detection detection, int width, int height)
-    {
-        // From the logits, not from the map: squashing comes last.
-        float[] map = MapResizer.Resize(detection.Logits!, gridSide, gridSide, width, height);
-        Squash(map);
-        return map;
-    }
-
-    private static unsafe void Squash(float[] map)
-    {
-        fixed (float* p = map) Elementwise.Activate(p, p, map.Length, default(Sigmoid));
-    }
-
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(
-        IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
-    {
-        if (taps.TryGetValue("local.logits", out float[]? logits))
-            yield return ("map.original", [pictureHeight, pictureWidth],
-                Enlarge(new Detection(0, 0, []) { Logits = logits }, pictureWidth, pictureHeight));
+        Detection detection = base.Read(run, score);
+        return detection with
+        {
+            RawScore = score == ImageScore.GlobalLogit ? run.Output("logit")[0] : detection.Score,
+            // At another size the map is made from the logits: squashing comes last.
+            Logits = new LogitMap(run.Output("logits").ToArray(), gridSide),
+        };
     }
 }

@@ -1,6 +1,5 @@
 using TinyZsad.Formats;
 using TinyZsad.Graph;
-using TinyZsad.Kernels;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
@@ -28,7 +27,7 @@ public sealed class LiZad : AnomalySystem
     private readonly ActivationFunction leaky;
     private readonly int embeddingWidth;
 
-    internal LiZad(WeightStore weights) : base(weights)
+    internal LiZad(WeightStore weights, Device device) : base(weights)
     {
         SafetensorsFile file = weights.File;
         WeightCursor root = Weights.Root, head = root.At("head");
@@ -38,13 +37,7 @@ public sealed class LiZad : AnomalySystem
         leaky = new ActivationFunction(ActivationKind.LeakyRelu, Metadata.Float("leaky_slope", 0, 1));
         if (layers.Length == 0) throw new ModelFormatException($"{file.Name}: metadata 'vision_layers' names no layer.");
 
-        vision = new DinoV3(root.At("vision"), Metadata, layers.Max());
-        if (ImageSize < vision.PatchSize)
-            throw new ModelFormatException($"{file.Name}: image_size {ImageSize} is smaller than a patch of {vision.PatchSize}.");
-        if (ImageSize / vision.PatchSize > MaxGrid)
-            throw new ModelFormatException(
-                $"{file.Name}: image_size {ImageSize} holds {ImageSize / vision.PatchSize} patches of {vision.PatchSize} a " +
-                $"side; at most {MaxGrid} are allowed.");
+        vision = new DinoV3(root.At("vision"), Metadata, layers.Max(), ImageSize);
         int[] adapter = head.At("positive_text_adapter").At("adapter.0").Shape("weight", 2);
         embeddingWidth = adapter[1];
         positiveText = Adapter(head.At("positive_text_adapter"), adapter[0], embeddingWidth);
@@ -52,7 +45,7 @@ public sealed class LiZad : AnomalySystem
         patchAdapters = [.. layers.Select((_, i) => Adapter(head.At("patch_adapter", i), adapter[0], vision.Width))];
         if (head.At("cls_adapter").Exists)
             classAdapters = [.. layers.Select((_, i) => Adapter(head.At("cls_adapter", i), adapter[0], vision.Width))];
-        if (ClassEncoder.IsIn(root)) encoder = new ClassEncoder(root, Metadata);
+        if (ClassEncoder.IsIn(root)) encoder = new ClassEncoder(root, Metadata, device);
         if (encoder is not null && encoder.Width != embeddingWidth)
             throw new ModelFormatException(
                 $"{file.Name}: the text tower gives {encoder.Width} values, and the head takes {embeddingWidth}.");
@@ -75,17 +68,14 @@ public sealed class LiZad : AnomalySystem
     /// <inheritdoc/>
     public override ImageScore DefaultScore => ImageScore.TopPercentMean;
 
-    /// <summary>Whether the file holds the text tower, so that any class can be named.</summary>
-    public bool HasTextTower => encoder is not null;
+    /// <inheritdoc/>
+    public override bool AnyClass => encoder is not null;
 
-    /// <summary>The classes whose embeddings the file holds.</summary>
-    public IReadOnlyList<string> StoredClasses =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> StoredClasses =>
         [.. File.Tensors.Select(t => Stem(t.Name, NormalPrefix)).OfType<string>()];
 
     private const string NormalPrefix = "text.normal.", AbnormalPrefix = "text.abnormal.";
-
-    /// <summary>Patches a side; their square is what a run's memory grows with. The published model has 32.</summary>
-    private const int MaxGrid = 256;
 
     private static string? Stem(string name, string prefix) =>
         name.StartsWith(prefix, StringComparison.Ordinal) ? name[prefix.Length..] : null;
@@ -107,13 +97,13 @@ public sealed class LiZad : AnomalySystem
         Value normal = g.Input("text.normal", 1, embeddingWidth), abnormal = g.Input("text.abnormal", 1, embeddingWidth);
         g.Tap("text.normal", normal, [embeddingWidth]);
         g.Tap("text.abnormal", abnormal, [embeddingWidth]);
-        Value[] hidden = vision.Build(g, pixels, ImageSize, ImageSize);
+        Value[] hidden = vision.Build(g, pixels);
 
         g.Scope = "head";
         Value t = Stack(
             g,
-            g.Activate(g.Linear(normal, positiveText.Weight, positiveText.Bias), leaky),
-            g.Activate(g.Linear(abnormal, negativeText.Weight, negativeText.Bias), leaky));
+            g.Activate(g.Linear(normal, positiveText.Weight, positiveText.Bias, trunk: true), leaky),
+            g.Activate(g.Linear(abnormal, negativeText.Weight, negativeText.Bias, trunk: true), leaky));
         int grid = ImageSize / vision.PatchSize, prefix = 1 + vision.Registers;
         Value[] maps = new Value[layers.Length], scores = new Value[layers.Length];
         for (int i = 0; i < layers.Length; i++)
@@ -131,7 +121,9 @@ public sealed class LiZad : AnomalySystem
         }
         Value map = g.Mean(maps);
         g.Tap("head.map", map, [ImageSize, ImageSize]);
-        g.Output("map", map);
+        Give(g, map, score);
+        Value classes = layers.Select(k => g.Rows(hidden[k - 1], 0, 1)).Aggregate(g.Concatenate);
+        g.Tap("vision.cls", classes, [1, layers.Length, vision.Width]);
         if (classAdapters is not null)
         {
             Value global = g.Mean(scores);
@@ -165,10 +157,10 @@ public sealed class LiZad : AnomalySystem
     /// <exception cref="ModelFormatException">
     /// The class is not stored in the file, and the file has no text tower to embed it with.
     /// </exception>
-    public override ClassEmbedding Prepare(string? className, ThreadTeam team, CancellationToken cancellation)
+    public override ClassEmbedding Prepare(string? className, CancellationToken cancellation)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(className);
-        return classes.Get(className, name => Stored(name) ?? Embed(name, team, cancellation));
+        return classes.Get(className, name => Stored(name) ?? Embed(name, cancellation));
     }
 
     private ClassEmbedding? Stored(string className)
@@ -180,44 +172,39 @@ public sealed class LiZad : AnomalySystem
         float[] Read(string name) => root.Tensor(name, embeddingWidth).ToFloats();
     }
 
-    private ClassEmbedding Embed(string className, ThreadTeam team, CancellationToken cancellation) =>
-        encoder?.Embed(className, team, cancellation)
+    private ClassEmbedding Embed(string className, CancellationToken cancellation) =>
+        encoder?.Embed(className, cancellation)
         ?? throw new ModelFormatException(
             $"{File.Name}: class '{className}' is not among the {StoredClasses.Count} classes whose embeddings it holds " +
             $"('{NormalPrefix}{className}' is missing), and it has no text tower to embed it with.");
 
     /// <inheritdoc/>
-    public override void Bind(CpuRun run, ClassEmbedding? prepared)
+    public override void Bind(Run run, ClassEmbedding? prepared)
     {
-        ArgumentNullException.ThrowIfNull(prepared);
-        prepared.Normal.CopyTo(run.Floats("text.normal"));
-        prepared.Abnormal.CopyTo(run.Floats("text.abnormal"));
+        Span<float> normal = run.Floats("text.normal"), abnormal = run.Floats("text.abnormal");
+        if (prepared is null)
+        {
+            // Any vectors of about unit length serve as well.
+            normal.Fill(1 / MathF.Sqrt(embeddingWidth));
+            abnormal.Fill(-1 / MathF.Sqrt(embeddingWidth));
+            return;
+        }
+        prepared.Normal.CopyTo(normal);
+        prepared.Abnormal.CopyTo(abnormal);
     }
 
     /// <inheritdoc/>
-    public override Detection Read(CpuRun run, ImageScore score)
+    public override Detection Read(Run run, ImageScore score)
     {
-        float[] map = run.Output("map").ToArray();
-        if (score == ImageScore.GlobalLogit)
-        {
-            ReadOnlySpan<float> logits = run.Output("global");
-            float raw = logits[1] - logits[0];
-            return new Detection(1 / (1 + MathF.Exp(-raw)), raw, map);
-        }
-        float value = ScoreOfMap(map, score);
-        return new Detection(value, value, map);
+        if (score != ImageScore.GlobalLogit) return base.Read(run, score);
+        ReadOnlySpan<float> logits = run.Output("global");
+        float raw = logits[1] - logits[0];
+        return new Detection(1 / (1 + MathF.Exp(-raw)), raw, run.Output("map").ToArray());
     }
 
-    /// <summary>Writes a copy of the model file that holds the embeddings of some classes.</summary>
-    /// <param name="path">The new file; not the one the model is mapped from.</param>
-    /// <param name="classNames">The classes, as they will be named at detection.</param>
-    /// <param name="textTower">
-    /// Whether to keep the text tower. Without it the file is a quarter as large and knows only stored classes.
-    /// </param>
-    /// <param name="team">Who computes.</param>
-    /// <param name="cancellation">Stops the computation.</param>
-    public void SaveWithClasses(
-        string path, IReadOnlyCollection<string> classNames, bool textTower, ThreadTeam team, CancellationToken cancellation)
+    /// <inheritdoc/>
+    public override void SaveWithClasses(
+        string path, IReadOnlyCollection<string> classNames, bool textTower, CancellationToken cancellation)
     {
         Dictionary<string, TensorDeclaration> tensors = [];
         foreach (TensorEntry entry in File.Tensors)
@@ -227,7 +214,7 @@ public sealed class LiZad : AnomalySystem
                 tensors[entry.Name] = new TensorDeclaration(entry.Name, entry.Type, entry.Shape, entry.CopyTo);
         foreach (string name in classNames)
         {
-            ClassEmbedding embedding = Prepare(name, team, cancellation);
+            ClassEmbedding embedding = Prepare(name, cancellation);
             tensors[NormalPrefix + name] = TensorDeclaration.FromValues<float>(
                 NormalPrefix + name, [embeddingWidth], embedding.Normal);
             tensors[AbnormalPrefix + name] = TensorDeclaration.FromValues<float>(
@@ -236,31 +223,21 @@ public sealed class LiZad : AnomalySystem
         SafetensorsWriter.Write(path, tensors.Values, File.Metadata);
     }
 
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> ConstantTaps()
+    internal override IEnumerable<(string Name, float[] Values)> ConstantTaps()
     {
         int grid = ImageSize / vision.PatchSize;
         foreach ((string name, int rows, int columns) in new[] { ("rope", grid, grid), ("rope_3x5", 3, 5) })
         {
-            RotaryTable table = vision.Rotary(rows, columns);
-            yield return ($"{name}.cos", [rows * columns, 2 * table.Cos.Shape[1]], ForBothHalves(table.Cos));
-            yield return ($"{name}.sin", [rows * columns, 2 * table.Sin.Shape[1]], ForBothHalves(table.Sin));
+            (float[] cos, float[] sin) = vision.Angles(rows, columns);
+            yield return ($"{name}.cos", ForBothHalves(cos, cos.Length / (rows * columns)));
+            yield return ($"{name}.sin", ForBothHalves(sin, sin.Length / (rows * columns)));
         }
 
-        static unsafe float[] ForBothHalves(Parameter p)
+        static float[] ForBothHalves(float[] half, int width)
         {
-            ReadOnlySpan<float> half = new((void*)p.Address, (int)p.Count);
-            int width = p.Shape[1];
             float[] whole = new float[2 * half.Length];
             for (int i = 0; i < whole.Length; i++) whole[i] = half[i / (2 * width) * width + i % width];
             return whole;
         }
-    }
-
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(
-        IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
-    {
-        if (layers.All(k => taps.ContainsKey($"vision.hidden{k}")))
-            yield return ("vision.cls", [1, layers.Length, vision.Width],
-                [.. layers.SelectMany(k => taps[$"vision.hidden{k}"].Take(vision.Width))]);
     }
 }

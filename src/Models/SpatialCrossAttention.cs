@@ -30,8 +30,8 @@ internal sealed class SpatialCrossAttention
     /// <param name="w">At <c>layer_attentions.layer_l</c>.</param>
     /// <param name="width">Of tokens and patches.</param>
     /// <param name="patches">Patches of a picture; at most <see cref="Capacity"/>.</param>
-    /// <param name="team">Who computes what depends on weights alone.</param>
-    public SpatialCrossAttention(WeightCursor w, int width, int patches, ThreadTeam team)
+    /// <param name="device">Computes what depends on weights alone.</param>
+    public SpatialCrossAttention(WeightCursor w, int width, int patches, Device device)
     {
         Parameter queries = w.Tensor("anchor_queries", w.Shape("anchor_queries", 2)[0], width);
         int rows = Capacity(w), count = queries.Shape[0];
@@ -51,15 +51,12 @@ internal sealed class SpatialCrossAttention
         g.Output("anchors", g.LayerNorm(g.Linear(g.Constant(queries), query.Weight), queryNorm.Weight, queryNorm.Bias, Eps));
         g.Output("offsets",
             g.Linear(g.Constant(new Parameter(positions.Name, positions.Address, positions.Type, patches, width)), key));
-        CpuPlan plan = CpuPlan.Compile(g);
-        using (CpuRun run = plan.Rent(team.Size))
-        {
-            run.Execute(team);
-            float[] scaled = [.. run.Output("anchors").ToArray().Select(q => q / MathF.Sqrt(width))];
-            anchors = w.Store.Floats("anchors", scaled, count, width);
-            keyOffsets = w.Store.Floats("offsets", run.Output("offsets"), patches, width);
-        }
-        plan.Trim();
+        using Plan plan = device.Compile(g);
+        using Run run = plan.Rent();
+        run.Execute();
+        float[] scaled = [.. run.Output("anchors").ToArray().Select(q => q / MathF.Sqrt(width))];
+        anchors = w.Store.Floats("anchors", scaled, count, width);
+        keyOffsets = w.Store.Floats("offsets", run.Output("offsets"), patches, width);
     }
 
     /// <summary>How many patches the layer has positions for.</summary>
@@ -74,9 +71,9 @@ internal sealed class SpatialCrossAttention
     {
         Value keys = g.LayerNorm(g.AddRows(g.Linear(patches, key, trunk: true), keyOffsets), keyNorm.Weight, keyNorm.Bias, Eps);
         Value weights = g.Softmax(g.MatMul(g.Constant(anchors), keys, transposed: true));
-        Value gathered = g.Linear(g.MatMul(weights, patches), value);
-        Value gates = g.Activate(g.Linear(tokens, gate.Weight, gate.Bias), ActivationKind.Sigmoid);
-        Value taken = g.Linear(g.MatMul(gates, gathered), output.Weight, output.Bias);
+        Value gathered = g.Linear(g.MatMul(weights, patches), value, trunk: true);
+        Value gates = g.Activate(g.Linear(tokens, gate.Weight, gate.Bias, trunk: true), ActivationKind.Sigmoid);
+        Value taken = g.Linear(g.MatMul(gates, gathered), output.Weight, output.Bias, trunk: true);
         return g.Add(tokens, g.Scale(taken, scale));
     }
 }

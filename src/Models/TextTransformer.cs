@@ -1,6 +1,5 @@
 using TinyZsad.Formats;
 using TinyZsad.Graph;
-using TinyZsad.Kernels;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Models;

@@ -52,21 +52,14 @@ internal sealed class TinyVit
     private readonly float[] mean;
     private readonly float[] std;
     private readonly Stem stem;
-    private readonly Bottleneck[] firstStage;
+    private readonly InvertedBottleneck[] firstStage;
     private readonly Stage[] stages;
 
-    private sealed record Convolution(Parameter Weight, Parameter Bias);
+    private sealed record Stem(FoldedConvolution First, FoldedConvolution Second);
 
-    private sealed record Stem(Convolution First, Convolution Second);
+    private sealed record Block(WindowBlock Attention, FoldedConvolution LocalConv, MlpBlock Mlp);
 
-    /// <summary>Pointwise, depthwise, pointwise: MBConv, and PatchMerging too.</summary>
-    private sealed record Bottleneck(Convolution Expand, Convolution Depthwise, Convolution Project);
-
-    private sealed record Block(
-        NormWeights AttentionNorm, LinearWeights Qkv, Parameter Biases, LinearWeights Projection, Convolution LocalConv,
-        NormWeights MlpNorm, LinearWeights Up, LinearWeights Down);
-
-    private sealed record Stage(Bottleneck Downsample, Block[] Blocks);
+    private sealed record Stage(InvertedBottleneck Downsample, Block[] Blocks);
 
     /// <summary>Reads the network under the cursor.</summary>
     /// <param name="w">At the checkpoint's <c>vision</c>; timm's names or Microsoft's.</param>
@@ -90,12 +83,14 @@ internal sealed class TinyVit
                     $"{w.Store.File.Name}: metadata 'depths' says that stage {s} has {sizes.Depths[s]} blocks, but the file " +
                     "holds more of them.");
         int[] dims = sizes.Dims;
-        stem = new Stem(Dense("patch_embed.conv1", dims[0] / 2, 3), Dense("patch_embed.conv2", dims[0], dims[0] / 2));
+        stem = new Stem(
+            FoldedConvolution.Dense(weights.At("patch_embed").At("conv1"), dims[0] / 2, 3, batchNormEps),
+            FoldedConvolution.Dense(weights.At("patch_embed").At("conv2"), dims[0], dims[0] / 2, batchNormEps));
         firstStage = [.. Enumerable.Range(0, sizes.Depths[0])
-            .Select(b => ReadBottleneck($"stages.0.blocks.{b}", dims[0], dims[0] * expandRatio, dims[0]))];
+            .Select(b => InvertedBottleneck.Read(weights.At("stages.0.blocks", b), dims[0], dims[0] * expandRatio, dims[0], batchNormEps))];
         stages = [.. Enumerable.Range(1, 3).Select(s => new Stage(
-            ReadBottleneck($"stages.{s}.downsample", dims[s - 1], dims[s], dims[s]),
-            [.. Enumerable.Range(0, sizes.Depths[s]).Select(b => ReadBlock($"stages.{s}.blocks.{b}", s))]))];
+            InvertedBottleneck.Read(weights.At("stages", s).At("downsample"), dims[s - 1], dims[s], dims[s], batchNormEps),
+            [.. Enumerable.Range(0, sizes.Depths[s]).Select(b => ReadBlock(weights.At("stages", s).At("blocks", b), s))]))];
     }
 
     /// <summary>
@@ -121,11 +116,7 @@ internal sealed class TinyVit
         for (int b = 0; b < firstStage.Length; b++)
         {
             g.Scope = $"vision.stages.0.blocks.{b}";
-            Bottleneck m = firstStage[b];
-            Value y = g.Activate(g.Linear(x, m.Expand.Weight, m.Expand.Bias), ActivationKind.Gelu);
-            y = g.Activate(g.DepthwiseConv(y, side, side, 1, m.Depthwise.Weight, m.Depthwise.Bias), ActivationKind.Gelu);
-            // MBConv's last activation comes after the residual.
-            x = g.Activate(g.Add(x, g.Linear(y, m.Project.Weight, m.Project.Bias)), ActivationKind.Gelu);
+            x = firstStage[b].MbConv(g, x, side, side);
             TapMap($"stages.0.blocks.{b}");
         }
         TapMap("stages.0");
@@ -134,16 +125,13 @@ internal sealed class TinyVit
         for (int s = 1; s <= 3; s++)
         {
             g.Scope = $"vision.stages.{s}.downsample";
-            Bottleneck m = stages[s - 1].Downsample;
-            x = g.Activate(g.Linear(x, m.Expand.Weight, m.Expand.Bias, trunk: true), ActivationKind.Gelu);
-            x = g.Activate(g.DepthwiseConv(x, side, side, 2, m.Depthwise.Weight, m.Depthwise.Bias), ActivationKind.Gelu);
-            x = g.Linear(x, m.Project.Weight, m.Project.Bias, trunk: true);
+            x = stages[s - 1].Downsample.PatchMerging(g, x, side, side);
             side = Halved(side);
             TapMap($"stages.{s}.downsample");
             for (int b = 0; b < stages[s - 1].Blocks.Length; b++)
             {
                 g.Scope = $"vision.stages.{s}.blocks.{b}";
-                x = BuildBlock(g, x, side, s, stages[s - 1].Blocks[b], $"stages.{s}.blocks.{b}");
+                x = BuildBlock(g, x, side, stages[s - 1].Blocks[b], $"stages.{s}.blocks.{b}");
             }
             TapMap($"stages.{s}");
             maps[s] = (x, side);
@@ -153,22 +141,14 @@ internal sealed class TinyVit
         void TapMap(string name) => g.Tap(name, x, [side, side, x.Columns]);
     }
 
-    private Value BuildBlock(ComputeGraph g, Value x, int side, int stage, Block w, string tap)
+    private Value BuildBlock(ComputeGraph g, Value x, int side, Block w, string tap)
     {
-        int window = sizes.Windows[stage], channels = x.Columns;
-        Value n = g.LayerNorm(x, w.AttentionNorm.Weight, w.AttentionNorm.Bias, layerNormEps);
-        // Windows are filled up with zeros before the norm, which turns each of those tokens into its bias: one row stands for
-        // them all.
-        if (side % window != 0) n = g.PrependRows(n, w.AttentionNorm.Bias);
-        Value attention = g.WindowAttention(
-            g.Linear(n, w.Qkv.Weight, w.Qkv.Bias), sizes.Heads[stage], side, side, window, w.Biases);
-        x = g.Add(x, g.Linear(attention, w.Projection.Weight, w.Projection.Bias));
-        g.Tap($"{tap}.after_attn", x, [side, side, channels]);
+        x = w.Attention.Build(g, x, side, side, layerNormEps);
+        g.Tap($"{tap}.after_attn", x, [side, side, x.Columns]);
         x = g.DepthwiseConv(x, side, side, 1, w.LocalConv.Weight, w.LocalConv.Bias);
-        g.Tap($"{tap}.after_local_conv", x, [side, side, channels]);
-        n = g.LayerNorm(x, w.MlpNorm.Weight, w.MlpNorm.Bias, layerNormEps);
-        x = g.Add(x, g.Linear(g.Activate(g.Linear(n, w.Up.Weight, w.Up.Bias), ActivationKind.Gelu), w.Down.Weight, w.Down.Bias));
-        g.Tap(tap, x, [side, side, channels]);
+        g.Tap($"{tap}.after_local_conv", x, [side, side, x.Columns]);
+        x = w.Mlp.Build(g, x, layerNormEps);
+        g.Tap(tap, x, [side, side, x.Columns]);
         return x;
     }
 
@@ -192,100 +172,17 @@ internal sealed class TinyVit
 
     private static int Halved(int side) => (side + 1) / 2;
 
-    private Block ReadBlock(string name, int stage)
+    private Block ReadBlock(WeightCursor w, int stage)
     {
-        WeightCursor w = weights.At(name), attention = w.At("attn"), mlp = w.At("mlp");
         int c = sizes.Dims[stage], heads = sizes.Heads[stage];
         if (c % heads != 0)
             throw new ModelFormatException(
                 $"{weights.Store.File.Name}: stage {stage} has {c} channels, which cannot be divided into {heads} heads.");
         return new Block(
-            attention.Norm("norm", c), attention.Linear("qkv", 3 * c, c),
-            Mirrored(attention, heads, sizes.Windows[stage]), attention.Linear("proj", c, c),
-            Depthwise($"{name}.local_conv", c),
-            mlp.Norm("norm", c), mlp.Linear("fc1", mlpRatio * c, c), mlp.Linear("fc2", c, mlpRatio * c));
+            WindowBlock.Read(w.At("attn"), c, heads, sizes.Windows[stage]),
+            FoldedConvolution.Depthwise(w.At("local_conv"), c, batchNormEps),
+            MlpBlock.Read(w.At("mlp"), c, mlpRatio * c));
     }
-
-    private Bottleneck ReadBottleneck(string name, int inputs, int middle, int outputs) =>
-        new(
-            Pointwise($"{name}.conv1", middle, inputs),
-            Depthwise($"{name}.conv2", middle),
-            Pointwise($"{name}.conv3", outputs, middle));
-
-    /// <summary>
-    /// Position biases by distance, [heads, w * w], mirrored to [heads, (2 w - 1)²], so that the biases of a row of keys are a
-    /// slice.
-    /// </summary>
-    internal static float[] MirrorBiases(ReadOnlySpan<float> table, int heads, int window)
-    {
-        int side = 2 * window - 1;
-        float[] mirrored = new float[heads * side * side];
-        for (int i = 0; i < mirrored.Length; i++)
-        {
-            int dy = Math.Abs(i / side % side - (window - 1)), dx = Math.Abs(i % side - (window - 1));
-            mirrored[i] = table[i / (side * side) * window * window + dy * window + dx];
-        }
-        return mirrored;
-    }
-
-    /// <summary>
-    /// A convolution without bias, [outputs, ...], and the BatchNorm behind it as one convolution with bias; computed in double
-    /// precision.
-    /// </summary>
-    internal static (float[] Kernel, float[] Bias) FoldBatchNorm(
-        ReadOnlySpan<float> kernel, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias,
-        ReadOnlySpan<float> mean, ReadOnlySpan<float> variance, double eps)
-    {
-        float[] folded = new float[kernel.Length], shift = new float[weight.Length];
-        int inputs = kernel.Length / weight.Length;
-        for (int n = 0; n < weight.Length; n++)
-        {
-            double scale = weight[n] / Math.Sqrt(variance[n] + eps);
-            shift[n] = (float)(bias[n] - mean[n] * scale);
-            for (int i = n * inputs; i < (n + 1) * inputs; i++) folded[i] = (float)(kernel[i] * scale);
-        }
-        return (folded, shift);
-    }
-
-    /// <summary>
-    /// A 3 x 3 kernel [outputs, inputs, 3, 3] turned to [3, 3, inputs, outputs], so that lanes are output channels.
-    /// </summary>
-    internal static float[] Turn(ReadOnlySpan<float> kernel, int outputs, int inputs)
-    {
-        float[] turned = new float[kernel.Length];
-        for (int i = 0; i < turned.Length; i++)
-            turned[(i % 9 * inputs + i / 9 % inputs) * outputs + i / (9 * inputs)] = kernel[i];
-        return turned;
-    }
-
-    private static Parameter Mirrored(WeightCursor w, int heads, int window)
-    {
-        Parameter table = w.Vector("attention_biases", heads, window * window);
-        return w.Store.Floats(table.Name, MirrorBiases(Values(table), heads, window), heads, (2 * window - 1) * (2 * window - 1));
-    }
-
-    private Convolution Pointwise(string name, int outputs, int inputs) =>
-        Folded(name, [outputs, inputs, 1, 1], kernel => (kernel, [outputs, inputs]));
-
-    private Convolution Depthwise(string name, int channels) =>
-        Folded(name, [channels, 1, 3, 3], kernel => (Turn(kernel, channels, 1), [3, 3, channels]));
-
-    private Convolution Dense(string name, int outputs, int inputs) =>
-        Folded(name, [outputs, inputs, 3, 3], kernel => (Turn(kernel, outputs, inputs), [3, 3, inputs, outputs]));
-
-    private Convolution Folded(string name, int[] shape, Func<float[], (float[] Values, int[] Shape)> layout)
-    {
-        WeightCursor conv = weights.At(name).At("conv"), norm = weights.At(name).At("bn");
-        Parameter kernel = weights.Store.Widened(conv.Tensor("weight", shape));
-        ReadOnlySpan<float> Norm(string leaf) => Values(norm.Vector(leaf, shape[0]));
-        (float[] folded, float[] bias) = FoldBatchNorm(
-            Values(kernel), Norm("weight"), Norm("bias"), Norm("running_mean"), Norm("running_var"), batchNormEps);
-        (float[] values, int[] turned) = layout(folded);
-        return new Convolution(
-            weights.Store.Floats(kernel.Name, values, turned), weights.Store.Floats($"{name}.bias", bias, shape[0]));
-    }
-
-    private static unsafe ReadOnlySpan<float> Values(Parameter p) => new((float*)p.Address, (int)p.Count);
 
     /// <summary>The name that Microsoft's own checkpoints give to a tensor of timm's.</summary>
     internal static string MicrosoftName(string timm)

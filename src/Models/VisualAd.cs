@@ -1,6 +1,5 @@
 using TinyZsad.Formats;
 using TinyZsad.Graph;
-using TinyZsad.Kernels;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
@@ -37,7 +36,7 @@ public sealed class VisualAd : AnomalySystem
     /// <summary>The head of one depth: its block (from 1), and what it does to tokens and to patches, if anything.</summary>
     private sealed record Layer(int Block, SpatialCrossAttention? Attention, LinearWeights? Up, LinearWeights? Down);
 
-    internal VisualAd(WeightStore weights, int? imageSize = null) : base(weights)
+    internal VisualAd(WeightStore weights, Device device, int? imageSize = null) : base(weights)
     {
         SafetensorsFile file = weights.File;
         WeightCursor root = Weights.Root, head = root.At("head");
@@ -70,7 +69,6 @@ public sealed class VisualAd : AnomalySystem
         positions = vision.Positions.Resize(Weights, grid);
 
         bool attends = head.At("cross_attn").Exists;
-        using ThreadTeam team = new(Math.Clamp(Environment.ProcessorCount, 1, 256));
         layers = [.. blocks.Select(l => new Layer(l, attends ? Attention(l) : null, Transform(l, 0), Transform(l, 3)))];
 
         SpatialCrossAttention Attention(int block)
@@ -81,7 +79,7 @@ public sealed class VisualAd : AnomalySystem
                 throw Refused(
                     $"it gives {grid * grid} patches, and the spatial cross-attention of layer {block} has positions for " +
                     $"{capacity} ('pos_encoding')");
-            return new SpatialCrossAttention(w, vision.Width, grid * grid, team);
+            return new SpatialCrossAttention(w, vision.Width, grid * grid, device);
         }
 
         LinearWeights? Transform(int block, int index)
@@ -137,7 +135,9 @@ public sealed class VisualAd : AnomalySystem
         g.Tap("map.sum", raised, [ImageSize, ImageSize]);
         Value map = g.GaussianBlur(raised, ImageSize, ImageSize, sigma);
         g.Tap("map.final", map, [ImageSize, ImageSize]);
-        g.Output("map", map);
+        // The file's part of the values, rounded up; the ratio as a person writes it, so that 0.01 of 4900 is 49 and not one more.
+        int top = Math.Clamp((int)Math.Ceiling((double)(decimal)topRatio * map.Rows), 1, map.Rows);
+        g.Tap("score", Give(g, map, score, top)!, [1]);
         return g;
     }
 
@@ -165,24 +165,4 @@ public sealed class VisualAd : AnomalySystem
     }
 
     private static void TapRow(ComputeGraph g, string name, Value x, int row) => g.Tap(name, g.Rows(x, row, 1), [x.Columns]);
-
-    /// <inheritdoc/>
-    public override Detection Read(CpuRun run, ImageScore score)
-    {
-        float[] map = run.Output("map").ToArray();
-        float value = Score(map, score);
-        return new Detection(value, value, map);
-    }
-
-    /// <summary>
-    /// The file's part of the values, rounded up; the ratio as a person writes it, so that 0.01 of 4900 is 49 and not one more.
-    /// </summary>
-    private float Score(float[] map, ImageScore score) =>
-        ScoreOfMap(map, score, Math.Clamp((int)Math.Ceiling((double)(decimal)topRatio * map.Length), 1, map.Length));
-
-    internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(
-        IReadOnlyDictionary<string, float[]> taps, int pictureWidth, int pictureHeight)
-    {
-        if (taps.TryGetValue("map.final", out float[]? map)) yield return ("score", [1], [Score(map, DefaultScore)]);
-    }
 }

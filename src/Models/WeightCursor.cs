@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using TinyZsad.Formats;
 using TinyZsad.Graph;
-using TinyZsad.Kernels;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
@@ -24,7 +23,7 @@ internal static class ParameterParts
     public static unsafe float[] ToFloats(this Parameter p)
     {
         float[] values = new float[p.Count];
-        fixed (float* to = values) Widen.Execute((void*)p.Address, p.Type, to, values.Length);
+        for (int i = 0; i < values.Length; i++) values[i] = p.Type.Read((void*)p.Address, i);
         return values;
     }
 }
@@ -57,7 +56,7 @@ internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
     {
         if (p.Type == FloatType.F32 && p.Address % sizeof(float) == 0) return p;
         float* floats = Allocate(p.Count);
-        Widen.Execute((void*)p.Address, p.Type, floats, (nint)p.Count);
+        for (nint i = 0; i < p.Count; i++) floats[i] = p.Type.Read((void*)p.Address, i);
         return new Parameter(p.Name, (nint)floats, FloatType.F32, [.. p.Shape]);
     }
 

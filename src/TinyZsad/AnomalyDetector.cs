@@ -13,9 +13,9 @@ namespace TinyZsad;
 /// Says how anomalous a picture is, and where, by a model that has never seen its kind.
 /// <para>
 /// Thread safe: any number of threads may detect with one detector at once. One of them at a time is computed by the detector's
-/// whole thread team, the others each on a thread of its own; results are the same, bit for bit. At most as many detections as
-/// there are processors run at once (each needs an arena of some megabytes), further ones wait. Disposing while detections run is
-/// safe: they finish.
+/// whole thread team, the others each on a thread of its own; results are the same, bit for bit. At most as many detections,
+/// warm-ups and profiles as there are processors run at once (each needs an arena of some megabytes), further ones wait. Disposing
+/// while detections run is safe: they finish.
 /// </para>
 /// </summary>
 /// <example>
@@ -35,23 +35,23 @@ public sealed class AnomalyDetector : IDisposable
 
     private readonly AnomalySystem system;
     private readonly ImageScore score;
-    private readonly ThreadTeam team;
-    private readonly CpuPlan plan;
+    private readonly Device device;
+    private readonly Plan plan;
     private readonly Lifetime lifetime;
     private readonly SemaphoreSlim slots = new(Math.Max(1, Environment.ProcessorCount));
 
-    private AnomalyDetector(AnomalySystem system, DetectorOptions options)
+    private AnomalyDetector(AnomalySystem system, Device device, DetectorOptions options)
     {
         this.system = system;
+        this.device = device;
         score = options.Score == ImageScore.Default ? system.DefaultScore : options.Score;
-        plan = CpuPlan.Compile(system.DetectionGraph(score), precision: options.Precision);
+        plan = device.Compile(system.DetectionGraph(score), new CompileOptions { Precision = options.Precision });
         Model = new ModelInfo(system);
-        team = new ThreadTeam(options.ThreadCount);
         lifetime = new Lifetime(this, () =>
         {
-            team.Dispose();
             plan.Dispose();
             system.Dispose();
+            device.Dispose();
             slots.Dispose();
         });
     }
@@ -60,7 +60,7 @@ public sealed class AnomalyDetector : IDisposable
     public ModelInfo Model { get; }
 
     /// <summary>Threads that work on one detection.</summary>
-    public int Threads => team.Size;
+    public int Threads => device.Threads;
 
     /// <summary>Loads a model; which one it is, the file's metadata says. Weights stay in the mapped file.</summary>
     /// <param name="path">A .safetensors file.</param>
@@ -91,18 +91,20 @@ public sealed class AnomalyDetector : IDisposable
     {
         ArgumentNullException.ThrowIfNull(file);
         options ??= new DetectorOptions();
+        Device? device = null;
         AnomalySystem? system = null;
         try
         {
-            options.Check();
-            Rehearsal.Begin(options.Precision);
-            system = AnomalySystem.Load(file, options.ImageSize);
-            return new AnomalyDetector(system, options);
+            device = Devices.Open(options);
+            device.Rehearse(options.Precision);
+            system = AnomalySystem.Load(file, device, options.ImageSize);
+            return new AnomalyDetector(system, device, options);
         }
         catch
         {
             if (system is null) file.Dispose();
             else system.Dispose();
+            device?.Dispose();
             throw;
         }
     }
@@ -129,23 +131,21 @@ public sealed class AnomalyDetector : IDisposable
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
     public AnomalyResult Detect(ImageView image, string? className = null, CancellationToken cancellation = default)
     {
-        lifetime.Enter();
-        try
-        {
-            slots.Wait(cancellation);
-            try
-            {
-                return DetectNow(image, className, null, cancellation);
-            }
-            finally
-            {
-                slots.Release();
-            }
-        }
-        finally
-        {
-            lifetime.Leave();
-        }
+        using Turn turn = TakeTurn(cancellation);
+        className = system.TakesClassName ? className ?? DefaultClassName : null;
+        long start = Stopwatch.GetTimestamp();
+        ClassEmbedding? prepared = system.Prepare(className, cancellation);
+        long embedded = Stopwatch.GetTimestamp();
+        using Run run = plan.Rent();
+        BicubicResizer.Resize(image, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
+        system.Bind(run, prepared);
+        long resized = Stopwatch.GetTimestamp();
+        run.Execute(cancellation: cancellation);
+        Detection detection = system.Read(run, score);
+        long done = Stopwatch.GetTimestamp();
+        return new AnomalyResult(detection, system.ImageSize, image.Width, image.Height, className,
+            new DetectionTimings(Stopwatch.GetElapsedTime(embedded, resized), Stopwatch.GetElapsedTime(start, embedded),
+                Stopwatch.GetElapsedTime(resized, done)));
     }
 
     /// <summary>Examines a picture on a thread of the pool.</summary>
@@ -214,48 +214,34 @@ public sealed class AnomalyDetector : IDisposable
 
     /// <summary>
     /// Does once, on a gray picture, what the first detection would otherwise be slow for: compiling, mapping, embedding the
-    /// class.
+    /// class. Waits for its turn as a detection does.
     /// </summary>
     /// <param name="className">A class to embed now; with null none is embedded.</param>
-    public void Warmup(string? className = null)
+    /// <param name="cancellation">Stops it between two operations.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
+    public void Warmup(string? className = null, CancellationToken cancellation = default)
     {
-        lifetime.Enter();
-        try
-        {
-            ClassEmbedding? prepared = className is not null || !system.TakesClassName ? system.Prepare(className, team, default)
-                : null;
-            using CpuRun run = plan.Rent(team.Size);
-            run.Bytes(AnomalySystem.Pixels).Fill(128);
-            if (prepared is not null) system.Bind(run, prepared);
-            run.Execute(team);
-        }
-        finally
-        {
-            lifetime.Leave();
-        }
+        using Turn turn = TakeTurn(cancellation);
+        ExecuteGray(className, 1, null, cancellation);
     }
 
     /// <summary>
-    /// Measures where the time of a detection goes: runs it on a gray picture and sums up, operation by operation.
+    /// Measures where the time of a detection goes: runs it on a gray picture and sums up, operation by operation. Waits for its
+    /// turn as a detection does.
     /// </summary>
     /// <param name="runs">How many runs to average over, after one that does not count.</param>
-    public IReadOnlyList<ProfileEntry> Profile(int runs = 5)
+    /// <param name="className">A class to measure with; with null a stand-in that costs as much.</param>
+    /// <param name="cancellation">Stops it between two operations.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
+    public IReadOnlyList<ProfileEntry> Profile(
+        int runs = 5, string? className = null, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(runs, 1);
-        Warmup();
-        lifetime.Enter();
-        try
-        {
-            PlanProfile profile = new(plan);
-            using CpuRun run = plan.Rent(team.Size);
-            run.Bytes(AnomalySystem.Pixels).Fill(128);
-            for (int i = 0; i < runs; i++) run.Execute(team, profile: profile);
-            return profile.Entries;
-        }
-        finally
-        {
-            lifetime.Leave();
-        }
+        using Turn turn = TakeTurn(cancellation);
+        ExecuteGray(className, 1, null, cancellation);
+        PlanProfile profile = new(plan);
+        ExecuteGray(className, runs, profile, cancellation);
+        return profile.Entries;
     }
 
     /// <summary>
@@ -274,37 +260,47 @@ public sealed class AnomalyDetector : IDisposable
         ArgumentNullException.ThrowIfNull(classNames);
         if (Path.GetFullPath(path) == Path.GetFullPath(Model.Path))
             throw new ArgumentException($"{path} is the loaded model itself; write to another file.", nameof(path));
-        lifetime.Enter();
-        try
-        {
-            if (system is not LiZad lizad)
-                throw new NotSupportedException($"{Model.System} takes no class name: there are no class embeddings to save.");
-            lizad.SaveWithClasses(path, classNames, textTower, team, cancellation);
-        }
-        finally
-        {
-            lifetime.Leave();
-        }
+        using Turn turn = TakeTurn(cancellation);
+        system.SaveWithClasses(path, classNames, textTower, cancellation);
     }
 
     /// <summary>Frees the model, now or when the last running detection ends.</summary>
     public void Dispose() => lifetime.Close();
 
-    private AnomalyResult DetectNow(ImageView image, string? className, PlanProfile? profile, CancellationToken cancellation)
+    /// <summary>Runs the network on a gray picture.</summary>
+    private void ExecuteGray(string? className, int runs, PlanProfile? profile, CancellationToken cancellation)
     {
-        className = system.TakesClassName ? className ?? DefaultClassName : null;
-        long start = Stopwatch.GetTimestamp();
-        ClassEmbedding? prepared = system.Prepare(className, team, cancellation);
-        long embedded = Stopwatch.GetTimestamp();
-        using CpuRun run = plan.Rent(team.Size);
-        BicubicResizer.Resize(image, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
+        ClassEmbedding? prepared = className is null || !system.TakesClassName ? null : system.Prepare(className, cancellation);
+        using Run run = plan.Rent();
+        run.Bytes(AnomalySystem.Pixels).Fill(128);
         system.Bind(run, prepared);
-        long resized = Stopwatch.GetTimestamp();
-        run.Execute(team, profile: profile, cancellation: cancellation);
-        Detection detection = system.Read(run, score);
-        long done = Stopwatch.GetTimestamp();
-        return new AnomalyResult(system, detection, image.Width, image.Height, className,
-            new DetectionTimings(Stopwatch.GetElapsedTime(embedded, resized), Stopwatch.GetElapsedTime(start, embedded),
-                Stopwatch.GetElapsedTime(resized, done)));
+        for (int i = 0; i < runs; i++) run.Execute(profile: profile, cancellation: cancellation);
+    }
+
+    /// <summary>Waits until one of the detections that may run at once can begin.</summary>
+    /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
+    private Turn TakeTurn(CancellationToken cancellation)
+    {
+        lifetime.Enter();
+        try
+        {
+            slots.Wait(cancellation);
+            return new Turn(this);
+        }
+        catch
+        {
+            lifetime.Leave();
+            throw;
+        }
+    }
+
+    /// <summary>A use of the detector: its model stays until it ends, and one of the slots is taken.</summary>
+    private readonly ref struct Turn(AnomalyDetector detector)
+    {
+        public void Dispose()
+        {
+            detector.slots.Release();
+            detector.lifetime.Leave();
+        }
     }
 }

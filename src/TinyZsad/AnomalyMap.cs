@@ -1,5 +1,3 @@
-using TinyZsad.Models;
-
 namespace TinyZsad;
 
 /// <summary>How anomalous each pixel is. Immutable.</summary>

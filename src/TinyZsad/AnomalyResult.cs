@@ -18,18 +18,17 @@ public sealed class AnomalyResult
     private readonly Lazy<AnomalyMap> pictureMap;
 
     internal AnomalyResult(
-        AnomalySystem system, Detection detection, int pictureWidth, int pictureHeight,
-        string? className, DetectionTimings timings)
+        Detection detection, int imageSize, int pictureWidth, int pictureHeight, string? className, DetectionTimings timings)
     {
         Score = detection.Score;
         RawScore = detection.RawScore;
-        Map = new AnomalyMap(system.ImageSize, system.ImageSize, detection.Map);
+        Map = new AnomalyMap(imageSize, imageSize, detection.Map);
         PictureWidth = pictureWidth;
         PictureHeight = pictureHeight;
         ClassName = className;
         Timings = timings;
-        pictureMap = new Lazy<AnomalyMap>(
-            () => new AnomalyMap(pictureWidth, pictureHeight, system.Enlarge(detection, pictureWidth, pictureHeight)));
+        pictureMap = new Lazy<AnomalyMap>(() => new AnomalyMap(
+            pictureWidth, pictureHeight, MapResizer.Enlarge(detection, imageSize, pictureWidth, pictureHeight)));
     }
 
     /// <summary>

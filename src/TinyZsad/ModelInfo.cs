@@ -22,8 +22,8 @@ public sealed class ModelInfo
         Metadata = file.Metadata;
         Tensors = file.Tensors.Count;
         Parameters = file.Tensors.Sum(t => t.ElementCount);
-        StoredClasses = (system as LiZad)?.StoredClasses ?? [];
-        AnyClass = (system as LiZad)?.HasTextTower ?? false;
+        StoredClasses = system.StoredClasses;
+        AnyClass = system.AnyClass;
         sha256 = new Lazy<string>(file.ComputeSha256);
     }
 

@@ -1,5 +1,6 @@
 using NUnit.Framework;
 using TinyZsad.Cli;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Tests.Cli;
 

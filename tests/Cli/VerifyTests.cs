@@ -1,6 +1,7 @@
 using System.Text.Json;
 using NUnit.Framework;
 using TinyZsad.Cli;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Cli;

@@ -1,4 +1,5 @@
 using NUnit.Framework;
+using TinyZsad.Cpu;
 using TinyZsad.Formats;
 using TinyZsad.Graph;
 
@@ -21,17 +22,24 @@ public sealed class RandomNetworkTests
             ["rows"] = Enumerable.Range(0, Rows).Select(i => i * seed % Rows).ToArray() };
 
         // Every value, as it is when it has just been made.
-        Dictionary<string, float[]> all = PlanRunner.Run(CpuPlan.Compile(g, _ => true), inputs, 1);
+        CpuPlan whole = Plans.Compile(g, _ => true, threads: 1);
+        Assert.That(Plans.Kinds(whole).Count(k => k is not "Tap"), Is.EqualTo(g.Operations.Count),
+            "nothing is fused where all is tapped");
+        Dictionary<string, float[]> all = Plans.Run(whole, inputs);
         foreach (string name in g.Outputs.Keys)
             Assert.That(all[$"out.{name}"], Is.EqualTo(all[name]), "an output still holds at the end what was made");
 
-        CpuPlan fast = CpuPlan.Compile(g), surviving = CpuPlan.Compile(g, surviving: true);
-        Dictionary<string, float[]> alone = PlanRunner.Run(fast, inputs, 1);
+        Dictionary<string, float[]> alone = Plans.Run(Plans.Compile(g, threads: 1), inputs);
         foreach ((string name, float[] values) in alone) Near(values, all[name], name);
-        foreach ((string name, float[] values) in PlanRunner.Run(surviving, inputs, 2)) Near(values, all[name], name);
+        foreach ((string name, float[] values) in Plans.Run(Plans.Compile(g, surviving: true), inputs))
+            Near(values, all[name], name);
         foreach (int threads in new[] { 2, 3, 5, 8 })
-            foreach ((string name, float[] values) in PlanRunner.Run(fast, inputs, threads))
+            foreach ((string name, float[] values) in Plans.Run(Plans.Compile(g, threads: threads), inputs))
                 Assert.That(values, Is.EqualTo(alone[name]), $"{name} on {threads} threads");
+
+        // The plain definitions, one operation after another.
+        using Plan plain = Plans.Reference.Compile(g, new CompileOptions { Demanded = _ => true });
+        foreach ((string name, float[] values) in Plans.Run(plain, inputs)) Near(all[name], values, name);
     }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using NUnit.Framework;
+using TinyZsad.Cpu;
 using TinyZsad.Formats;
 using TinyZsad.Graph;
 using TinyZsad.Kernels;
@@ -22,14 +23,13 @@ public sealed unsafe class ValueProductTests
             Value input = g.Input("x", 5, Width), y = g.Input("y", Rows, Width);
             Value x = g.Rows(input, 1, 4);
             g.Output("z", g.MatMul(g.Softmax(g.MatMul(g.MatMul(c, x), y, transposed: true)), y));
-            using ThreadTeam team = new(threads);
-            CpuPlan plan = CpuPlan.Compile(g);
-            using CpuRun run = plan.Rent(threads);
+            using CpuPlan plan = Plans.Compile(g, threads: threads);
+            using Run run = plan.Rent();
             float[] xs = [.. Enumerable.Range(0, 5 * Width).Select(i => MathF.Cos(i))],
                 ys = [.. Enumerable.Range(0, Rows * Width).Select(i => MathF.Sin(0.3f * i * i))];
             xs.CopyTo(run.Floats("x"));
             ys.CopyTo(run.Floats("y"));
-            run.Execute(team);
+            run.Execute();
             for (int r = 0; r < 3; r++)
             {
                 double[] cx = [.. Enumerable.Range(0, Width)

@@ -3,7 +3,9 @@ using System.Runtime.InteropServices;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
+using TinyZsad.Tests.Graph;
 using TinyZsad.Tests.Weights;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Models;
@@ -80,14 +82,14 @@ internal class CaseModel(CaseWeights weights)
     /// <summary>All taps that survive in the plan of a detection.</summary>
     public Dictionary<string, float[]> Taps()
     {
-        using AnomalySystem system = AnomalySystem.Load(Open());
-        using ThreadTeam team = new(1);
-        using CpuRun run = CpuPlan.Compile(system.DetectionGraph(system.DefaultScore), surviving: true).Rent(1);
+        using AnomalySystem system = AnomalySystem.Load(Open(), Plans.Cpu(1));
+        using Plan plan = Plans.Compile(system.DetectionGraph(system.DefaultScore), surviving: true, threads: 1);
+        using Run run = plan.Rent();
         BicubicResizer.Resize(
             Image.Load(weights.Case.Image!).View, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
-        system.Bind(run, system.Prepare(weights.Case.ClassName, team, default));
+        system.Bind(run, system.Prepare(weights.Case.ClassName, default));
         Dictionary<string, float[]> taps = [];
-        run.Execute(team, (tap, values) => taps[tap.Name] = values);
+        run.Execute((tap, values) => taps[tap.Name] = values);
         return taps;
     }
 }

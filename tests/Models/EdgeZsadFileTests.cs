@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using NUnit.Framework;
 using TinyZsad.Models;
+using TinyZsad.Tests.Graph;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Models;
@@ -18,7 +19,7 @@ public sealed class EdgeZsadFileTests
 
     private static void IsRefused(CaseModel model, string naming)
     {
-        ModelFormatException error = Assert.Throws<ModelFormatException>(() => AnomalySystem.Load(model.Open()).Dispose())!;
+        ModelFormatException error = Assert.Throws<ModelFormatException>(() => AnomalySystem.Load(model.Open(), Plans.Cpu()).Dispose())!;
         Assert.That(error.Message, Does.StartWith("tiny.safetensors: ").And.Contain(naming).And.EndsWith("."));
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using NUnit.Framework;
 using TinyZsad.Models;
+using TinyZsad.Tests.Graph;
 using TinyZsad.Tests.Weights;
 using TinyZsad.Weights;
 
@@ -14,7 +15,7 @@ public sealed class LiZadFileTests
 
     private static void IsRefused(CaseModel model, string naming)
     {
-        ModelFormatException error = Assert.Throws<ModelFormatException>(() => AnomalySystem.Load(model.Open()).Dispose())!;
+        ModelFormatException error = Assert.Throws<ModelFormatException>(() => AnomalySystem.Load(model.Open(), Plans.Cpu()).Dispose())!;
         Assert.That(error.Message, Does.StartWith("tiny.safetensors: ").And.Contain(naming).And.EndsWith("."));
     }
 
@@ -242,7 +243,7 @@ public sealed class LiZadFileTests
         string path = TestFiles.NewPath();
         SafetensorsWriter.Write(path, model.Tensors.Values, model.Metadata);
         SafetensorsFile file = SafetensorsFile.Open(path, deleteOnClose: true);
-        Assert.Throws<ModelFormatException>(() => AnomalySystem.Load(file));
+        Assert.Throws<ModelFormatException>(() => AnomalySystem.Load(file, Plans.Cpu()));
         Assert.That(File.Exists(path), Is.False, "closing deletes it");
     }
 }

@@ -1,3 +1,4 @@
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Models;

@@ -1,4 +1,5 @@
 using TinyZsad.Imaging;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Tests.Models;
 

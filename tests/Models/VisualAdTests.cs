@@ -2,6 +2,8 @@ using NUnit.Framework;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
+using TinyZsad.Tests.Graph;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Models;
@@ -19,7 +21,7 @@ public sealed class VisualAdTests
     [TestCase("full", Category = "Full")]
     public void Every_tap_is_that_of_the_authors_code(string name)
     {
-        IReadOnlyList<TapComparison> rows = Verification.Run(ReferenceCase.Open(TestData.Path("visualad", name)));
+        IReadOnlyList<TapComparison> rows = Verifier.Run(ReferenceCase.Open(TestData.Path("visualad", name)));
         Assert.That(rows, Has.Count.GreaterThan(20));
         Assert.That(rows.Where(r => !r.Passed), Is.Empty);
     }
@@ -31,7 +33,7 @@ public sealed class VisualAdTests
         using MemoryStream stream = new();
         SafetensorsWriter.Write(stream, reference.Tensors.Select(t =>
             (t.Name == "head.normal_token" ? new SeededTensor(t.Name, t.Shape, 0.3, 0, 99) : t).Declare()), reference.Metadata);
-        IReadOnlyList<TapComparison> rows = Verification.Run(reference, SafetensorsFile.Open(stream.ToArray(), "wrong"));
+        IReadOnlyList<TapComparison> rows = Verifier.Run(reference, SafetensorsFile.Open(stream.ToArray(), "wrong"));
         Assert.That(rows.Where(r => !r.Passed).Select(r => r.Name),
             Does.Contain("embed").And.Contain("map.final").And.Not.Contain("input"));
     }
@@ -130,17 +132,17 @@ public sealed class VisualAdTests
     [TestCase("0,1", "'features_list' is '0,1'")]
     [TestCase("2,2", "names a block twice")]
     public void A_wrong_list_of_layers_is_refused(string list, string message) =>
-        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { FeaturesList = list }.Open()),
+        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { FeaturesList = list }.Open(), Plans.Cpu()),
             Throws.InstanceOf<ModelFormatException>().With.Message.Contains(message));
 
     [Test]
     public void An_unknown_backbone_is_refused_by_name() =>
-        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { Backbone = "swin-b" }.Open()),
+        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { Backbone = "swin-b" }.Open(), Plans.Cpu()),
             Throws.InstanceOf<ModelFormatException>().With.Message.Contains("'swin-b'"));
 
     [Test]
     public void A_width_without_heads_is_refused() =>
-        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { Heads = 3 }.Open()),
+        Assert.That(() => AnomalySystem.Load(new SeededVisualAd { Heads = 3 }.Open(), Plans.Cpu()),
             Throws.InstanceOf<ModelFormatException>().With.Message.Contains("64 cannot be divided into 3"));
 
     /// <summary>Whatever is missing or of another shape is named; only a layer's SAF may be missing as a whole.</summary>
@@ -152,10 +154,10 @@ public sealed class VisualAdTests
         {
             // One block fewer is a shallower model, whose features_list then names too many.
             bool countsBlocks = tensor.Name.EndsWith(dino ? "norm1.weight" : "ln_1.weight", StringComparison.Ordinal);
-            Assert.That(() => AnomalySystem.Load(model.Open(t => t.Name == tensor.Name ? null : t)),
+            Assert.That(() => AnomalySystem.Load(model.Open(t => t.Name == tensor.Name ? null : t), Plans.Cpu()),
                 Throws.InstanceOf<ModelFormatException>().With.Message.Contains(countsBlocks ? "" : tensor.Name), tensor.Name);
             Assert.That(() => AnomalySystem.Load(
-                model.Open(t => t.Name == tensor.Name ? new SeededTensor(t.Name, [.. t.Shape, 1], 0.1, 0, 5) : t)),
+                model.Open(t => t.Name == tensor.Name ? new SeededTensor(t.Name, [.. t.Shape, 1], 0.1, 0, 5) : t), Plans.Cpu()),
                 Throws.InstanceOf<ModelFormatException>().With.Message.Contains(tensor.Name), $"{tensor.Name} of another shape");
         }
     }
@@ -164,7 +166,7 @@ public sealed class VisualAdTests
     public void Positions_that_make_no_square_are_refused() =>
         Assert.That(
             () => AnomalySystem.Load(new SeededVisualAd().Open(
-                t => t.Name == "vision.positional_embedding" ? new SeededTensor(t.Name, [16, 64], 0.1, 0, 5) : t)),
+                t => t.Name == "vision.positional_embedding" ? new SeededTensor(t.Name, [16, 64], 0.1, 0, 5) : t), Plans.Cpu()),
             Throws.InstanceOf<ModelFormatException>().With.Message.Contains("16 rows"));
 
     /// <summary>The antialiased bicubic of DINOv2 with registers is Pillow's, which the resampler has to the byte.</summary>
@@ -186,16 +188,12 @@ public sealed class VisualAdTests
 
     private static Dictionary<string, float[]> Taps(SafetensorsFile file, int? imageSize)
     {
-        using AnomalySystem system = AnomalySystem.Load(file, imageSize);
-        using ThreadTeam team = new(2);
-        CpuPlan plan = CpuPlan.Compile(system.DetectionGraph(ImageScore.Default), surviving: true);
+        using AnomalySystem system = AnomalySystem.Load(file, Plans.Cpu(), imageSize);
+        using Plan plan = Plans.Compile(system.DetectionGraph(ImageScore.Default), surviving: true);
         Dictionary<string, float[]> taps = [];
-        using (CpuRun run = plan.Rent(team.Size))
-        {
-            BicubicResizer.Resize(Image.Load(Picture).View, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
-            run.Execute(team, (tap, values) => taps[tap.Name] = values);
-        }
-        plan.Trim();
+        using Run run = plan.Rent();
+        BicubicResizer.Resize(Image.Load(Picture).View, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
+        run.Execute((tap, values) => taps[tap.Name] = values);
         return taps;
     }
 

@@ -2,8 +2,10 @@ using NUnit.Framework;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
+using TinyZsad.Tests.Graph;
 using TinyZsad.Tests.Models;
 using TinyZsad.Tests.Weights;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Tests;
 
@@ -27,7 +29,7 @@ public sealed class EdgeZsadDetectorTests
         Assert.That(info.Parameters, Is.EqualTo(EdgeModel.Tiny.Values.Values.Sum(v => v.Length)));
         Assert.That(() => detector.SaveWithClasses(TestFiles.NewPath(), ["nut"]),
             Throws.InstanceOf<NotSupportedException>().With.Message.Contains("EdgeZSAD"));
-        using AnomalySystem system = AnomalySystem.Load(EdgeModel.Whole().Open());
+        using AnomalySystem system = AnomalySystem.Load(EdgeModel.Whole().Open(), Plans.Cpu());
         Assert.That((system as EdgeZsad)?.Variant, Is.EqualTo("custom"));
     }
 

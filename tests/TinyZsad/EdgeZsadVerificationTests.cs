@@ -1,6 +1,7 @@
 using System.Globalization;
 using NUnit.Framework;
 using TinyZsad.Tests.Models;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Tests;
 
@@ -22,7 +23,7 @@ public sealed class EdgeZsadVerificationTests
     public void ACaseAgrees(string name, double worstMap, double worstScalar)
     {
         ReferenceCase reference = ReferenceCase.Open(TestData.Path("edgezsad", name));
-        IReadOnlyList<TapComparison> rows = Verification.Run(reference);
+        IReadOnlyList<TapComparison> rows = Verifier.Run(reference);
         Assert.That(rows.Select(r => r.Name), Is.EqualTo(reference.ExpectedTaps().Select(t => t.Name)));
         Assert.That(rows, Has.Count.GreaterThan(30));
         foreach (bool scalar in new[] { true, false })
@@ -44,7 +45,7 @@ public sealed class EdgeZsadVerificationTests
     [Test]
     public void SingleOperationsAgree()
     {
-        IReadOnlyList<TapComparison> rows = Verification.Run(ReferenceCase.Open(TestData.Path("edgezsad", "kernels")));
+        IReadOnlyList<TapComparison> rows = Verifier.Run(ReferenceCase.Open(TestData.Path("edgezsad", "kernels")));
         // 54 operations, of which folding gives two values.
         Assert.That(rows, Has.Count.EqualTo(55));
         Assert.Multiple(() =>
@@ -58,7 +59,7 @@ public sealed class EdgeZsadVerificationTests
     [Test]
     public void SingleOperationsAreNotExact()
     {
-        IReadOnlyList<TapComparison> rows = Verification.Run(
+        IReadOnlyList<TapComparison> rows = Verifier.Run(
             ReferenceCase.Open(TestData.Path("edgezsad", "kernels")), tolerance: 0);
         foreach (string name in new[] { "dwconv3x3-s1", "conv3x3-s2-odd", "attention-padded", "mlp", "mbconv", "layer-norm" })
             Assert.That(rows.Single(r => r.Name == name).Passed, Is.False, name);
@@ -133,15 +134,15 @@ public sealed class EdgeZsadVerificationTests
     [Test]
     public void TheThreadsDoNotMatter()
     {
-        double[] one = [.. Verification.Run(EdgeModel.Padded.Case, threads: 1).Select(r => r.MaxError)];
+        double[] one = [.. Verifier.Run(EdgeModel.Padded.Case, threads: 1).Select(r => r.MaxError)];
         foreach (int threads in new[] { 2, 3, 5 })
-            Assert.That(Verification.Run(EdgeModel.Padded.Case, threads: threads).Select(r => r.MaxError), Is.EqualTo(one),
+            Assert.That(Verifier.Run(EdgeModel.Padded.Case, threads: threads).Select(r => r.MaxError), Is.EqualTo(one),
                 $"{threads} threads");
     }
 
     private static void IsSeen(CaseWeights weights, EdgeModel model, string seen, string before)
     {
-        Dictionary<string, TapComparison> rows = Verification.Run(weights.Case, model.Open()).ToDictionary(r => r.Name);
+        Dictionary<string, TapComparison> rows = Verifier.Run(weights.Case, model.Open()).ToDictionary(r => r.Name);
         Assert.That(rows[seen].Passed, Is.False, rows[seen].ToString());
         Assert.That(rows[before].Passed, rows[before].ToString());
     }

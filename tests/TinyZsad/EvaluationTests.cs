@@ -3,6 +3,7 @@ using System.Text.Json;
 using NUnit.Framework;
 using TinyZsad.Evaluation;
 using TinyZsad.Imaging;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Tests;
 
@@ -16,7 +17,7 @@ public sealed class EvaluationTests
     {
         ReferenceCase reference = ReferenceCase.Open(TestData.Path("visualad", name));
         Assert.That(reference.Kind, Is.EqualTo(kind));
-        IReadOnlyList<TapComparison> rows = Verification.Run(reference);
+        IReadOnlyList<TapComparison> rows = Verifier.Run(reference);
         Assert.That(rows, Has.Count.EqualTo(count));
         Assert.That(rows.Where(r => !r.Passed), Is.Empty);
     }

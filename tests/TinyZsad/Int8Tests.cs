@@ -1,6 +1,7 @@
 using NUnit.Framework;
 using TinyZsad.Graph;
 using TinyZsad.Tests.Models;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Tests;
 
@@ -19,7 +20,7 @@ public sealed class Int8Tests
     [TestCase("lizad/vision-full", 3.5 * 0.017, Category = "Full")]
     public void TheMapIsOffByLittle(string name, double limit)
     {
-        Dictionary<string, TapComparison> rows = Verification.Run(ReferenceCase.Open(TestData.Path(name.Split('/'))),
+        Dictionary<string, TapComparison> rows = Verifier.Run(ReferenceCase.Open(TestData.Path(name.Split('/'))),
             precision: Precision.Int8).ToDictionary(r => r.Name);
         TestContext.Out.WriteLine($"{name}: {rows["head.map"].MaxError:E2} of {limit:E2}");
         Assert.That(rows["head.map"].MaxError, Is.InRange(1e-4, limit));
@@ -34,7 +35,7 @@ public sealed class Int8Tests
     public void AToleranceCountsAndTheThreadsDoNot()
     {
         IReadOnlyList<TapComparison> Run(double? tolerance, int threads) =>
-            Verification.Run(TinyModel.Case, TinyModel.Whole().Open(), tolerance, threads, Precision.Int8);
+            Verifier.Run(TinyModel.Case, TinyModel.Whole().Open(), tolerance, threads, Precision.Int8);
         IReadOnlyList<TapComparison> one = Run(1e-3, 1);
         Assert.That(one.Single(r => r.Name == "head.map") is { Passed: false, Tolerance: 1e-3 });
         Assert.That(Run(null, 3).Select(r => r.MaxError), Is.EqualTo(one.Select(r => r.MaxError)));

@@ -1,6 +1,7 @@
 using NUnit.Framework;
 using TinyZsad.Models;
 using TinyZsad.Tests.Cli;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests;
@@ -128,7 +129,7 @@ public sealed class ManifestTests : InFolder
     {
         foreach (string other in new[] { "manifest.json", "expected.json", "cases.json" }) File.Delete(In(other));
         File.WriteAllText(In(name), json);
-        return Verification.Run(ReferenceCase.Open(Folder), threads: 1);
+        return Verifier.Run(ReferenceCase.Open(Folder), threads: 1);
     }
 
     private void Refuses(Action read, string says) =>

@@ -4,6 +4,7 @@ using NUnit.Framework;
 using TinyZsad.Imaging;
 using TinyZsad.Tests.Models;
 using TinyZsad.Tests.Weights;
+using TinyZsad.Verification;
 
 namespace TinyZsad.Tests;
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using NUnit.Framework;
 using TinyZsad.Tests.Weights;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests;

@@ -1,5 +1,6 @@
 using NUnit.Framework;
 using TinyZsad.Imaging;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests;
@@ -23,7 +24,7 @@ public sealed class TrainingTests
             {
                 Image image = Image.Load(Path.Combine(picture, "image.png"));
                 string expected = Path.Combine(picture, "expected.safetensors");
-                IReadOnlyList<TapComparison> rows = Verification.Run(
+                IReadOnlyList<TapComparison> rows = Verifier.Run(
                     SafetensorsFile.Open(path), image, expected, tolerance: 1e-5);
                 Assert.That(rows.Select(r => r.Name),
                     Is.SupersetOf((string[])["score", "score.logit", "local.logits", "map.final"]));

@@ -3,6 +3,7 @@ using NUnit.Framework;
 using TinyZsad.Imaging;
 using TinyZsad.Tests.Models;
 using TinyZsad.Tests.Weights;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests;
@@ -17,7 +18,7 @@ public sealed class VerificationTests
     private const double TinyLimit = 3 * 7.2e-7;
 
     private static IReadOnlyList<TapComparison> Full(string name) =>
-        Verification.Run(ReferenceCase.Open(TestData.Path("lizad", name)));
+        Verifier.Run(ReferenceCase.Open(TestData.Path("lizad", name)));
 
     private static void AllWithin(IReadOnlyList<TapComparison> rows, double limit)
     {
@@ -37,7 +38,7 @@ public sealed class VerificationTests
     [Test]
     public void TinyAgrees()
     {
-        IReadOnlyList<TapComparison> rows = Verification.Run(TinyModel.Case, TinyModel.Whole().Open());
+        IReadOnlyList<TapComparison> rows = Verifier.Run(TinyModel.Case, TinyModel.Whole().Open());
         AllWithin(rows, TinyLimit);
         // Every expected tap, and the two exact rows before them.
         Assert.That(rows.Select(r => r.Name),
@@ -46,7 +47,7 @@ public sealed class VerificationTests
 
     [Test]
     public void TinyAgreesAsFloatsToo() =>
-        AllWithin(Verification.Run(TinyModel.Case, TinyModel.Whole().As(ElementType.F32, v => v).Open()), TinyLimit);
+        AllWithin(Verifier.Run(TinyModel.Case, TinyModel.Whole().As(ElementType.F32, v => v).Open()), TinyLimit);
 
     [Test, Category("Full")]
     public void VisionFullAgrees() => AllWithin(Full("vision-full"), 3 * 1.8e-6);
@@ -60,8 +61,8 @@ public sealed class VerificationTests
     [Test]
     public void TheThreadsDoNotMatter()
     {
-        double[] one = [.. Verification.Run(TinyModel.Case, TinyModel.Whole().Open(), threads: 1).Select(r => r.MaxError)];
-        Assert.That(Verification.Run(TinyModel.Case, TinyModel.Whole().Open(), threads: 3).Select(r => r.MaxError),
+        double[] one = [.. Verifier.Run(TinyModel.Case, TinyModel.Whole().Open(), threads: 1).Select(r => r.MaxError)];
+        Assert.That(Verifier.Run(TinyModel.Case, TinyModel.Whole().Open(), threads: 3).Select(r => r.MaxError),
             Is.EqualTo(one));
     }
 
@@ -70,7 +71,7 @@ public sealed class VerificationTests
     {
         Dictionary<string, float[]> surviving = TinyModel.Whole().Taps();
         Assert.That(surviving.Keys, Does.Contain("vision.hidden1").And.Not.Contain("vision.block0.mlp"));
-        IReadOnlyList<TapComparison> rows = Verification.Run(TinyModel.Case, TinyModel.Whole().Open());
+        IReadOnlyList<TapComparison> rows = Verifier.Run(TinyModel.Case, TinyModel.Whole().Open());
         Assert.That(rows.Where(r => r.Name is "vision.hidden1" or "vision.block0.mlp").Select(r => r.Passed),
             Is.EqualTo(new[] { true, true }));
     }
@@ -84,7 +85,7 @@ public sealed class VerificationTests
     {
         TinyModel model = TinyModel.Whole();
         model.Change(tensor, 5, v => v + 0.25f);
-        Dictionary<string, TapComparison> rows = Verification.Run(TinyModel.Case, model.Open()).ToDictionary(r => r.Name);
+        Dictionary<string, TapComparison> rows = Verifier.Run(TinyModel.Case, model.Open()).ToDictionary(r => r.Name);
         Assert.That(rows[seen].Passed, Is.False);
         Assert.That(rows[before].Passed, Is.True);
     }
@@ -99,13 +100,13 @@ public sealed class VerificationTests
     {
         TinyModel model = TinyModel.Whole();
         model.Metadata[key] = value;
-        Assert.That(Verification.Run(TinyModel.Case, model.Open()).Single(r => r.Name == seen).Passed, Is.False);
+        Assert.That(Verifier.Run(TinyModel.Case, model.Open()).Single(r => r.Name == seen).Passed, Is.False);
     }
 
     [Test]
     public void NothingComputedInFloatsIsExact()
     {
-        IReadOnlyList<TapComparison> rows = Verification.Run(TinyModel.Case, TinyModel.Whole().Open(), tolerance: 0);
+        IReadOnlyList<TapComparison> rows = Verifier.Run(TinyModel.Case, TinyModel.Whole().Open(), tolerance: 0);
         Assert.That(rows.Single(r => r.Name == "head.map").Passed, Is.False);
         Assert.That(rows.Single(r => r.Name == "text.tokens").Passed, Is.True);
     }
@@ -153,7 +154,7 @@ public sealed class VerificationTests
         try
         {
             SafetensorsWriter.Write(path, dump);
-            return Verification.Run(TinyModel.Whole().Open(), TinyModel.Picture, path, TinyModel.ClassName, tolerance,
+            return Verifier.Run(TinyModel.Whole().Open(), TinyModel.Picture, path, TinyModel.ClassName, tolerance,
                 threads: 1);
         }
         finally

@@ -1,0 +1,129 @@
+using System.Runtime.InteropServices;
+using TinyZsad.Graph;
+
+namespace TinyZsad.Cpu;
+
+/// <summary>A run on the CPU: an arena and what the threads need besides. Executing it allocates nothing.</summary>
+internal sealed unsafe class CpuRun : Run
+{
+    private const int Never = int.MaxValue;
+
+    /// <summary>Counters lie a cache line apart, or the threads would fight for the line.</summary>
+    private const int CounterStride = 16;
+
+    private readonly CpuPlan plan;
+    private readonly Action<int, int> work;
+    private readonly Frame frame;
+    private readonly Step[][] phases;
+    private readonly int[] taken;
+    private readonly int[] arrived;
+    private readonly Lock receiving = new();
+    private byte* memory;
+    private readonly float* scratch;
+    private readonly nint scratchStride;
+
+    private TapReceiver? receiver;
+    private PlanProfile? profile;
+    private CancellationToken cancellation;
+    private Exception? failure;
+    private int stopAfter;
+
+    internal CpuRun(CpuPlan plan) : base(plan)
+    {
+        this.plan = plan;
+        work = Work;
+        phases = [.. plan.Phases.Select(p => p.Steps.ToArray())];
+        int threads = plan.Team.Size;
+        taken = new int[phases.Sum(p => p.Length) * threads * CounterStride];
+        arrived = new int[phases.Length * CounterStride];
+        scratchStride = (plan.ScratchFloats + 31) / 16 * 16;
+        memory = RunMemory.Allocate((nuint)(plan.ArenaBytes + threads * scratchStride * sizeof(float)));
+        frame = new Frame(memory, plan.Layout);
+        scratch = (float*)(memory + plan.ArenaBytes);
+    }
+
+    /// <summary>Inputs and outputs have no gaps.</summary>
+    protected override Span<byte> HostMemory(Value value) => new(frame.Bytes(value), checked((int)plan.Layout.Bytes(value)));
+
+    protected override void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellation)
+    {
+        this.receiver = receiver;
+        this.profile = profile;
+        this.cancellation = cancellation;
+        failure = null;
+        stopAfter = Never;
+        Array.Clear(taken);
+        Array.Clear(arrived);
+        profile?.Begin();
+        plan.Team.Run(work);
+        this.receiver = null;
+        if (failure is not null) throw new InvalidOperationException($"A step failed: {failure.Message}", failure);
+        if (stopAfter != Never) cancellation.ThrowIfCancellationRequested();
+    }
+
+    protected override void Free()
+    {
+        RunMemory.Free(memory);
+        memory = null;
+    }
+
+    /// <summary>
+    /// What every thread of the team does: take items of a phase until none is left, wait for the others, go on. Each group of a
+    /// step's items is as many stretches as there are threads. A thread goes through its own stretch of the first group, then of
+    /// the second and so on, and then helps out with those of others.
+    /// </summary>
+    private void Work(int worker, int workers)
+    {
+        float* own = scratch + worker * scratchStride;
+        int counter = 0;
+        for (int p = 0; p < phases.Length; p++)
+        {
+            try
+            {
+                foreach (Step step in phases[p])
+                {
+                    int previous = -1, groups = step.Groups, itemsOfGroup = step.Items / groups;
+                    for (int i = 0; i < workers; i++)
+                    {
+                        int stretch = (worker + i) % workers;
+                        int begin = Share(itemsOfGroup, stretch, workers);
+                        int length = Share(itemsOfGroup, stretch + 1, workers) - begin;
+                        ref int next = ref taken[(counter + stretch) * CounterStride];
+                        for (int n; (n = Interlocked.Increment(ref next) - 1) < groups * length;)
+                        {
+                            int item = n / length * itemsOfGroup + begin + n % length;
+                            step.Run(frame, item, previous, own);
+                            previous = item;
+                            if (step is TapStep tap) HandOut(tap);
+                        }
+                    }
+                    counter += workers;
+                }
+            }
+            catch (Exception e)
+            {
+                // Nothing may leave a thread of the team: the others would wait for it for ever.
+                failure = e;
+                Volatile.Write(ref stopAfter, Math.Min(p, stopAfter));
+            }
+            if (worker == 0 && cancellation.IsCancellationRequested) Volatile.Write(ref stopAfter, Math.Min(p, stopAfter));
+
+            Interlocked.Increment(ref arrived[p * CounterStride]);
+            Spin.Until(ref arrived[p * CounterStride], workers);
+            if (worker == 0) profile?.Mark(p);
+
+            // Compared with the phase, not with "never": a faster thread may already have stopped a later one, and waits there
+            // for this one.
+            if (Volatile.Read(ref stopAfter) <= p) return;
+        }
+    }
+
+    /// <summary>Where a stretch begins.</summary>
+    private static int Share(int items, int stretch, int workers) => (int)((long)items * stretch / workers);
+
+    private void HandOut(TapStep tap)
+    {
+        if (receiver is not { } to) return;
+        lock (receiving) to(tap.Tap, tap.Read(frame));
+    }
+}

@@ -1,0 +1,76 @@
+using System.Runtime.InteropServices;
+using TinyZsad.Formats;
+using TinyZsad.Graph;
+using TinyZsad.Kernels;
+
+namespace TinyZsad.Cpu;
+
+/// <summary>
+/// The translation of linear layers to 8-bit integers: a step that quantises the rows of the input, shared by all layers that
+/// read it, and one that multiplies. Holds the quantised weights, once for all parameters over the same memory.
+/// </summary>
+/// <param name="threads">Threads that the work is divided for.</param>
+internal sealed unsafe class Int8Lowering(int threads) : IDisposable
+{
+    /// <summary>Fewer rows would not repay quantising, and a narrow layer does not take long.</summary>
+    private const int LeastRows = 16, LeastWidth = 64;
+
+    private readonly List<nint> owned = [];
+    private readonly Dictionary<Value, Value> quantized = [];
+    private readonly Dictionary<((nint, FloatType, long) Memory, WeightLayout Layout, int Outputs), nint> packed = [];
+
+    /// <summary>Bytes of the quantised weights.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Whether a layer bears it and is worth it, and its sums cannot overflow.</summary>
+    public static bool Suits(LinearOperation linear) =>
+        !linear.Trunk && linear.X.Rows >= LeastRows && linear.Outputs >= LeastWidth
+            && linear.X.Columns is >= LeastWidth and <= Int8Tile.MaxInputs;
+
+    /// <summary>The steps that compute a layer.</summary>
+    /// <param name="linear">The layer.</param>
+    /// <param name="layout">How the values lie; the quantised input is added to it.</param>
+    public IEnumerable<Step> Lower(LinearOperation linear, Layout layout)
+    {
+        List<Step> steps = [];
+        if (!quantized.TryGetValue(linear.X, out Value? rows))
+        {
+            rows = layout.Add(Int8Rows.Rows(linear.X.Rows), Int8Rows.Stride(linear.X.Columns), ValueKind.Byte);
+            quantized.Add(linear.X, rows);
+            steps.Add(new QuantizeStep(linear, rows));
+        }
+        steps.Add(CpuLowering.With(linear.Activation, new Maker(linear, layout, threads, rows, Packed(linear))));
+        return steps;
+    }
+
+    public void Dispose()
+    {
+        foreach (nint p in owned) NativeMemory.AlignedFree((void*)p);
+        owned.Clear();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>The weights of a plan that nobody disposes of go when it is collected.</summary>
+    ~Int8Lowering() => Dispose();
+
+    private nint Packed(LinearOperation linear)
+    {
+        int n = linear.Outputs, k = linear.X.Columns;
+        if (packed.TryGetValue((linear.Weight.Memory, linear.Layout, n), out nint known)) return known;
+        nint bytes = Int8Weights.Bytes(n, k);
+        void* p = NativeMemory.AlignedAlloc((nuint)bytes, Arena.Alignment);
+        owned.Add((nint)p);
+        Bytes += bytes;
+        float* scratch = (float*)NativeMemory.AlignedAlloc((nuint)Int8Weights.ScratchFloats(k) * sizeof(float), Arena.Alignment);
+        Int8Weights.Pack(linear.Weight.Pointer, linear.Weight.Type, linear.Layout, n, k, scratch, (byte*)p);
+        NativeMemory.AlignedFree(scratch);
+        packed.Add((linear.Weight.Memory, linear.Layout, n), (nint)p);
+        return (nint)p;
+    }
+
+    private readonly struct Maker(LinearOperation linear, Layout layout, int threads, Value rows, nint weights) : CpuLowering.IWithActivation
+    {
+        public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation =>
+            new Int8LinearStep<TActivation>(linear, layout, threads, rows, weights, activation);
+    }
+}

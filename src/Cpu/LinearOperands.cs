@@ -1,0 +1,35 @@
+using TinyZsad.Graph;
+using TinyZsad.Kernels;
+
+namespace TinyZsad.Cpu;
+
+/// <summary>The operands of a linear layer.</summary>
+internal static unsafe class LinearOperands
+{
+    /// <summary>Shape and weights, without the values of a run.</summary>
+    public static MatMulArgs Of(LinearOperation linear, Layout layout, int threads) => new()
+    {
+        LdX = layout.Stride(linear.X),
+        M = linear.X.Rows,
+        N = linear.Outputs,
+        K = linear.X.Columns,
+        W = linear.Weight.Pointer,
+        Type = linear.Weight.Type,
+        Layout = linear.Layout,
+        Bias = linear.Bias == null ? null : linear.Bias.Floats,
+        Scale = linear.Scale == null ? null : linear.Scale.Floats,
+        LdResidual = linear.Residual == null ? 0 : layout.Stride(linear.Residual),
+        LdY = layout.Stride(linear.Output),
+        ActivateLast = linear.ActivateLast,
+    };
+
+    /// <summary>The same with the values of a run.</summary>
+    public static MatMulArgs In(in Frame frame, LinearOperation linear, in MatMulArgs shape)
+    {
+        MatMulArgs args = shape;
+        args.X = frame.Floats(linear.X);
+        args.Y = frame.Floats(linear.Output);
+        args.Residual = linear.Residual == null ? null : frame.Floats(linear.Residual);
+        return args;
+    }
+}

@@ -1,0 +1,35 @@
+using TinyZsad.Formats;
+using TinyZsad.Graph;
+using TinyZsad.Kernels;
+
+namespace TinyZsad.Cpu;
+
+/// <summary>A product of two values.</summary>
+internal sealed unsafe class MatMulStep(MatMulOperation product, Layout layout) : OperationStep(product)
+{
+    private readonly MatMulArgs shape = new()
+    {
+        LdX = layout.Stride(product.A),
+        M = product.A.Rows,
+        N = product.Columns,
+        K = product.A.Columns,
+        Type = FloatType.F32,
+        Layout = product.Layout,
+        LdY = layout.Stride(product.Output),
+    };
+
+    public override int Items => MatMul.Items(shape.M, shape.N, shape.K);
+
+    public override int Groups => MatMul.Groups(shape.M, shape.N, shape.K);
+
+    public override nint ScratchFloats => MatMul.ScratchFloats(shape.M, shape.N, shape.K);
+
+    public override void Run(in Frame frame, int item, int previous, float* scratch)
+    {
+        MatMulArgs args = shape;
+        args.X = frame.Floats(product.A);
+        args.W = frame.Floats(product.B);
+        args.Y = frame.Floats(product.Output);
+        MatMul.Execute(args, default(Identity), item, previous, scratch);
+    }
+}

@@ -1,0 +1,92 @@
+using System.Runtime.InteropServices;
+using TinyZsad.Formats;
+using TinyZsad.Graph;
+
+namespace TinyZsad.Cpu;
+
+/// <summary>
+/// Kernels are compiled when they are first used, fully, which takes some 60 ms for those of a detection. A rehearsal does so on a
+/// thread of its own, while a model is loaded and a picture read: it runs a network of a few numbers with the operations that our
+/// models are made of. What it does not come to in time is compiled when it is used.
+/// </summary>
+internal static unsafe class Rehearsal
+{
+    private const int Side = 8, Pixels = Side * Side, Width = 32;
+    private static int begun;
+
+    /// <summary>More than any operation's weights take; all are the same zeros.</summary>
+    internal const int MostWeightBytes = 32 << 10;
+
+    /// <summary>Begins the rehearsal, once a process; further calls do nothing.</summary>
+    /// <param name="precision">How linear layers will be computed.</param>
+    public static void Begin(Precision precision)
+    {
+        if (Interlocked.Exchange(ref begun, 1) != 0) return;
+        new Thread(() => Try(precision)) { IsBackground = true, Name = "TinyZsad rehearsal" }.Start();
+    }
+
+    private static void Try(Precision precision)
+    {
+        try
+        {
+            Run(precision);
+        }
+        catch (Exception)
+        {
+            // Out of memory, say. Nobody waits for it, and nothing depends on it.
+        }
+    }
+
+    /// <summary>The rehearsal itself.</summary>
+    internal static void Run(Precision precision)
+    {
+        void* zeros = NativeMemory.AllocZeroed(MostWeightBytes);
+        try
+        {
+            using CpuDevice alone = new(1);
+            using Plan plan = alone.Compile(Network(zeros), new CompileOptions { Precision = precision });
+            using Run run = plan.Rent();
+            run.Bytes("pixels").Clear();
+            run.Execute();
+        }
+        finally
+        {
+            NativeMemory.Free(zeros);
+        }
+    }
+
+    /// <summary>The network, with weights that all lie at one place.</summary>
+    internal static ComputeGraph Network(void* zeros)
+    {
+        Parameter Weight(FloatType type, params int[] shape) => new("rehearsal", (nint)zeros, type, shape);
+        Parameter vector = Weight(FloatType.F32, Width), wide = Weight(FloatType.F32, 2 * Width);
+        Parameter rotary = Weight(FloatType.F32, Pixels - 1, Width / 4);
+        ComputeGraph g = new();
+        Value Linear(Value x, int outputs) =>
+            g.Linear(x, Weight(FloatType.F16, outputs, x.Columns), Weight(FloatType.F32, outputs));
+        Value Gelu(Value x) => g.Activate(x, ActivationKind.Gelu);
+        Value Bottleneck(Value x, int stride)
+        {
+            Value expanded = Gelu(Linear(x, 2 * Width));
+            Parameter depthwise = Weight(FloatType.F32, 3, 3, 2 * Width);
+            return Linear(Gelu(g.DepthwiseConv(expanded, Side, Side, stride, depthwise, wide)), Width);
+        }
+
+        Value image = g.NormalizeImage(g.Input("pixels", Pixels, 3, ValueKind.Byte), new float[3], [1, 1, 1]);
+        Value x = Gelu(g.Conv(image, Side, Side, 1, Weight(FloatType.F32, 3, 3, 3, Width), vector));
+        x = Gelu(g.Add(x, Bottleneck(x, 1)));
+        x = g.Add(x, Linear(Gelu(Linear(g.LayerNorm(x, vector, vector, 1e-5f), 2 * Width)), Width));
+
+        Value qkv = Linear(x, 3 * Width), q = g.Columns(qkv, 0, Width), k = g.Columns(qkv, Width, Width);
+        RotaryTable table = new(rotary, rotary, 1);
+        x = g.Attention(g.Rotary(q, 2, table), g.Rotary(k, 2, table), g.Columns(qkv, 2 * Width, Width), 2);
+        x = g.Add(x, g.WindowAttention(Linear(x, 3 * Width), 1, Side, Side, Side, Weight(FloatType.F32, 1, 15 * 15)));
+
+        Value scores = g.DotRows(g.L2Normalize(x), g.L2Normalize(g.MeanRows(x)), 1);
+        Value map = g.Activate(g.Bilinear(scores, Side, Side, 2 * Side, 2 * Side, BilinearMode.HalfPixel), ActivationKind.Sigmoid);
+        g.Output("map", map);
+        g.Output("score", g.TopKMean(map, Side));
+        g.Output("down", Bottleneck(x, 2));
+        return g;
+    }
+}

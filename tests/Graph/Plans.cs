@@ -1,0 +1,55 @@
+using System.Collections.Concurrent;
+using TinyZsad.Cpu;
+using TinyZsad.Graph;
+
+namespace TinyZsad.Tests.Graph;
+
+/// <summary>Devices that all tests share, and short forms of compiling.</summary>
+internal static class Plans
+{
+    private static readonly ConcurrentDictionary<int, CpuDevice> Devices = [];
+
+    public static ReferenceDevice Reference { get; } = new();
+
+    /// <summary>The CPU with so many threads.</summary>
+    public static CpuDevice Cpu(int threads = 2) => Devices.GetOrAdd(threads, n => new CpuDevice(n));
+
+    /// <summary>A plan for the CPU.</summary>
+    public static CpuPlan Compile(ComputeGraph graph, Func<Tap, bool>? demanded = null, bool surviving = false,
+        Precision precision = Precision.Float32, int threads = 2) =>
+        (CpuPlan)Cpu(threads).Compile(graph,
+            new CompileOptions { Demanded = demanded, Surviving = surviving, Precision = precision });
+
+    /// <summary>The outputs and the handed-out taps of one run, by name.</summary>
+    public static Dictionary<string, float[]> Run(Plan plan, IReadOnlyDictionary<string, Array> inputs)
+    {
+        using Run run = plan.Rent();
+        return Execute(run, plan, inputs);
+    }
+
+    /// <summary>The same with a run at hand.</summary>
+    public static Dictionary<string, float[]> Execute(Run run, Plan plan, IReadOnlyDictionary<string, Array> inputs)
+    {
+        Fill(run, inputs);
+        Dictionary<string, float[]> given = [];
+        run.Execute((tap, values) => given.Add(tap.Name, values));
+        foreach (string name in plan.Graph.Outputs.Keys) given[$"out.{name}"] = run.Output(name).ToArray();
+        return given;
+    }
+
+    public static void Fill(Run run, IReadOnlyDictionary<string, Array> inputs)
+    {
+        foreach ((string name, Array values) in inputs)
+        {
+            switch (values)
+            {
+                case float[] floats: floats.CopyTo(run.Floats(name)); break;
+                case int[] ints: ints.CopyTo(run.Ints(name)); break;
+                case byte[] bytes: bytes.CopyTo(run.Bytes(name)); break;
+            }
+        }
+    }
+
+    /// <summary>The kinds of a plan's steps, in order.</summary>
+    public static string[] Kinds(CpuPlan plan) => [.. plan.Phases.SelectMany(p => p.Steps).Select(s => s.Kind)];
+}
