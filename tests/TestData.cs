@@ -3,7 +3,10 @@ namespace TinyZsad.Tests;
 /// <summary>Finds the files under tests/reference.</summary>
 internal static class TestData
 {
-    private static readonly string Root = FindRoot();
+    /// <summary>The folder that holds the solution.</summary>
+    public static string RepositoryRoot { get; } = FindRoot();
+
+    private static readonly string Root = System.IO.Path.Combine(RepositoryRoot, "tests", "reference");
 
     public static string Path(params string[] parts) => System.IO.Path.Combine([Root, .. parts]);
 
@@ -18,6 +21,6 @@ internal static class TestData
             folder = folder.Parent;
         if (folder is null)
             throw new DirectoryNotFoundException($"No TinyZsad.sln above {AppContext.BaseDirectory}.");
-        return System.IO.Path.Combine(folder.FullName, "tests", "reference");
+        return folder.FullName;
     }
 }

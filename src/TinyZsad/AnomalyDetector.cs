@@ -59,6 +59,9 @@ public sealed class AnomalyDetector : IDisposable
     /// <summary>What was loaded.</summary>
     public ModelInfo Model { get; }
 
+    /// <summary>What detections, warm-ups and profiles wait for.</summary>
+    internal SemaphoreSlim Turns => slots;
+
     /// <summary>Threads that work on one detection.</summary>
     public int Threads => device.Threads;
 

@@ -157,4 +157,21 @@ public sealed class Int8PlanTests
         Assert.That(() => plan.Rent(), Throws.InstanceOf<ObjectDisposedException>());
         run.Dispose();
     }
+
+    [Test]
+    public void WeightsOverTheSameMemoryArePackedOnce()
+    {
+        Parameter w = Numbers.Weight("w", 1, Columns, Columns), same = new("other name", w.Address, w.Type, Columns, Columns);
+        ComputeGraph one = new(), two = new();
+        one.Output("y", one.Linear(one.Input("x", Rows, Columns), w));
+        Value x = two.Input("x", Rows, Columns);
+        two.Output("y", two.Linear(x, w));
+        two.Output("z", two.Linear(x, same));
+        two.Output("turned", two.Linear(x, same, layout: WeightLayout.InOut));
+        using CpuPlan first = Compile(one), second = Compile(two);
+        Assert.That(second.WeightBytes, Is.EqualTo(2 * first.WeightBytes), "once in each layout");
+        Dictionary<string, float[]> given = Plans.Run(second, X);
+        Assert.That(given["out.z"], Is.EqualTo(given["out.y"]));
+        Assert.That(given["out.turned"], Is.Not.EqualTo(given["out.y"]));
+    }
 }

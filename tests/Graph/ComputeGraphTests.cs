@@ -142,6 +142,7 @@ public sealed class ComputeGraphTests
         Case("top k: too many", "TopKMean: 97 of [12, 8]", (g, x, y, ids) => g.TopKMean(x, 97)),
         Case("top k: strided", "TopKMean", (g, x, y, ids) => g.TopKMean(g.Columns(x, 0, 7), 3)),
         Case("top k: integers", "TopKMean", (g, x, y, ids) => g.TopKMean(ids, 3)),
+        Case("patchify: four channels", "3 channels", (g, x, y, ids) => g.Patchify(g.Input("four", 12, 4), 3, 4, 1)),
         Case("rows: after the end", "window", (g, x, y, ids) => g.Rows(x, 10, 3)),
         Case("rows: before the start", "window", (g, x, y, ids) => g.Rows(x, -1, 3)),
         Case("rows: none", "window", (g, x, y, ids) => g.Rows(x, 3, 0)),
@@ -177,5 +178,23 @@ public sealed class ComputeGraphTests
         g.Scope = "there";
         g.Linear(g.Activate(x, ActivationKind.Sigmoid), Matrix);
         Assert.That(g.Operations.Select(o => o.Label), Is.EqualTo(new[] { "here", "there", "m" }));
+    }
+
+    [Test]
+    public void OnceCompiledItIsFrozen()
+    {
+        ComputeGraph g = new();
+        Value x = g.Input("x", 2, 8), y = g.Activate(x, ActivationKind.Gelu);
+        g.Output("y", y);
+        Assert.That(g.IsFrozen, Is.False);
+        using Plan plan = Plans.Compile(g);
+        Assert.That(g.IsFrozen, Is.True);
+        Assert.That(() => g.Activate(x, ActivationKind.Gelu), Throws.InvalidOperationException.With.Message.Contains("compiled"));
+        Assert.That(() => g.Input("z", 1, 1), Throws.InvalidOperationException);
+        Assert.That(() => g.Rows(x, 0, 1), Throws.InvalidOperationException);
+        Assert.That(() => g.Tap("y", y), Throws.InvalidOperationException);
+        Assert.That(() => g.Output("z", x), Throws.InvalidOperationException);
+        Assert.That((g.Operations.Count, g.Taps.Count, g.Outputs.Count, g.Inputs.Count), Is.EqualTo((1, 0, 1, 1)));
+        Assert.That(() => Plans.Reference.Compile(g).Dispose(), Throws.Nothing, "it can be compiled again");
     }
 }

@@ -213,6 +213,35 @@ public sealed class DetectorTests
     }
 
     [Test]
+    public void WarmingUpAndProfilingWaitForTheirTurnAndCanBeCancelled()
+    {
+        using AnomalyDetector detector = Load();
+        foreach (Action<CancellationToken> work in new Action<CancellationToken>[]
+            { c => detector.Warmup(null, c), c => detector.Profile(1, null, c) })
+        {
+            Assert.That(() => work(new CancellationToken(true)), Throws.InstanceOf<OperationCanceledException>());
+            // All turns are taken: nothing begins, and whoever waits can be called off.
+            for (int i = 0; i < Environment.ProcessorCount; i++) Assert.That(detector.Turns.Wait(0), Is.True);
+            using CancellationTokenSource soon = new(50);
+            Assert.That(() => work(soon.Token), Throws.InstanceOf<OperationCanceledException>());
+            detector.Turns.Release(Environment.ProcessorCount);
+            Assert.That(() => work(default), Throws.Nothing);
+        }
+    }
+
+    [Test]
+    public void AReferenceDeviceGivesNearlyTheSame()
+    {
+        using AnomalyDetector cpu = Load(), reference = AnomalyDetector.Load(
+            TinyModel.OfStoredClass().Open(), new DetectorOptions { Device = "reference" });
+        Assert.That(reference.Detect(TinyModel.Picture, TinyModel.ClassName).Score,
+            Is.EqualTo(cpu.Detect(TinyModel.Picture, TinyModel.ClassName).Score).Within(1e-5));
+        Assert.That(DetectorOptions.DeviceNames, Is.EqualTo(new[] { "cpu", "reference" }));
+        Assert.That(() => AnomalyDetector.Load(TinyModel.OfStoredClass().Open(), new DetectorOptions { Device = "tpu" }),
+            Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains("cpu, reference"));
+    }
+
+    [Test]
     public void AProfileNamesEveryPartOfTheNetwork()
     {
         using AnomalyDetector detector = Load();

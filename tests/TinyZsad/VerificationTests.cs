@@ -58,6 +58,18 @@ public sealed class VerificationTests
     [Test, Category("Full")]
     public void TextAgrees() => AllWithin(Full("text"), 3 * 7.6e-7);
 
+    /// <summary>The plain definitions alone: what they compute in double precision is rounded once an operation.</summary>
+    [TestCase("lizad", "tiny"), TestCase("edgezsad", "tiny"), TestCase("edgezsad", "padded"), TestCase("edgezsad", "kernels"),
+     TestCase("visualad", "tiny"), TestCase("visualad", "tiny-native"), TestCase("visualad", "tiny-nosca"),
+     TestCase("visualad", "dinov2-tiny"), TestCase("visualad", "dinov2-tiny-resized"), TestCase("visualad", "preprocess")]
+    public void TheReferenceDeviceAgrees(string model, string name)
+    {
+        IReadOnlyList<TapComparison> rows = Verifier.Run(ReferenceCase.Open(TestData.Path(model, name)), device: "reference");
+        Assert.That(rows, Is.Not.Empty);
+        Assert.That(rows.Where(r => !r.Passed).Select(r => r.Name), Is.Empty);
+        Assert.That(rows.Max(r => r.MaxError), Is.LessThan(1e-6));
+    }
+
     [Test]
     public void TheThreadsDoNotMatter()
     {

@@ -1,0 +1,136 @@
+using System.Runtime.CompilerServices;
+using NUnit.Framework;
+using TinyZsad.Cpu;
+using TinyZsad.Formats;
+using TinyZsad.Graph;
+
+namespace TinyZsad.Tests.Graph;
+
+/// <summary>
+/// Every kind of operation that there is, found by reflection, on every device: it is executed, with the result of its plain
+/// definition, or refused by name.
+/// </summary>
+[TestFixture]
+public sealed class OperationKindTests
+{
+    private const int Rows = 24, Columns = 16, Side = 4;
+
+    private static readonly Parameter Square = Numbers.Weight("square", 1, Columns, Columns),
+        Vector = Numbers.Weight("vector", 2, Columns), Prefix = Numbers.Weight("prefix", 3, 2, Columns),
+        Depthwise = Numbers.Weight("depthwise", 4, 3, 3, Columns), Dense = Numbers.Weight("dense", 5, 3, 3, Columns, Columns),
+        Biases = Numbers.Weight("biases", 6, 2, 7 * 7);
+
+    private static readonly RotaryTable Table =
+        new(Numbers.Weight("cos", 7, Rows - 1, 4), Numbers.Weight("sin", 8, Rows - 1, 4), 1);
+
+    /// <summary>What a graph of one operation is given.</summary>
+    private sealed record Inputs(ComputeGraph Graph)
+    {
+        public Value X { get; } = Graph.Input("x", Rows, Columns);
+        public Value Y { get; } = Graph.Input("y", Rows, Columns);
+        public Value Numbers { get; } = Graph.Input("numbers", Rows, 1, ValueKind.Int);
+        public Value Pixels { get; } = Graph.Input("pixels", Rows, 3, ValueKind.Byte);
+        public Value Channel { get; } = Graph.Input("channel", Rows, 1);
+        public Value Colours { get; } = Graph.Input("colours", Rows, 3);
+        public Value Map { get; } = Graph.Input("map", Side * Side, Columns);
+        public Value Qkv { get; } = Graph.Input("qkv", Side * Side, 3 * Columns);
+    }
+
+    /// <summary>A graph of each kind.</summary>
+    private static readonly Dictionary<Type, Func<ComputeGraph, Inputs, Value>> Kinds = new()
+    {
+        [typeof(LinearOperation)] = (g, i) => g.Linear(i.X, Square, Vector),
+        [typeof(LayerNormOperation)] = (g, i) => g.LayerNorm(i.X, Vector, Vector, 1e-5f),
+        [typeof(AttentionOperation)] = (g, i) => g.Attention(i.X, i.Y, i.X, 2),
+        [typeof(RotaryOperation)] = (g, i) => g.Rotary(i.X, 2, Table),
+        [typeof(ActivationOperation)] = (g, i) => g.Activate(i.X, ActivationKind.Gelu),
+        [typeof(ScaleOperation)] = (g, i) => g.Scale(i.X, Vector),
+        [typeof(AddOperation)] = (g, i) => g.Subtract(i.X, i.Y),
+        [typeof(MeanOperation)] = (g, i) => g.Mean(i.X, i.Y),
+        [typeof(AddRowsOperation)] = (g, i) => g.AddRows(i.X, Prefix),
+        [typeof(EmbeddingOperation)] = (g, i) => g.Embedding(i.Numbers, Square),
+        [typeof(GatherRowsOperation)] = (g, i) => g.GatherRows(i.X, i.Numbers),
+        [typeof(PrependRowsOperation)] = (g, i) => g.PrependRows(i.X, Prefix),
+        [typeof(ConcatenateOperation)] = (g, i) => g.Concatenate(i.X, i.Y),
+        [typeof(L2NormalizeOperation)] = (g, i) => g.L2Normalize(i.X),
+        [typeof(DotRowsOperation)] = (g, i) => g.DotRows(i.X, g.Rows(i.Y, 1, 2), 3),
+        [typeof(BilinearOperation)] = (g, i) => g.Bilinear(i.Channel, 4, 6, 9, 7, BilinearMode.HalfPixel),
+        [typeof(NormalizeImageOperation)] = (g, i) => g.NormalizeImage(i.Pixels, [0.4f, 0.5f, 0.6f], [0.2f, 0.3f, 0.4f]),
+        [typeof(PatchifyOperation)] = (g, i) => g.Patchify(i.Colours, 4, 6, 2),
+        [typeof(ConvOperation)] = (g, i) => g.Conv(i.Map, Side, Side, 1, Dense, Vector),
+        [typeof(DepthwiseConvOperation)] = (g, i) => g.DepthwiseConv(i.Map, Side, Side, 2, Depthwise, Vector),
+        [typeof(BottleneckOperation)] = (g, i) => g.Linear(g.DepthwiseConv(g.Linear(i.Map, Square, Vector), Side, Side, 1,
+            Depthwise, Vector), Square, Vector),
+        [typeof(WindowAttentionOperation)] = (g, i) => g.WindowAttention(i.Qkv, 2, Side, Side, 4, Biases),
+        [typeof(MeanRowsOperation)] = (g, i) => g.MeanRows(i.X),
+        [typeof(TopKMeanOperation)] = (g, i) => g.TopKMean(i.X, 5),
+        [typeof(MatMulOperation)] = (g, i) => g.MatMul(i.X, i.Y, transposed: true),
+        [typeof(SoftmaxOperation)] = (g, i) => g.Softmax(i.X),
+        [typeof(ConstantOperation)] = (g, _) => g.Constant(Square),
+        [typeof(GaussianBlurOperation)] = (g, i) => g.GaussianBlur(i.Channel, 4, 6, 0.8f),
+    };
+
+    public static IEnumerable<Type> AllKinds => typeof(Operation).Assembly.GetTypes()
+        .Where(t => t.IsSubclassOf(typeof(Operation)) && !t.IsAbstract).OrderBy(t => t.Name);
+
+    public static IEnumerable<Device> Devices => [Plans.Cpu(), Plans.Reference];
+
+    [Test]
+    public void EachDeviceExecutesAKindOrSaysByNameThatItDoesNot(
+        [ValueSource(nameof(AllKinds))] Type kind, [ValueSource(nameof(Devices))] Device device)
+    {
+        Assert.That(Kinds, Contains.Key(kind), "a new kind needs a graph here");
+        string name = Operation.KindOf(kind);
+        using Plan plan = device.Compile(Graph(kind));
+        if (plan.Parts.Any(p => p.Kind == name))
+        {
+            using Plan plain = Plans.Reference.Compile(Graph(kind));
+            float[] actual = Execute(plan), expected = Execute(plain);
+            double largest = Math.Max(1, expected.Max(v => Math.Abs(v)));
+            Assert.That(actual, Has.Length.EqualTo(expected.Length));
+            for (int i = 0; i < actual.Length; i++) Assert.That(actual[i], Is.EqualTo(expected[i]).Within(1e-5 * largest));
+        }
+        else
+        {
+            // Only fusion makes it, and this device asks for none: given it all the same, it says so.
+            Assert.That(device, Is.InstanceOf<ReferenceDevice>());
+            Operation made = (Operation)RuntimeHelpers.GetUninitializedObject(kind);
+            Assert.That(() => ReferenceOperations.Check(made), Throws.TypeOf<NotSupportedException>().With.Message.Contains(name));
+        }
+    }
+
+    [Test]
+    public void TheReferenceDeviceRefusesWhatFusionPutsIntoOperations()
+    {
+        Operation[] fused = [new LinearOperation(null!, null!, WeightLayout.OutIn, null) { Scale = Vector },
+            new AttentionOperation(null!, null!, null!, 1, 1) { RotateKeys = Table },
+            new DepthwiseConvOperation(null!, 1, 1, 1, null!, null!) { Activation = ActivationKind.Gelu }];
+        foreach (Operation operation in fused)
+            Assert.That(() => ReferenceOperations.Check(operation),
+                Throws.TypeOf<NotSupportedException>().With.Message.Contains(operation.Kind));
+    }
+
+    private static ComputeGraph Graph(Type kind)
+    {
+        ComputeGraph g = new();
+        g.Output("out", Kinds[kind](g, new Inputs(g)));
+        return g;
+    }
+
+    private static float[] Execute(Plan plan)
+    {
+        byte[] pixels = new byte[Rows * 3];
+        new Random(1).NextBytes(pixels);
+        return Plans.Run(plan, new Dictionary<string, Array>
+        {
+            ["x"] = Numbers.Random(11, Rows * Columns),
+            ["y"] = Numbers.Random(12, Rows * Columns),
+            ["numbers"] = Enumerable.Range(0, Rows).Select(i => i * 5 % Columns).ToArray(),
+            ["pixels"] = pixels,
+            ["channel"] = Numbers.Random(13, Rows),
+            ["colours"] = Numbers.Random(14, Rows * 3),
+            ["map"] = Numbers.Random(15, Side * Side * Columns),
+            ["qkv"] = Numbers.Random(16, Side * Side * 3 * Columns),
+        })["out.out"];
+    }
+}
