@@ -62,7 +62,7 @@ internal static class OperationCases
         public (int[] Shape, float[] Values) Tensor(string role)
         {
             if (!file.TryGet($"{name}.{role}", out TensorEntry? entry))
-                throw new ModelFormatException($"{file.Name}: tensor '{name}.{role}' is missing.");
+                throw new ModelFormatException(file.Name, $"tensor '{name}.{role}' is missing.");
             float[] values = entry.Type == ElementType.I32
                 ? Array.ConvertAll(entry.AsSpan<int>().ToArray(), i => (float)i)
                 : entry.AsSpan<float>().ToArray();
@@ -151,7 +151,7 @@ internal static class OperationCases
                     break;
                 default:
                     throw new ModelFormatException(
-                        $"{file.Name}: case '{name}' asks for the operation '{op}', which is not known.");
+                        file.Name, $"case '{name}' asks for the operation '{op}', which is not known.");
             }
             g.Output("y", x);
             CpuPlan plan = CpuPlan.Compile(g);
