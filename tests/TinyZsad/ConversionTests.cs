@@ -69,6 +69,7 @@ public sealed class ConversionTests
             "converted.safetensors"));
         Assert.That(ours.Metadata, Is.EqualTo(theirs.Metadata));
         Assert.That(ours.Tensors.Select(t => t.ToString()), Is.EqualTo(theirs.Tensors.Select(t => t.ToString())));
+        Assert.That(ours.Tensors.Count(t => t.Name.StartsWith("text.", StringComparison.Ordinal)), Is.EqualTo(2));
         foreach ((TensorEntry a, TensorEntry b) in ours.Tensors.Zip(theirs.Tensors))
             if (a.Name.StartsWith("text.", StringComparison.Ordinal))
                 Assert.That(a.AsSpan<float>().ToArray(), Is.EqualTo(b.AsSpan<float>().ToArray()).Within(2e-6f));
