@@ -9,11 +9,17 @@ namespace TinyZsad.Benchmarks;
 [MemoryDiagnoser]
 public class ModelBenchmarks
 {
+    private static readonly string[] Whole = ["lizad/vision-full", "edgezsad/5m-224", "edgezsad/full", "visualad/full"],
+        Tiny = ["lizad/tiny", "edgezsad/tiny", "visualad/tiny"];
+
     private AnomalyDetector detector = null!;
     private Image image = null!;
 
-    /// <summary>Reference cases that describe whole models.</summary>
-    [Params("lizad/vision-full", "edgezsad/5m-224", "edgezsad/full")]
+    /// <summary>Reference cases that describe whole models; in a smoke run their smallest relatives.</summary>
+    public static IEnumerable<string> Cases => Smoke.Runs ? Tiny : Whole;
+
+    /// <summary>Which case.</summary>
+    [ParamsSource(nameof(Cases))]
     public string Case { get; set; } = "";
 
     /// <summary>Threads of a detection.</summary>
@@ -24,11 +30,19 @@ public class ModelBenchmarks
     [GlobalSetup]
     public void Load()
     {
-        ReferenceCase reference = ReferenceCase.Open(TestData.Path(["reference", .. Case.Split('/')]));
+        ReferenceCase reference = Open(Case);
         detector = AnomalyDetector.Load(ReferenceCase.OpenModel(reference), new DetectorOptions { Threads = Threads });
         image = Image.Load(reference.Image!);
         detector.Warmup();
     }
+
+    /// <summary>Opens the cases that a smoke run leaves out, to see that they are there.</summary>
+    internal static void CheckWhole()
+    {
+        foreach (string name in Whole) Open(name);
+    }
+
+    private static ReferenceCase Open(string name) => ReferenceCase.Open(TestData.Path(name.Split('/')));
 
     /// <summary>Frees the model.</summary>
     [GlobalCleanup]

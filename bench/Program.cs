@@ -6,9 +6,20 @@ using TinyZsad.Benchmarks;
 using TinyZsad.Tests.Kernels;
 
 // dotnet run -c Release --project bench -- --filter '*Kernel*'
-BenchmarkSwitcher.FromAssembly(typeof(KernelBenchmarks).Assembly).Run(args,
-    DefaultConfig.Instance.AddColumn(new RateColumn("GFLOP/s", c => c.Flops), new RateColumn("GB/s", c => c.Bytes))
-        .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(80))); // the cases' whole names
+// dotnet run -c Release --project bench -- smoke
+IConfig config = DefaultConfig.Instance.AddColumn(new RateColumn("GFLOP/s", c => c.Flops), new RateColumn("GB/s", c => c.Bytes))
+    .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(80)); // the cases' whole names
+if (args is ["smoke"]) (args, config) = Smoke.Begin(config);
+Summary[] summaries = [.. BenchmarkSwitcher.FromAssembly(typeof(KernelBenchmarks).Assembly).Run(args, config)];
+if (Smoke.Runs)
+{
+    Console.WriteLine($"Ran: {string.Join(", ", summaries.SelectMany(s => s.Reports).Where(r => r.Success)
+        .Select(r => $"{r.BenchmarkCase.Descriptor.Type.Name}.{r.BenchmarkCase.Descriptor.WorkloadMethod.Name}").Distinct())}.");
+    foreach (string folder in summaries.Select(s => s.ResultsDirectoryPath).Distinct().Where(Directory.Exists))
+        Directory.Delete(Path.GetDirectoryName(folder)!, recursive: true);
+}
+
+return summaries.Any(s => s.HasCriticalValidationErrors || s.Reports.Any(r => !r.Success)) ? 1 : 0;
 
 /// <summary>A case's work by its time.</summary>
 internal sealed class RateColumn(string name, Func<KernelCase, double> work) : IColumn

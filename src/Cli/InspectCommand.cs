@@ -55,8 +55,7 @@ internal static class InspectCommand
         }
         catch (TinyZsadException e)
         {
-            string prefix = path + ": ";
-            return (null, e.Message.StartsWith(prefix, StringComparison.Ordinal) ? e.Message[prefix.Length..] : e.Message);
+            return (null, e is ModelFormatException { Reason: string reason } ? reason : e.Message);
         }
     }
 

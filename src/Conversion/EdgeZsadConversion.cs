@@ -44,7 +44,7 @@ internal static class EdgeZsadConversion
         StateDict backbone;
         if (tinyVit is null)
             backbone = own ?? throw new ModelFormatException(
-                $"{head}: it holds a readout without its backbone; give the TinyViT that it was trained on.");
+                head, "it holds a readout without its backbone; give the TinyViT that it was trained on.");
         else
         {
             Checkpoint checkpoint = draft.Open("vision", tinyVit);
@@ -61,7 +61,7 @@ internal static class EdgeZsadConversion
             if (tinyVit is not null && own is not null
                 && !HalfEncoding.Equal(tensor, own.Take(Named(name, own.Has(MicrosoftMarker)))))
                 throw new ModelFormatException(
-                    $"{head}: it holds the backbone that the readout was trained with, and {tinyVit} is another "
+                    head, $"it holds the backbone that the readout was trained with, and {tinyVit} is another "
                     + $"('{tensor.Name}' differs); leave that out.");
         }
         backbone.RefuseOthers("TinyViT", "", name => name.StartsWith("head.", StringComparison.Ordinal)
@@ -73,7 +73,7 @@ internal static class EdgeZsadConversion
         foreach (string key in Keys)
             draft.Describe(key, stated.TryGetValue(key, out string? value)
                 ? value
-                : throw new ModelFormatException($"{head}: what it says of its model lacks '{key}'."));
+                : throw new ModelFormatException(head, $"what it says of its model lacks '{key}'."));
         draft.Describe("vision_source", draft.SourceOf(tinyVit is null ? "head" : "vision"));
         draft.Describe("head_source", draft.SourceOf("head"));
     }
@@ -106,7 +106,7 @@ internal static class EdgeZsadConversion
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException)
         {
-            throw new ModelFormatException($"{checkpoint.Name}: its 'about' is not what tools/train_edgezsad.py writes.", e);
+            throw new ModelFormatException(checkpoint.Name, "its 'about' is not what tools/train_edgezsad.py writes.", e);
         }
     }
 
@@ -119,7 +119,7 @@ internal static class EdgeZsadConversion
         sizes = published ?? (imageSize is { } given
             ? sizes with { ImageSize = given }
             : throw new ModelFormatException(
-                $"{backbone.File}: its TinyViT (dims {List(sizes.Dims)}, windows {List(sizes.Windows[1..])}) is none of "
+                backbone.File, $"its TinyViT (dims {List(sizes.Dims)}, windows {List(sizes.Windows[1..])}) is none of "
                 + $"{string.Join(", ", TinyVitSizes.Named.Keys)}, and {head} does not say for which picture size it is; "
                 + "give that."));
         const int LocalStage = 2, GlobalStage = 3;

@@ -42,7 +42,7 @@ internal static class HalfEncoding
                 if (x is 0 or >= SmallestNormal and < Overflow) continue;
                 if (!double.IsFinite(x))
                     throw new ModelFormatException(
-                        $"{tensor.Parts[0].File}: what becomes tensor '{tensor.Name}' holds {values[i]} at {count}; weights "
+                        tensor.Parts[0].File, $"what becomes tensor '{tensor.Name}' holds {values[i]} at {count}; weights "
                         + "must be finite.");
                 bool isCoarse = vector && x is > Flush and < SmallestNormal && x * SubnormalsPerUnit % 1 != 0;
                 if (x >= Overflow) overflowing++;

@@ -177,7 +177,7 @@ internal static class LiZadConversion
             CheckpointTensor weight = State.Take($"{theirs}attn.qkv.weight", 2), bias = State.Take($"{theirs}attn.qkv.bias", 1);
             if (weight.Shape[0] != 3 * width || bias.Shape[0] != 3 * width)
                 throw new ModelFormatException(
-                    $"{State.File}: tensors '{weight}' and '{bias}' should have {3 * width} rows each: q, k and v.");
+                    State.File, $"tensors '{weight}' and '{bias}' should have {3 * width} rows each: q, k and v.");
             CheckMask($"{theirs}attn.qkv.bias_mask", bias, width);
             foreach ((string name, long third) in new[] { ("q", 0L), ("k", 1L), ("v", 2L) })
             {
@@ -205,16 +205,16 @@ internal static class LiZadConversion
             {
                 double[] all = new double[3 * width];
                 if (mask.ElementCount != all.Length)
-                    throw new ModelFormatException($"{State.File}: tensor '{mask}' should have {all.Length} elements.");
+                    throw new ModelFormatException(State.File, $"tensor '{mask}' should have {all.Length} elements.");
                 mask.Read(0, all);
                 all.AsSpan((int)width, (int)width).CopyTo(k);
                 all.AsSpan((int)width, (int)width).Fill(1);
                 if (all.Any(m => m != 1))
-                    throw new ModelFormatException($"{State.File}: tensor '{mask}' masks biases of q or v, which the model has.");
+                    throw new ModelFormatException(State.File, $"tensor '{mask}' masks biases of q or v, which the model has.");
             }
             if (k.Any(m => m != 0))
                 throw new ModelFormatException(
-                    $"{State.File}: tensor '{bias}' gives k a bias that is not masked; DINOv3 ViT-S/16 has none.");
+                    State.File, $"tensor '{bias}' gives k a bias that is not masked; DINOv3 ViT-S/16 has none.");
         }
 
         protected override bool IsSuperfluous(string name) =>

@@ -105,10 +105,9 @@ internal sealed class ModelDraft : IDisposable
         }
         catch (ModelFormatException e)
         {
-            string prefix = temporary + ": ";
-            string what = e.Message.StartsWith(prefix, StringComparison.Ordinal) ? e.Message[prefix.Length..] : e.Message;
+            // The file is a temporary one that nobody chose: what is at fault are the checkpoints.
             throw new ModelFormatException(
-                $"{string.Join(", ", checkpoints.Select(c => c.Checkpoint.Name))}: together they make no model: {what}", e);
+                string.Join(", ", checkpoints.Select(c => c.Checkpoint.Name)), $"together they make no model: {e.Reason}", e);
         }
     }
 }

@@ -62,7 +62,7 @@ internal sealed partial class StateDict
             : $"its tensors are {string.Join(", ", checkpoint.Tensors.Take(3).Select(t => Shown.Quote(t.Name)))}"
                 + (checkpoint.Tensors.Count > 3 ? $" and {checkpoint.Tensors.Count - 3} others" : "");
         return new ModelFormatException(
-            $"{checkpoint.Name}: this is no checkpoint of {network}: it has no tensor {markers}, neither at the top nor under "
+            checkpoint.Name, $"this is no checkpoint of {network}: it has no tensor {markers}, neither at the top nor under "
             + $"{string.Join(", ", Wrappers.Skip(1).Select(w => w.TrimEnd('.')))}; {holds}.");
     }
 
@@ -78,14 +78,14 @@ internal sealed partial class StateDict
     public CheckpointTensor Take(string name, int? rank = null)
     {
         if (!TryGet(name, out CheckpointTensor? tensor))
-            throw new ModelFormatException($"{File}: tensor '{prefix}{name}' is missing.");
+            throw new ModelFormatException(File, $"tensor '{prefix}{name}' is missing.");
         if (!tensor.IsFloat)
-            throw new ModelFormatException($"{File}: tensor '{tensor}' is of whole numbers, where weights are floats.");
+            throw new ModelFormatException(File, $"tensor '{tensor}' is of whole numbers, where weights are floats.");
         if (rank is not null && tensor.Shape.Length != rank)
             throw new ModelFormatException(
-                $"{File}: tensor '{tensor}' has {tensor.Shape.Length} dimensions, where {rank} are right.");
+                File, $"tensor '{tensor}' has {tensor.Shape.Length} dimensions, where {rank} are right.");
         if (tensor.ElementCount == 0)
-            throw new ModelFormatException($"{File}: tensor '{tensor}' is empty.");
+            throw new ModelFormatException(File, $"tensor '{tensor}' is empty.");
         used.Add(tensor.Name);
         known.Add(name);
         return tensor;
@@ -135,7 +135,7 @@ internal sealed partial class StateDict
         foreach (CheckpointTensor t in checkpoint.Tensors)
             if (t.IsFloat && t.Name.StartsWith(prefix + within, StringComparison.Ordinal)
                 && !known.Contains(t.Name[prefix.Length..]) && !superfluous(t.Name[prefix.Length..]))
-                throw new ModelFormatException($"{File}: tensor '{t}' does not belong to {network}; this is another network.");
+                throw new ModelFormatException(File, $"tensor '{t}' does not belong to {network}; this is another network.");
     }
 
     /// <summary>What of some networks' checkpoint is not in the model, in groups of names alike.</summary>

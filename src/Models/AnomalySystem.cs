@@ -113,7 +113,7 @@ public abstract class AnomalySystem : IDisposable
             string name = new ModelMetadata(file).RequireModel();
             if (!Known.TryGetValue(name, out Func<WeightStore, Device, int?, AnomalySystem>? read))
                 throw new ModelFormatException(
-                    $"{file.Name}: it holds the model '{name}'; this version knows {string.Join(", ", Known.Keys)}.");
+                    file.Name, $"it holds the model '{name}'; this version knows {string.Join(", ", Known.Keys)}.");
             AnomalySystem system = read(weights, device, imageSize);
             if (imageSize is { } asked && asked != system.ImageSize)
                 throw new ArgumentException(

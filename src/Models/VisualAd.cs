@@ -53,13 +53,13 @@ public sealed class VisualAd : AnomalySystem
             _ when backbone.StartsWith("clip", StringComparison.Ordinal) => ClipVit.Read(root.At("vision"), heads, Tokens),
             _ when backbone.StartsWith("dinov2", StringComparison.Ordinal) => DinoV2.Read(root.At("vision"), heads, Tokens),
             _ => throw new ModelFormatException(
-                $"{file.Name}: metadata 'backbone' is '{backbone}'; clip… (OpenAI's vision transformers) and dinov2… are known."),
+                file.Name, $"metadata 'backbone' is '{backbone}'; clip… (OpenAI's vision transformers) and dinov2… are known."),
         };
 
         int[] blocks = Metadata.Ints("features_list", null, 1, vision.Blocks.Length);
         if (blocks.Distinct().Count() != blocks.Length)
             throw new ModelFormatException(
-                $"{file.Name}: metadata 'features_list' is '{Metadata.Text("features_list")}'; it names a block twice.");
+                file.Name, $"metadata 'features_list' is '{Metadata.Text("features_list")}'; it names a block twice.");
 
         ImageSize = imageSize ?? stated;
         int most = Math.Min(MaxGrid * vision.PatchSize, MaxPixels);
@@ -91,7 +91,7 @@ public sealed class VisualAd : AnomalySystem
         }
 
         Exception Refused(string why) => imageSize is null
-            ? new ModelFormatException($"{file.Name}: metadata 'image_size' is {ImageSize}; {why}.")
+            ? new ModelFormatException(file.Name, $"metadata 'image_size' is {ImageSize}; {why}.")
             : new ArgumentException($"Image size {ImageSize} does not fit {file.Name}: {why}.", nameof(imageSize));
     }
 

@@ -162,9 +162,9 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
         store.File.TryGet(FullName(name), out TensorEntry? entry)
             ? entry
             : throw new ModelFormatException(
-                $"{store.File.Name}: tensor '{FullName(name)}' is missing; the model needs it {needed}.");
+                store.File.Name, $"tensor '{FullName(name)}' is missing; the model needs it {needed}.");
 
-    private ModelFormatException Error(string name, string what) => new($"{store.File.Name}: tensor '{FullName(name)}' {what}.");
+    private ModelFormatException Error(string name, string what) => new(store.File.Name, $"tensor '{FullName(name)}' {what}.");
 
     private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 }

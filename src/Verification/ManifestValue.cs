@@ -26,7 +26,7 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
         }
         catch (JsonException e)
         {
-            throw new ModelFormatException($"{path}: no file of a reference case: it is not valid JSON: {e.Message}", e);
+            throw new ModelFormatException(path, $"no file of a reference case: it is not valid JSON: {e.Message}", e);
         }
     }
 
@@ -122,9 +122,8 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
     {
         string where = place.Length > MaxPlace ? place[..MaxPlace] + "..." : place;
         string found = json.ValueKind == JsonValueKind.Undefined ? "is missing" : $"is {Kind()}";
-        return new ModelFormatException(where.Length == 0
-            ? $"{file}: no file of a reference case: it {found}; it must be {must}."
-            : $"{file}: no file of a reference case: '{where}' {found}; it must be {must}.");
+        return new ModelFormatException(
+            file, $"no file of a reference case: {(where.Length == 0 ? "it" : $"'{where}'")} {found}; it must be {must}.");
     }
 
     private string Kind() => json.ValueKind switch

@@ -22,7 +22,7 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
     public (int[] Shape, float[] Values) Tensor(string role)
     {
         if (!tensors.File.TryGet($"{name}.{role}", out TensorEntry? entry))
-            throw new ModelFormatException($"{tensors.File.Name}: tensor '{name}.{role}' is missing.");
+            throw new ModelFormatException(tensors.File.Name, $"tensor '{name}.{role}' is missing.");
         float[] values = entry.Type == ElementType.I32
             ? Array.ConvertAll(entry.AsSpan<int>().ToArray(), i => (float)i)
             : entry.AsSpan<float>().ToArray();
@@ -98,7 +98,7 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
                     parameters["align_corners"].Truth() ? BilinearMode.AlignCorners : BilinearMode.HalfPixel);
             default:
                 throw new ModelFormatException(
-                    $"{tensors.File.Name}: case '{name}' asks for the operation '{op}', which is not known.");
+                    tensors.File.Name, $"case '{name}' asks for the operation '{op}', which is not known.");
         }
     }
 

@@ -271,5 +271,5 @@ internal ref struct HeaderParser
     private readonly ModelFormatException TensorError(string message) => Error($"tensor {Shown.Quote(tensor!)} {message}");
 
     private readonly ModelFormatException Error(string message, Exception? inner = null) =>
-        new($"{file.Name}: {message}.", inner);
+        new(file.Name, $"{message}.", inner);
 }

@@ -37,7 +37,7 @@ internal sealed unsafe class MappedFile : IDisposable
     public static MappedFile Open(string path, bool deleteOnClose)
     {
         if (Directory.Exists(path))
-            throw new ModelFormatException($"{path}: this is a folder, not a file.");
+            throw new ModelFormatException(path, "this is a folder, not a file.");
         SafeFileHandle? file = null;
         try
         {
@@ -50,7 +50,7 @@ internal sealed unsafe class MappedFile : IDisposable
             file?.Dispose();
             if (e is UnauthorizedAccessException or NotSupportedException
                 or (IOException and not (FileNotFoundException or DirectoryNotFoundException)))
-                throw new ModelFormatException($"{path}: the file cannot be read: {e.Message}", e);
+                throw new ModelFormatException(path, $"the file cannot be read: {e.Message}", e);
             throw;
         }
     }
@@ -81,10 +81,10 @@ internal sealed unsafe class MappedFile : IDisposable
             }
             catch (IOException e)
             {
-                throw new ModelFormatException($"{name}: the file cannot be read at byte {at}: {e.Message}", e);
+                throw new ModelFormatException(name, $"the file cannot be read at byte {at}: {e.Message}", e);
             }
             if (read == 0)
-                throw new ModelFormatException($"{name}: the file had {Length} bytes when it was opened and has {at} now.");
+                throw new ModelFormatException(name, $"the file had {Length} bytes when it was opened and has {at} now.");
             hash.AppendData(buffer, 0, read);
             at += read;
         }

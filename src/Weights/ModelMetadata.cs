@@ -38,7 +38,7 @@ public sealed class ModelMetadata
         {
             string found = values.TryGetValue("format", out string? format) ? $"is {Shown.Quote(format)}" : "is missing";
             throw new ModelFormatException(
-                $"{file}: this is a safetensors file but not a TinyZsad model (metadata 'format' {found}, not '{Format}'); "
+                file, $"this is a safetensors file but not a TinyZsad model (metadata 'format' {found}, not '{Format}'); "
                 + "convert it first.");
         }
         string version = Text("format_version");
@@ -157,8 +157,8 @@ public sealed class ModelMetadata
         CultureInfo.InvariantCulture, $"{article} {(typeof(T) == typeof(int) ? "whole number" : "number")} from {min} to {max}");
 
     private ModelFormatException Missing(string key, string allowed) =>
-        new($"{file}: metadata '{key}' is missing; it must be {allowed}.");
+        new(file, $"metadata '{key}' is missing; it must be {allowed}.");
 
     private ModelFormatException Error(string key, string value, string allowed) =>
-        new($"{file}: metadata '{key}' is {Shown.Quote(value)}; it must be {allowed}.");
+        new(file, $"metadata '{key}' is {Shown.Quote(value)}; it must be {allowed}.");
 }

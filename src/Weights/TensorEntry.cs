@@ -59,7 +59,7 @@ public sealed unsafe class TensorEntry
     public ReadOnlySpan<T> AsSpan<T>() where T : unmanaged
     {
         if (!Type.IsReadableAs<T>())
-            throw new ModelFormatException($"{Where}: its elements are {Type}, which cannot be read as {typeof(T).Name}.");
+            throw Error($"its elements are {Type}, which cannot be read as {typeof(T).Name}");
         return Span<T>(ElementCount);
     }
 
@@ -81,12 +81,12 @@ public sealed unsafe class TensorEntry
     /// <summary>"name: F32 [2, 3]".</summary>
     public override string ToString() => $"{Shown.Clip(Name)}: {Type} {Shown.Shape(Shape)}";
 
-    private string Where => $"{file.Name}: tensor {Shown.Quote(Name)}";
+    private ModelFormatException Error(string what) => new(file.Name, $"tensor {Shown.Quote(Name)}: {what}.");
 
     private ReadOnlySpan<T> Span<T>(long count) where T : unmanaged
     {
         if (count > int.MaxValue)
-            throw new ModelFormatException($"{Where}: {count} elements are more than the {int.MaxValue} that a span can hold.");
+            throw Error($"{count} elements are more than the {int.MaxValue} that a span can hold");
         return new ReadOnlySpan<T>(file.At(Offset), (int)count);
     }
 }

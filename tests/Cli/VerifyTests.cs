@@ -79,12 +79,12 @@ public sealed class VerifyTests : InFolder
         TensorDeclaration[] taps = [.. ReferenceCase.Open(ToolRun.Tiny).ExpectedTaps()
             .Where(t => t.Stride == 1 && (t.Name.StartsWith("vision.hidden", StringComparison.Ordinal) || t.Name == "head.map"))
             .Select(t => TensorDeclaration.FromValues<float>(t.Name, [.. t.Shape.Select(d => (long)d)], t.Expected))];
-        Assert.That(taps, Is.Not.Empty);
+        Assert.That(taps.Select(t => t.Name), Does.Contain("head.map"), "what depends on the class");
         SafetensorsWriter.Write(dump, taps);
         string[] line = ["verify", "-m", model, "--image", ToolRun.Coffee, "--expected", dump];
         ToolRun right = ToolRun.Of([.. line, "--class", "metal nut"]), wrong = ToolRun.Of([.. line, "--class", "screw"]);
         Assert.That(right.Code, Is.Zero, right.Output + right.Error);
-        if (taps.Any(t => t.Name == "head.map")) Assert.That(wrong.Code, Is.EqualTo(ExitCode.CheckFailed));
+        Assert.That(wrong.Code, Is.EqualTo(ExitCode.CheckFailed));
 
         SafetensorsWriter.Write(dump, [.. taps, TensorDeclaration.FromValues<float>("vision.nonsense", [1], new float[1])]);
         ToolRun missing = ToolRun.Of([.. line, "--class", "metal nut"]);

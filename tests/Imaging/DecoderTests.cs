@@ -154,7 +154,8 @@ public class DecoderTests
         {
             byte[] data = fixture.Bytes;
             int pixels = fixture.Width * fixture.Height;
-            Assert.That(Image.Load(data, new ImageLimits { MaxPixels = pixels, MaxEncodedBytes = data.Length }), Is.Not.Null);
+            var just = new ImageLimits { MaxPixels = pixels, MaxEncodedBytes = data.Length };
+            Assert.That(PictureFixture.HashOf(Image.Load(data, just).Pixels), Is.EqualTo(fixture.Hash));
             Assert.That(() => Image.Load(data, new ImageLimits { MaxPixels = pixels - 1 }),
                 Throws.TypeOf<ImageFormatException>().With.Message.Contains("MaxPixels"));
             var fewBytes = new ImageLimits { MaxEncodedBytes = data.Length - 1 };

@@ -53,7 +53,8 @@ public sealed class ClassCacheTests
         }));
         slow.Start();
         inside.Wait();
-        Assert.That(cache.Get("quick", Make), Is.Not.Null);
+        Assert.That(Ends.Eventually(() => cache.Get("quick", Make)).Normal, Is.EqualTo(new[] { 5f }));
+        Assert.That(slow.IsAlive, "it was still being computed");
         go.Set();
         slow.Join();
     }
@@ -83,12 +84,13 @@ public sealed class ClassCacheTests
     public void AFailureLeavesNothing()
     {
         ClassCache cache = new();
-        cache.Get("good", Make);
+        ClassEmbedding good = cache.Get("good", Make);
         for (int i = 0; i < 2 * ClassCache.Capacity; i++)
             Assert.That(() => cache.Get($"bad {i}", _ => throw new FormatException()), Throws.InstanceOf<FormatException>());
-        Assert.That(cache.Get("good", _ => throw new InvalidOperationException("failures took its place")), Is.Not.Null);
-        Assert.That(cache.Get("bad 7", Make), Is.Not.Null, "asked again, it is tried again");
-        Assert.That(cache.Get("bad 7", _ => throw new InvalidOperationException()), Is.Not.Null);
+        Assert.That(cache.Get("good", _ => throw new InvalidOperationException("failures took its place")), Is.SameAs(good));
+        ClassEmbedding bad = cache.Get("bad 7", Make);
+        Assert.That(bad.Normal, Is.EqualTo(new[] { 5f }), "asked again, it is tried again");
+        Assert.That(cache.Get("bad 7", _ => throw new InvalidOperationException("computed again")), Is.SameAs(bad));
     }
 
     [Test]

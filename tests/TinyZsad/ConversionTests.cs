@@ -69,6 +69,7 @@ public sealed class ConversionTests
             "converted.safetensors"));
         Assert.That(ours.Metadata, Is.EqualTo(theirs.Metadata));
         Assert.That(ours.Tensors.Select(t => t.ToString()), Is.EqualTo(theirs.Tensors.Select(t => t.ToString())));
+        Assert.That(ours.Tensors.Count(t => t.Name.StartsWith("text.", StringComparison.Ordinal)), Is.EqualTo(2));
         foreach ((TensorEntry a, TensorEntry b) in ours.Tensors.Zip(theirs.Tensors))
             if (a.Name.StartsWith("text.", StringComparison.Ordinal))
                 Assert.That(a.AsSpan<float>().ToArray(), Is.EqualTo(b.AsSpan<float>().ToArray()).Within(2e-6f));
@@ -218,7 +219,8 @@ public sealed class ConversionTests
     private static void Refused(Func<ConversionReport> convert, string file, params string[] says)
     {
         ModelFormatException error = Assert.Throws<ModelFormatException>(() => convert())!;
-        Assert.That(error.Message, Does.Contain(file));
+        Assert.That(error.File, Does.Contain(file));
+        Assert.That(error.Message, Does.Not.Contain(".tmp"), "what was at fault is no file that nobody gave");
         foreach (string part in says) Assert.That(error.Message, Does.Contain(part));
     }
 

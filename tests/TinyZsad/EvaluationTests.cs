@@ -139,7 +139,8 @@ public sealed class EvaluationTests
         Assert.That(dataset.Classes, Is.EqualTo(new[] { "01", "02", "03" }));
         Assert.That(dataset.Images.Count(i => i.Anomalous), Is.EqualTo(5));
         Assert.That(dataset.Images.Count(i => i.MaskPath is not null), Is.EqualTo(5));
-        Assert.That(dataset.Images.Where(i => !i.Anomalous).SelectMany(i => i.Mask(7)), Has.None.True);
+        Assert.That(dataset.Images.Where(i => !i.Anomalous).SelectMany(i => i.Mask(7)),
+            Has.None.True.And.Exactly(6 * 49).Items);
         Assert.That(new DatasetImage("x.png", "c", Anomalous: true, MaskPath: null).Mask(3), Has.Exactly(9).False);
 
         string path = Path.Combine(TestContext.CurrentContext.WorkDirectory, $"meta-{Guid.NewGuid():N}.json");

@@ -66,7 +66,8 @@ public sealed class SafetensorsFileTests
     {
         using SafetensorsFile file = SafetensorsFile.Open(sample, "model");
         Assert.That(() => Get(file, "b").AsSpan<int>().Length, Throws.TypeOf<ModelFormatException>()
-            .With.Message.EqualTo("model: tensor 'b': its elements are F32, which cannot be read as Int32."));
+            .With.Message.EqualTo("model: tensor 'b': its elements are F32, which cannot be read as Int32.")
+            .And.Property(nameof(ModelFormatException.File)).EqualTo("model"));
     }
 
     [Test]

@@ -85,5 +85,5 @@ internal sealed unsafe class FileBytes : IDisposable
     }
 
     /// <summary>An error that begins with the file's name.</summary>
-    public ModelFormatException Error(string what, Exception? inner = null) => new($"{Name}: {what}.", inner);
+    public ModelFormatException Error(string what, Exception? inner = null) => new(Name, $"{what}.", inner);
 }

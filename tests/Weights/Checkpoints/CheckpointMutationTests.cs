@@ -34,12 +34,13 @@ public sealed class CheckpointMutationTests
             }
             catch (ModelFormatException e)
             {
-                Assert.That(e.Message, Does.StartWith("mutated: "));
+                Assert.That((e.File, e.Message), Is.EqualTo(("mutated", $"mutated: {e.Reason}")));
                 refused++;
             }
         }
         Assert.That(refused, Is.GreaterThan(count / 10), "mutations that never break anything test nothing");
-        Assert.That(opened, kind is "truncate" or "splice" ? Is.AtLeast(0) : Is.GreaterThan(0));
+        // The directory at an archive's end says where everything before it lies.
+        Assert.That(opened, kind is "truncate" or "splice" ? Is.Zero : Is.GreaterThan(0));
         TestContext.Out.WriteLine($"{opened} opened, {refused} refused");
     }
 
