@@ -7,11 +7,11 @@ namespace TinyZsad.Cpu;
 /// <summary>
 /// Kernels are compiled when they are first used, fully, which takes some 60 ms for those of a detection. A rehearsal does so on a
 /// thread of its own, while a model is loaded and a picture read: it runs a network of a few numbers with the operations that our
-/// models are made of. What it does not come to in time is compiled when it is used.
+/// models are made of, wide enough for integers. What it does not come to in time is compiled when it is used.
 /// </summary>
 internal static unsafe class Rehearsal
 {
-    private const int Side = 8, Pixels = Side * Side, Width = 32;
+    private const int Side = 8, Pixels = Side * Side, Width = 64, Narrow = 32;
     private static int begun;
 
     /// <summary>More than any operation's weights take; all are the same zeros.</summary>
@@ -59,33 +59,42 @@ internal static unsafe class Rehearsal
     internal static ComputeGraph Network(void* zeros)
     {
         Parameter Weight(FloatType type, params int[] shape) => new("rehearsal", (nint)zeros, type, shape);
-        Parameter vector = Weight(FloatType.F32, Width), wide = Weight(FloatType.F32, 2 * Width);
+        Parameter vector = Weight(FloatType.F32, Width);
         Parameter rotary = Weight(FloatType.F32, Pixels - 1, Width / 4);
         ComputeGraph g = new();
-        Value Linear(Value x, int outputs) =>
-            g.Linear(x, Weight(FloatType.F16, outputs, x.Columns), Weight(FloatType.F32, outputs));
+        Value Linear(Value x, int outputs, bool trunk = false) =>
+            g.Linear(x, Weight(FloatType.F16, outputs, x.Columns), Weight(FloatType.F32, outputs), trunk: trunk);
         Value Gelu(Value x) => g.Activate(x, ActivationKind.Gelu);
         Value Bottleneck(Value x, int stride)
         {
-            Value expanded = Gelu(Linear(x, 2 * Width));
-            Parameter depthwise = Weight(FloatType.F32, 3, 3, 2 * Width);
-            return Linear(Gelu(g.DepthwiseConv(expanded, Side, Side, stride, depthwise, wide)), Width);
+            int middle = 2 * x.Columns;
+            Value expanded = Gelu(Linear(x, middle, trunk: true));
+            Parameter depthwise = Weight(FloatType.F32, 3, 3, middle), bias = Weight(FloatType.F32, middle);
+            return Linear(Gelu(g.DepthwiseConv(expanded, Side, Side, stride, depthwise, bias)), x.Columns, trunk: true);
         }
 
         Value image = g.NormalizeImage(g.Input("pixels", Pixels, 3, ValueKind.Byte), new float[3], [1, 1, 1]);
-        Value x = Gelu(g.Conv(image, Side, Side, 1, Weight(FloatType.F32, 3, 3, 3, Width), vector));
-        x = Gelu(g.Add(x, Bottleneck(x, 1)));
+        Value x = Gelu(g.Conv(image, Side, Side, 1, Weight(FloatType.F32, 3, 3, 3, Narrow), Weight(FloatType.F32, Narrow)));
+        x = Linear(Gelu(Linear(Gelu(g.Add(x, Bottleneck(x, 1))), Narrow, trunk: true)), Width);
         x = g.Add(x, Linear(Gelu(Linear(g.LayerNorm(x, vector, vector, 1e-5f), 2 * Width)), Width));
 
         Value qkv = Linear(x, 3 * Width), q = g.Columns(qkv, 0, Width), k = g.Columns(qkv, Width, Width);
         RotaryTable table = new(rotary, rotary, 1);
         x = g.Attention(g.Rotary(q, 2, table), g.Rotary(k, 2, table), g.Columns(qkv, 2 * Width, Width), 2);
-        x = g.Add(x, g.WindowAttention(Linear(x, 3 * Width), 1, Side, Side, Side, Weight(FloatType.F32, 1, 15 * 15)));
+        Value attended = g.WindowAttention(Linear(x, 3 * Width), 1, Side, Side, Side, Weight(FloatType.F32, 1, 15 * 15));
+        x = g.DepthwiseConv(g.Add(x, attended), Side, Side, 1, Weight(FloatType.F32, 3, 3, Width), vector);
 
-        Value scores = g.DotRows(g.L2Normalize(x), g.L2Normalize(g.MeanRows(x)), 1);
-        Value map = g.Activate(g.Bilinear(scores, Side, Side, 2 * Side, 2 * Side, BilinearMode.HalfPixel), ActivationKind.Sigmoid);
+        Value patches = g.PrependRows(Linear(g.Patchify(image, Side, Side, 2), Width, trunk: true), vector);
+        Value adapted = g.Activate(Linear(patches, Width, trunk: true), new ActivationFunction(ActivationKind.LeakyRelu, 0.1f));
+        Value mean = g.MeanRows(x);
+        Value scores = g.DotRows(g.L2Normalize(x), g.L2Normalize(g.Concatenate(mean, g.Rows(adapted, 0, 1))), 1);
+        Value difference = g.Subtract(g.Columns(scores, 1, 1), g.Columns(scores, 0, 1));
+        Value map = g.Activate(
+            g.Bilinear(difference, Side, Side, 2 * Side, 2 * Side, BilinearMode.HalfPixel), ActivationKind.Sigmoid);
+        map = g.Mean(map, map);
+        Value best = g.TopKMean(map, Side);
         g.Output("map", map);
-        g.Output("score", g.TopKMean(map, Side));
+        g.Output("score", g.Add(best, g.Scale(best, Weight(FloatType.F32, 1))));
         g.Output("down", Bottleneck(x, 2));
         return g;
     }
