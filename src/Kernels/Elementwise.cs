@@ -11,12 +11,14 @@ public static unsafe class Elementwise
 {
     /// <summary>y[i] = f(x[i]) for i below <paramref name="n"/>; y may be x. Error: that of the activation.</summary>
     public static void Activate<TActivation>(float* x, float* y, nint n, TActivation activation)
+        where TActivation : struct, IActivation =>
+        Simd.Run(new ActivateKernel<TActivation>(x, y, n, activation));
+
+    private readonly struct ActivateKernel<TActivation>(float* x, float* y, nint n, TActivation activation) : IWideKernel
         where TActivation : struct, IActivation
     {
-        if (Simd.Lanes == 16) Activate<Lanes16, TActivation>(x, y, n, activation);
-        else if (Simd.Lanes == 8) Activate<Lanes8, TActivation>(x, y, n, activation);
-        else if (Simd.Lanes == 4) Activate<Lanes4, TActivation>(x, y, n, activation);
-        else Activate<Lanes1, TActivation>(x, y, n, activation);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => Activate<TVec, TActivation>(x, y, n, activation);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -45,12 +47,15 @@ public static unsafe class Elementwise
     /// stride). Error: one rounding with fused multiply-add, else two: |scale x| 2^-24 more.
     /// </summary>
     public static void ScaleAdd(float* residual, nint residualStride, float* scale, float* x, nint xStride,
-        float* y, nint yStride, nint rows, nint cols)
+        float* y, nint yStride, nint rows, nint cols) =>
+        Simd.Run(new ScaleAddKernel(residual, residualStride, scale, x, xStride, y, yStride, rows, cols));
+
+    private readonly struct ScaleAddKernel(float* residual, nint residualStride, float* scale, float* x, nint xStride, float* y,
+        nint yStride, nint rows, nint cols) : IWideKernel
     {
-        if (Simd.Lanes == 16) ScaleAdd<Lanes16>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
-        else if (Simd.Lanes == 8) ScaleAdd<Lanes8>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
-        else if (Simd.Lanes == 4) ScaleAdd<Lanes4>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
-        else ScaleAdd<Lanes1>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> =>
+            ScaleAdd<TVec>(residual, residualStride, scale, x, xStride, y, yStride, rows, cols);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -82,12 +87,15 @@ public static unsafe class Elementwise
     /// [<paramref name="period"/>, <paramref name="cols"/>] of <paramref name="type"/>, without gaps. Rounded once.
     /// </summary>
     public static void AddRows(float* x, nint xStride, void* table, FloatType type, nint period, float* y, nint yStride,
-        nint rows, nint cols)
+        nint rows, nint cols) =>
+        Simd.Run(new AddRowsKernel(x, xStride, table, type, period, y, yStride, rows, cols));
+
+    private readonly struct AddRowsKernel(float* x, nint xStride, void* table, FloatType type, nint period, float* y,
+        nint yStride, nint rows, nint cols) : IWideKernel
     {
-        if (Simd.Lanes == 16) AddRows<Lanes16>(x, xStride, table, type, period, y, yStride, rows, cols);
-        else if (Simd.Lanes == 8) AddRows<Lanes8>(x, xStride, table, type, period, y, yStride, rows, cols);
-        else if (Simd.Lanes == 4) AddRows<Lanes4>(x, xStride, table, type, period, y, yStride, rows, cols);
-        else AddRows<Lanes1>(x, xStride, table, type, period, y, yStride, rows, cols);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> =>
+            AddRows<TVec>(x, xStride, table, type, period, y, yStride, rows, cols);
     }
 
     private static void AddRows<TVec>(float* x, nint xStride, void* table, FloatType type, nint period, float* y, nint yStride,

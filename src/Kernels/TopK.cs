@@ -6,9 +6,18 @@ namespace TinyZsad.Kernels;
 public static unsafe class TopK
 {
     /// <summary>The largest of <paramref name="n"/> elements; minus infinity where n is 0. Exact.</summary>
-    public static float Max(float* x, nint n) =>
-        Simd.Lanes == 16 ? Max<Lanes16>(x, n) : Simd.Lanes == 8 ? Max<Lanes8>(x, n) : Simd.Lanes == 4 ? Max<Lanes4>(x, n)
-            : Max<Lanes1>(x, n);
+    public static float Max(float* x, nint n)
+    {
+        float max;
+        Simd.Run(new MaxKernel(x, n, &max));
+        return max;
+    }
+
+    private readonly struct MaxKernel(float* x, nint n, float* max) : IWideKernel
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => *max = Max<TVec>(x, n);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Max<TVec>(float* x, nint n) where TVec : unmanaged, IVector<TVec>

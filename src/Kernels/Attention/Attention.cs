@@ -79,12 +79,15 @@ public static unsafe class Attention
     /// The item of the same operands for which <paramref name="scratch"/> was last used; -1 where it was used for anything else.
     /// </param>
     /// <param name="scratch"><see cref="ScratchFloats"/> floats, this thread's own.</param>
-    public static void Execute(in AttentionArgs a, int item, int previous, float* scratch)
+    public static void Execute(in AttentionArgs a, int item, int previous, float* scratch) =>
+        Simd.Run(new Kernel(a, item, previous, scratch));
+
+    private readonly ref struct Kernel(in AttentionArgs a, int item, int previous, float* scratch) : IWideKernel
     {
-        if (Simd.Lanes == 16) Execute<Lanes16>(a, item, previous, scratch);
-        else if (Simd.Lanes == 8) Execute<Lanes8>(a, item, previous, scratch);
-        else if (Simd.Lanes == 4) Execute<Lanes4>(a, item, previous, scratch);
-        else Execute<Lanes1>(a, item, previous, scratch);
+        private readonly ref readonly AttentionArgs args = ref a;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => Execute<TVec>(args, item, previous, scratch);
     }
 
     /// <summary>The definition: scores, softmax and sum of one query after another, in double precision.</summary>
