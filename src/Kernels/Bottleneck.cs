@@ -183,7 +183,7 @@ public static unsafe class Bottleneck
     /// <param name="last">That of the last layer.</param>
     /// <param name="expanded">[Height * Width, Expand.N].</param>
     /// <param name="convolved">[output pixels, Expand.N].</param>
-    public static void ExecuteScalar<TInner, TLast>(in BottleneckArgs a, TInner inner, TLast last, float* expanded,
+    public static void Scalar<TInner, TLast>(in BottleneckArgs a, TInner inner, TLast last, float* expanded,
         float* convolved)
         where TInner : struct, IActivation where TLast : struct, IActivation
     {
@@ -192,8 +192,8 @@ public static unsafe class Bottleneck
         expand.LdY = expand.N;
         project.X = convolved;
         project.LdX = project.K;
-        MatMul.ExecuteScalar(expand, inner);
+        MatMul.Scalar(expand, inner);
         DepthwiseConv.Scalar(expanded, a.Height, a.Width, expand.N, a.Depthwise, a.DepthwiseBias, a.Stride, convolved, inner);
-        MatMul.ExecuteScalar(project, last);
+        MatMul.Scalar(project, last);
     }
 }

@@ -141,8 +141,8 @@ public abstract class AnomalySystem : IDisposable
     {
         fixed (float* p = map)
             return score == ImageScore.Maximum
-                ? TopK.Max(p, map.Length)
-                : TopK.Mean(p, map.Length, Math.Max(1, top ?? map.Length / 100));
+                ? Max.Execute(p, map.Length)
+                : TopKMean.Execute(p, map.Length, Math.Max(1, top ?? map.Length / 100));
     }
 
     /// <summary>Taps that are tables rather than values of a graph.</summary>

@@ -154,7 +154,7 @@ public sealed class EdgeZsad : AnomalySystem
 
     private static unsafe void Squash(float[] map)
     {
-        fixed (float* p = map) Elementwise.Activate(p, p, map.Length, default(Sigmoid));
+        fixed (float* p = map) Activate.Execute(p, p, map.Length, default(Sigmoid));
     }
 
     internal override IEnumerable<(string Name, int[] Shape, float[] Values)> DerivedTaps(

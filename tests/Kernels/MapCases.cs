@@ -123,7 +123,7 @@ internal static unsafe class MapCases
             return new(
                 () => EachItem(Bottleneck.Items(mine), height > 100, (item, previous) =>
                     Bottleneck.Execute(mine, default(TActivation), default(TActivation), item, previous, scratch)),
-                () => Bottleneck.ExecuteScalar(definition, default(TActivation), default(TActivation), expandedMap, convolved),
+                () => Bottleneck.Scalar(definition, default(TActivation), default(TActivation), expandedMap, convolved),
                 () => Difference.Max(mine.Project.Y, definition.Project.Y, n, outputs, ldy, (_, _, _) => 8));
         })
         {

@@ -82,7 +82,7 @@ internal static unsafe class MatMulCases
                 () =>
                 {
                     Start from = start;
-                    Tile.ExecuteScalar(a, lda, b, k, definition, ldc, started ? &from : null);
+                    Tile.Scalar(a, lda, b, k, definition, ldc, started ? &from : null);
                 },
                 () => Difference.Max(mine, definition, Tile.Rows, columns, ldc, (_, r, c) =>
                 {
@@ -131,7 +131,7 @@ internal static unsafe class MatMulCases
                     MatMul.Execute(mine, f, item, previous, scratch)),
                 () =>
                 {
-                    MatMul.ExecuteScalar(definition, f);
+                    MatMul.Scalar(definition, f);
                     if (!inPlace) return;
                     // Between the rows an in-place result keeps what was there.
                     for (int i = 0; i < length; i++)

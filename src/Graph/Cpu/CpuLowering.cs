@@ -58,7 +58,7 @@ internal static unsafe class CpuLowering
         MeanRowsOperation o => [new RowsStep(o, (f, _, _, _) =>
             MeanRows.Execute(f.Floats(o.X), o.X.RowStride, f.Floats(o.Output), o.X.Rows, o.X.Columns))],
         TopKMeanOperation o => [new RowsStep(o, (f, _, _, _) =>
-            *f.Floats(o.Output) = TopK.Mean(f.Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K))],
+            *f.Floats(o.Output) = TopKMean.Execute(f.Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K))],
         MatMulOperation o => [new MatMulStep(o)],
         SoftmaxOperation o => [new RowsStep(o, (f, row, rows, _) =>
             Softmax.Execute(f.Floats(o.X, row), o.X.RowStride, f.Floats(o.Output, row), o.Output.RowStride, rows, o.X.Columns),
@@ -127,10 +127,10 @@ internal static unsafe class CpuLowering
         new(o, (f, row, rows, _) =>
         {
             if (o.X.RowStride == o.X.Columns && o.Output.RowStride == o.X.Columns)
-                Elementwise.Activate(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
+                Kernels.Activate.Execute(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
             else
-                for (int r = row; r < row + rows; r++) Elementwise.Activate(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns,
-                    activation);
+                for (int r = row; r < row + rows; r++)
+                    Kernels.Activate.Execute(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns, activation);
         }, inPlace: o.X);
 
     private static RowsStep Convolve<TActivation>(ConvOperation o, TActivation activation) where TActivation : struct, IActivation
@@ -173,7 +173,7 @@ internal static unsafe class CpuLowering
         return new RowsStep(o, (f, row, rows, _) =>
         {
             fixed (float* b = factor)
-                Elementwise.ScaleAdd(f.Floats(o.A, row), o.A.RowStride, b, f.Floats(o.B, row), o.B.RowStride,
+                ScaleAdd.Execute(f.Floats(o.A, row), o.A.RowStride, b, f.Floats(o.B, row), o.B.RowStride,
                     f.Floats(o.Output, row), o.Output.RowStride, rows, o.A.Columns);
         }, inPlace: o.A);
     }
@@ -185,7 +185,7 @@ internal static unsafe class CpuLowering
         {
             // The kernel counts its rows from a table's first; an item may start within one.
             for (int r = row; r < row + rows; r++)
-                Elementwise.AddRows(f.Floats(o.X, r), o.X.RowStride,
+                Kernels.AddRows.Execute(f.Floats(o.X, r), o.X.RowStride,
                     (byte*)o.Table.Pointer + (nint)(r % period) * o.X.Columns * o.Table.Type.Size(), o.Table.Type, 1,
                     f.Floats(o.Output, r), o.Output.RowStride, 1, o.X.Columns);
         }, inPlace: o.X);

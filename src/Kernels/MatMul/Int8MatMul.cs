@@ -101,7 +101,7 @@ public static unsafe class Int8MatMul
     /// <summary>
     /// The definition: quantised element by element, summed in whole numbers, and the rest in double precision.
     /// </summary>
-    public static void ExecuteScalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
+    public static void Scalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
     {
         MatMulArgs args = a;
         (int[] x, double[] s) = Quantized(a.M, a.K, (i, p) => args.X[i * args.LdX + p]);

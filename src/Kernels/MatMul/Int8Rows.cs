@@ -96,7 +96,7 @@ public static unsafe class Int8Rows
     }
 
     /// <summary>The definition.</summary>
-    public static void ExecuteScalar(float* x, nint ldx, int rows, int k, byte* q)
+    public static void Scalar(float* x, nint ldx, int rows, int k, byte* q)
     {
         for (int r = 0; r < rows; r++, x += ldx, q += Stride(k))
         {

@@ -185,14 +185,14 @@ public static unsafe class MatMul
     }
 
     /// <summary>The definition, every sum in double precision.</summary>
-    public static void ExecuteScalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
+    public static void Scalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
     {
         for (int i = 0; i < a.M; i++)
             for (int j = 0; j < a.N; j++)
             {
                 double sum = a.Bias == null ? 0 : a.Bias[j];
                 for (int p = 0; p < a.K; p++)
-                    sum += (double)a.X[i * a.LdX + p] * WeightScalar(a, j, p);
+                    sum += (double)a.X[i * a.LdX + p] * Weight(a, j, p);
                 if (!a.ActivateLast) sum = activation.Scalar(sum);
                 if (a.Scale != null) sum *= a.Scale[j];
                 if (a.Residual != null) sum += a.Residual[i * a.LdResidual + j];
@@ -201,7 +201,7 @@ public static unsafe class MatMul
             }
     }
 
-    private static double WeightScalar(in MatMulArgs a, int output, int input)
+    private static double Weight(in MatMulArgs a, int output, int input)
     {
         nint at = a.Layout == WeightLayout.OutIn ? (nint)output * a.K + input : (nint)input * a.N + output;
         return a.Type switch
