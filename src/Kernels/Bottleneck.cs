@@ -30,6 +30,9 @@ public unsafe struct BottleneckArgs
     /// The last layer: y is the resulting map, which may overlap neither x nor, but for being it, the residual; x is not used.
     /// </summary>
     public MatMulArgs Project;
+
+    /// <summary>Threads that the work is cut for, at least 1; the layers' own do not count. Results do not depend on it.</summary>
+    public int Threads;
 }
 
 /// <summary>
@@ -68,7 +71,7 @@ public static unsafe class Bottleneck
 
     private static int RowsOfItem(in BottleneckArgs a)
     {
-        int items = ItemsOfThread * Environment.ProcessorCount;
+        int items = ItemsOfThread * a.Threads;
         return Math.Max((OutHeight(a) + items - 1) / items, FewRows);
     }
 

@@ -20,6 +20,7 @@ internal static unsafe class LinearOperands
         LdResidual = linear.Residual?.RowStride ?? 0,
         LdY = linear.Output.RowStride,
         ActivateLast = linear.ActivateLast,
+        Threads = Environment.ProcessorCount,
     };
 
     /// <summary>With the values of a run.</summary>

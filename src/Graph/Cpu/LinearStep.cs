@@ -10,11 +10,14 @@ internal abstract unsafe class LinearStep(LinearOperation linear) : OperationSte
 
     public override Value? InPlace => linear.Residual;
 
-    public override int Items { get; } = MatMul.Items(linear.X.Rows, linear.Outputs, linear.X.Columns);
+    public override int Items { get; } =
+        MatMul.Items(linear.X.Rows, linear.Outputs, linear.X.Columns, Environment.ProcessorCount);
 
-    public override int Groups { get; } = MatMul.Groups(linear.X.Rows, linear.Outputs, linear.X.Columns);
+    public override int Groups { get; } =
+        MatMul.Groups(linear.X.Rows, linear.Outputs, linear.X.Columns, Environment.ProcessorCount);
 
-    public override nint ScratchFloats => MatMul.ScratchFloats(linear.X.Rows, linear.Outputs, linear.X.Columns);
+    public override nint ScratchFloats =>
+        MatMul.ScratchFloats(linear.X.Rows, linear.Outputs, linear.X.Columns, Environment.ProcessorCount);
 
     /// <summary>
     /// Tells each linear layer which one comes next, so that its first weights are near when it begins. Attention between the two

@@ -6,11 +6,14 @@ namespace TinyZsad.Graph;
 /// <summary>A product of two values.</summary>
 internal sealed unsafe class MatMulStep(MatMulOperation product) : OperationStep(product)
 {
-    public override int Items { get; } = MatMul.Items(product.A.Rows, product.Columns, product.A.Columns);
+    public override int Items { get; } =
+        MatMul.Items(product.A.Rows, product.Columns, product.A.Columns, Environment.ProcessorCount);
 
-    public override int Groups { get; } = MatMul.Groups(product.A.Rows, product.Columns, product.A.Columns);
+    public override int Groups { get; } =
+        MatMul.Groups(product.A.Rows, product.Columns, product.A.Columns, Environment.ProcessorCount);
 
-    public override nint ScratchFloats => MatMul.ScratchFloats(product.A.Rows, product.Columns, product.A.Columns);
+    public override nint ScratchFloats =>
+        MatMul.ScratchFloats(product.A.Rows, product.Columns, product.A.Columns, Environment.ProcessorCount);
 
     public override void Run(in Frame frame, int item, int previous, float* scratch) => MatMul.Execute(new MatMulArgs
     {
@@ -24,5 +27,6 @@ internal sealed unsafe class MatMulStep(MatMulOperation product) : OperationStep
         Layout = product.Layout,
         Y = frame.Floats(product.Output),
         LdY = product.Output.RowStride,
+        Threads = Environment.ProcessorCount,
     }, default(Identity), item, previous, scratch);
 }
