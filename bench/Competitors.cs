@@ -24,7 +24,7 @@ public abstract unsafe class Competitors : IDisposable
 
     /// <summary>Applies one of them.</summary>
     protected void Run<TActivation>(TActivation activation) where TActivation : struct, IActivation =>
-        Elementwise.Activate(x, x + Count + HalfPage, Count, activation);
+        Activate.Execute(x, x + Count + HalfPage, Count, activation);
 
     /// <summary>Frees the numbers.</summary>
     [GlobalCleanup]

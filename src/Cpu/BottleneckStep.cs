@@ -33,5 +33,6 @@ internal sealed unsafe class BottleneckStep<TInner, TLast>(BottleneckOperation b
         Depthwise = o.Depthwise.Weight.Floats,
         DepthwiseBias = o.Depthwise.Bias.Floats,
         Project = LinearOperands.Of(o.Project, layout, threads),
+        Threads = threads,
     };
 }

@@ -62,8 +62,8 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         MeanRowsOperation o => [new RowsStep(o, (f, _, _, _) =>
             MeanRows.Execute(f.Floats(o.X), f.Stride(o.X), f.Floats(o.Output), o.X.Rows, o.X.Columns))],
         TopKMeanOperation o => [new RowsStep(o, (f, _, _, _) =>
-            *f.Floats(o.Output) = TopK.Mean(f.Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K))],
-        MatMulOperation o => [new MatMulStep(o, layout)],
+            *f.Floats(o.Output) = TopKMean.Execute(f.Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K))],
+        MatMulOperation o => [new MatMulStep(o, layout, threads)],
         SoftmaxOperation o => [new RowsStep(o, (f, row, rows, _) =>
             Softmax.Execute(f.Floats(o.X, row), f.Stride(o.X), f.Floats(o.Output, row), f.Stride(o.Output), rows, o.X.Columns),
                 inPlace: o.X)],
@@ -131,9 +131,9 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         new(o, (f, row, rows, _) =>
         {
             if (f.Stride(o.X) == o.X.Columns && f.Stride(o.Output) == o.X.Columns)
-                Elementwise.Activate(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
+                Kernels.Activate.Execute(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
             else
-                for (int r = row; r < row + rows; r++) Elementwise.Activate(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns,
+                for (int r = row; r < row + rows; r++) Kernels.Activate.Execute(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns,
                     activation);
         }, inPlace: o.X);
 
@@ -177,7 +177,7 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         return new RowsStep(o, (f, row, rows, _) =>
         {
             fixed (float* b = factor)
-                Elementwise.ScaleAdd(f.Floats(o.A, row), f.Stride(o.A), b, f.Floats(o.B, row), f.Stride(o.B),
+                ScaleAdd.Execute(f.Floats(o.A, row), f.Stride(o.A), b, f.Floats(o.B, row), f.Stride(o.B),
                     f.Floats(o.Output, row), f.Stride(o.Output), rows, o.A.Columns);
         }, inPlace: o.A);
     }
@@ -189,7 +189,7 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         {
             // The kernel counts its rows from a table's first; an item may start within one.
             for (int r = row; r < row + rows; r++)
-                Elementwise.AddRows(f.Floats(o.X, r), f.Stride(o.X),
+                Kernels.AddRows.Execute(f.Floats(o.X, r), f.Stride(o.X),
                     (byte*)o.Table.Pointer + (nint)(r % period) * o.X.Columns * o.Table.Type.Size(), o.Table.Type, 1,
                     f.Floats(o.Output, r), f.Stride(o.Output), 1, o.X.Columns);
         }, inPlace: o.X);

@@ -62,7 +62,7 @@ internal sealed unsafe class Int8Lowering(int threads) : IDisposable
         owned.Add((nint)p);
         Bytes += bytes;
         float* scratch = (float*)NativeMemory.AlignedAlloc((nuint)Int8Weights.ScratchFloats(k) * sizeof(float), Arena.Alignment);
-        Int8Weights.Pack(linear.Weight.Pointer, linear.Weight.Type, linear.Layout, n, k, scratch, (byte*)p);
+        Int8Weights.Execute(linear.Weight.Pointer, linear.Weight.Type, linear.Layout, n, k, scratch, (byte*)p);
         NativeMemory.AlignedFree(scratch);
         packed.Add((linear.Weight.Memory, linear.Layout, n), (nint)p);
         return (nint)p;

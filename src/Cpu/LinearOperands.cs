@@ -13,6 +13,7 @@ internal static unsafe class LinearOperands
         M = linear.X.Rows,
         N = linear.Outputs,
         K = linear.X.Columns,
+        Threads = threads,
         W = linear.Weight.Pointer,
         Type = linear.Weight.Type,
         Layout = linear.Layout,

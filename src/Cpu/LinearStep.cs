@@ -13,9 +13,9 @@ internal abstract unsafe class LinearStep : OperationStep
     {
         this.linear = linear;
         shape = LinearOperands.Of(linear, layout, threads);
-        Items = MatMul.Items(shape.M, shape.N, shape.K);
-        Groups = MatMul.Groups(shape.M, shape.N, shape.K);
-        ScratchFloats = MatMul.ScratchFloats(shape.M, shape.N, shape.K);
+        Items = MatMul.Items(shape.M, shape.N, shape.K, threads);
+        Groups = MatMul.Groups(shape.M, shape.N, shape.K, threads);
+        ScratchFloats = MatMul.ScratchFloats(shape.M, shape.N, shape.K, threads);
     }
 
     public override Value? InPlace => linear.Residual;

@@ -5,7 +5,7 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Cpu;
 
 /// <summary>A product of two values.</summary>
-internal sealed unsafe class MatMulStep(MatMulOperation product, Layout layout) : OperationStep(product)
+internal sealed unsafe class MatMulStep(MatMulOperation product, Layout layout, int threads) : OperationStep(product)
 {
     private readonly MatMulArgs shape = new()
     {
@@ -13,16 +13,17 @@ internal sealed unsafe class MatMulStep(MatMulOperation product, Layout layout) 
         M = product.A.Rows,
         N = product.Columns,
         K = product.A.Columns,
+        Threads = threads,
         Type = FloatType.F32,
         Layout = product.Layout,
         LdY = layout.Stride(product.Output),
     };
 
-    public override int Items => MatMul.Items(shape.M, shape.N, shape.K);
+    public override int Items => MatMul.Items(shape.M, shape.N, shape.K, shape.Threads);
 
-    public override int Groups => MatMul.Groups(shape.M, shape.N, shape.K);
+    public override int Groups => MatMul.Groups(shape.M, shape.N, shape.K, shape.Threads);
 
-    public override nint ScratchFloats => MatMul.ScratchFloats(shape.M, shape.N, shape.K);
+    public override nint ScratchFloats => MatMul.ScratchFloats(shape.M, shape.N, shape.K, shape.Threads);
 
     public override void Run(in Frame frame, int item, int previous, float* scratch)
     {

@@ -36,7 +36,7 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
         switch (operation)
         {
             case LinearOperation o:
-                MatMul.ExecuteScalar(new MatMulArgs
+                MatMul.Scalar(new MatMulArgs
                 {
                     X = Floats(o.X), LdX = Stride(o.X), M = rows, N = columns, K = o.X.Columns,
                     W = o.Weight.Pointer, Type = o.Weight.Type, Layout = o.Layout,
@@ -44,7 +44,7 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
                 }, default(Identity));
                 break;
             case MatMulOperation o:
-                MatMul.ExecuteScalar(new MatMulArgs
+                MatMul.Scalar(new MatMulArgs
                 {
                     X = Floats(o.A), LdX = Stride(o.A), M = rows, N = columns, K = o.A.Columns,
                     W = Floats(o.B), Type = FloatType.F32, Layout = o.Layout, Y = y, LdY = columns,
@@ -83,7 +83,7 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
                 Mean.Scalar(terms, o.Values.Count, y, (nint)rows * columns);
                 break;
             case AddRowsOperation o:
-                Elementwise.AddRowsScalar(Floats(o.X), Stride(o.X), o.Table.Pointer, o.Table.Type, (nint)(o.Table.Count / columns), y,
+                AddRows.Scalar(Floats(o.X), Stride(o.X), o.Table.Pointer, o.Table.Type, (nint)(o.Table.Count / columns), y,
                     columns, rows, columns);
                 break;
             case EmbeddingOperation o:
@@ -129,7 +129,7 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
                 MeanRows.Scalar(Floats(o.X), Stride(o.X), y, o.X.Rows, columns);
                 break;
             case TopKMeanOperation o:
-                *y = TopK.MeanScalar(Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K);
+                *y = TopKMean.Scalar(Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K);
                 break;
             case SoftmaxOperation o:
                 Softmax.Scalar(Floats(o.X), Stride(o.X), y, columns, rows, columns);
@@ -166,7 +166,7 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
     private void Attend(AttentionOperation o, float* y)
     {
         int d = o.Q.Columns / o.Heads;
-        Attention.ExecuteScalar(new AttentionArgs
+        Attention.Scalar(new AttentionArgs
         {
             Batch = o.Batch, Heads = o.Heads, HeadDim = d, HeadStride = d, Queries = o.Q.Rows / o.Batch, Keys = o.K.Rows / o.Batch,
             Scale = 1 / MathF.Sqrt(d), Q = Floats(o.Q), LdQ = Stride(o.Q), K = Floats(o.K), LdK = Stride(o.K), V = Floats(o.V),
@@ -189,7 +189,7 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
                     input[i] = inside ? output[i] + padding : 0;
                 }
         fixed (int* inputRows = input, outputRows = output)
-            Attention.ExecuteScalar(new AttentionArgs
+            Attention.Scalar(new AttentionArgs
             {
                 Batch = o.Windows, Heads = o.Heads, HeadDim = d, HeadStride = 3 * d, Queries = tokens, Keys = tokens,
                 Scale = 1 / MathF.Sqrt(d), Q = Floats(o.Qkv), K = Floats(o.Qkv) + d, V = Floats(o.Qkv) + 2 * d,

@@ -40,7 +40,7 @@ public readonly struct Gelu : IActivation
     }
 
     /// <inheritdoc/>
-    public double Scalar(double x) => x / 2 * VectorMath.ErfcScalar(-x / Math.Sqrt(2));
+    public double Scalar(double x) => x / 2 * VectorMath.Erfc(-x / Math.Sqrt(2));
 }
 
 /// <summary>

@@ -34,20 +34,16 @@ public static unsafe class Bilinear
     /// <paramref name="scratch"/> holds <see cref="ScratchLength"/> floats of this thread's own.
     /// </summary>
     public static void Execute(float* x, nint xStride, int height, int width, int* column, float* weight,
-        float* y, nint yStride, int outHeight, int outWidth, BilinearMode mode, int begin, int end, float* scratch)
+        float* y, nint yStride, int outHeight, int outWidth, BilinearMode mode, int begin, int end, float* scratch) =>
+        Simd.Run(new Kernel(x, xStride, height, width, column, weight, y, yStride, outHeight, outWidth, mode, begin, end,
+            scratch));
+
+    private readonly struct Kernel(float* x, nint xStride, int height, int width, int* column, float* weight, float* y,
+        nint yStride, int outHeight, int outWidth, BilinearMode mode, int begin, int end, float* scratch) : IWideKernel
     {
-        if (Simd.Lanes == 16)
-            Execute<Lanes16>(x, xStride, height, width, column, weight, y, yStride, outHeight, outWidth, mode,
-                begin, end, scratch);
-        else if (Simd.Lanes == 8)
-            Execute<Lanes8>(x, xStride, height, width, column, weight, y, yStride, outHeight, outWidth, mode,
-                begin, end, scratch);
-        else if (Simd.Lanes == 4)
-            Execute<Lanes4>(x, xStride, height, width, column, weight, y, yStride, outHeight, outWidth, mode,
-                begin, end, scratch);
-        else
-            Execute<Lanes1>(x, xStride, height, width, column, weight, y, yStride, outHeight, outWidth, mode,
-                begin, end, scratch);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> =>
+            Execute<TVec>(x, xStride, height, width, column, weight, y, yStride, outHeight, outWidth, mode, begin, end, scratch);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -30,6 +30,9 @@ public unsafe struct BottleneckArgs
     /// The last layer: y is the resulting map, which may overlap neither x nor, but for being it, the residual; x is not used.
     /// </summary>
     public MatMulArgs Project;
+
+    /// <summary>Threads that the work is cut for, at least 1; the layers' own do not count. Results do not depend on it.</summary>
+    public int Threads;
 }
 
 /// <summary>
@@ -68,7 +71,7 @@ public static unsafe class Bottleneck
 
     private static int RowsOfItem(in BottleneckArgs a)
     {
-        int items = ItemsOfThread * Environment.ProcessorCount;
+        int items = ItemsOfThread * a.Threads;
         return Math.Max((OutHeight(a) + items - 1) / items, FewRows);
     }
 
@@ -183,7 +186,7 @@ public static unsafe class Bottleneck
     /// <param name="last">That of the last layer.</param>
     /// <param name="expanded">[Height * Width, Expand.N].</param>
     /// <param name="convolved">[output pixels, Expand.N].</param>
-    public static void ExecuteScalar<TInner, TLast>(in BottleneckArgs a, TInner inner, TLast last, float* expanded,
+    public static void Scalar<TInner, TLast>(in BottleneckArgs a, TInner inner, TLast last, float* expanded,
         float* convolved)
         where TInner : struct, IActivation where TLast : struct, IActivation
     {
@@ -192,8 +195,8 @@ public static unsafe class Bottleneck
         expand.LdY = expand.N;
         project.X = convolved;
         project.LdX = project.K;
-        MatMul.ExecuteScalar(expand, inner);
+        MatMul.Scalar(expand, inner);
         DepthwiseConv.Scalar(expanded, a.Height, a.Width, expand.N, a.Depthwise, a.DepthwiseBias, a.Stride, convolved, inner);
-        MatMul.ExecuteScalar(project, last);
+        MatMul.Scalar(project, last);
     }
 }

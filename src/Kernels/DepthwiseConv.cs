@@ -22,19 +22,6 @@ public static unsafe class DepthwiseConv
         float* y, int begin, int end, TActivation activation)
         where TActivation : struct, IActivation
     {
-        if (Simd.Lanes == 16)
-            Execute<Lanes16, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
-        else if (Simd.Lanes == 8)
-            Execute<Lanes8, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
-        else if (Simd.Lanes == 4)
-            Execute<Lanes4, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
-        else Execute<Lanes1, TActivation>(x, height, width, channels, w, bias, stride, y, begin, end, activation);
-    }
-
-    private static void Execute<TVec, TActivation>(float* x, int height, int width, int channels, float* w, float* bias,
-        int stride, float* y, int begin, int end, TActivation activation)
-        where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
-    {
         int outWidth = Convolution.OutputSize(width, stride);
         nint row = (nint)width * channels;
         for (int r = begin; r < end; r++)
@@ -42,9 +29,8 @@ public static unsafe class DepthwiseConv
             float* middle = x + r * stride * row;
             float* above = r == 0 ? null : middle - row;
             float* below = r * stride == height - 1 ? null : middle + row;
-            Pixels<TVec, TActivation>(
-                above, middle, below, width, channels, w, bias, stride, 0, outWidth, y + (nint)r * outWidth * channels,
-                    activation);
+            Pixels(above, middle, below, width, channels, w, bias, stride, 0, outWidth, y + (nint)r * outWidth * channels,
+                activation);
         }
     }
 
@@ -65,18 +51,20 @@ public static unsafe class DepthwiseConv
     /// <param name="end">Output pixel after the last.</param>
     /// <param name="y">[end - begin, channels].</param>
     /// <param name="activation">f.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void Pixels<TActivation>(float* above, float* middle, float* below, int width, int channels, float* w,
-        float* bias,
-        int stride, int begin, int end, float* y, TActivation activation)
+        float* bias, int stride, int begin, int end, float* y, TActivation activation)
+        where TActivation : struct, IActivation =>
+        Simd.Run(new Kernel<TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y,
+            activation));
+
+    private readonly struct Kernel<TActivation>(float* above, float* middle, float* below, int width, int channels,
+        float* w, float* bias, int stride, int begin, int end, float* y, TActivation activation) : IWideKernel
         where TActivation : struct, IActivation
     {
-        if (Simd.Lanes == 16)
-            Pixels<Lanes16, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
-        else if (Simd.Lanes == 8)
-            Pixels<Lanes8, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
-        else if (Simd.Lanes == 4)
-            Pixels<Lanes4, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
-        else Pixels<Lanes1, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> =>
+            Pixels<TVec, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
     }
 
     private static void Pixels<TVec, TActivation>(float* above, float* middle, float* below, int width, int channels, float* w,

@@ -14,12 +14,15 @@ public static unsafe class DotSmall
 {
     /// <summary>Computes <paramref name="rows"/> rows of <paramref name="count"/> products.</summary>
     public static void Execute(float* x, nint xStride, float* t, nint count, float scale, float* y, nint yStride,
-        nint rows, nint cols)
+        nint rows, nint cols) =>
+        Simd.Run(new Kernel(x, xStride, t, count, scale, y, yStride, rows, cols));
+
+    private readonly struct Kernel(float* x, nint xStride, float* t, nint count, float scale, float* y, nint yStride, nint rows,
+        nint cols) : IWideKernel
     {
-        if (Simd.Lanes == 16) Execute<Lanes16>(x, xStride, t, count, scale, y, yStride, rows, cols);
-        else if (Simd.Lanes == 8) Execute<Lanes8>(x, xStride, t, count, scale, y, yStride, rows, cols);
-        else if (Simd.Lanes == 4) Execute<Lanes4>(x, xStride, t, count, scale, y, yStride, rows, cols);
-        else Execute<Lanes1>(x, xStride, t, count, scale, y, yStride, rows, cols);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> =>
+            Execute<TVec>(x, xStride, t, count, scale, y, yStride, rows, cols);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

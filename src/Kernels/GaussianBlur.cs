@@ -37,12 +37,15 @@ public static unsafe class GaussianBlur
     /// <see cref="FillWeights"/>; <paramref name="scratch"/> holds <see cref="ScratchLength"/> floats of this thread's own.
     /// </summary>
     public static void Execute(float* x, nint xStride, int height, int width, float* weight, int radius,
-        float* y, nint yStride, int begin, int end, float* scratch)
+        float* y, nint yStride, int begin, int end, float* scratch) =>
+        Simd.Run(new Kernel(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch));
+
+    private readonly struct Kernel(float* x, nint xStride, int height, int width, float* weight, int radius, float* y,
+        nint yStride, int begin, int end, float* scratch) : IWideKernel
     {
-        if (Simd.Lanes == 16) Execute<Lanes16>(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch);
-        else if (Simd.Lanes == 8) Execute<Lanes8>(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch);
-        else if (Simd.Lanes == 4) Execute<Lanes4>(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch);
-        else Execute<Lanes1>(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> =>
+            Execute<TVec>(x, xStride, height, width, weight, radius, y, yStride, begin, end, scratch);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

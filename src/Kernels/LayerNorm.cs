@@ -16,12 +16,15 @@ public static unsafe class LayerNorm
 {
     /// <summary>Normalises <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, float* gamma, float* beta, float eps, float* y, nint yStride,
-        nint rows, nint cols)
+        nint rows, nint cols) =>
+        Simd.Run(new Kernel(x, xStride, gamma, beta, eps, y, yStride, rows, cols));
+
+    private readonly struct Kernel(float* x, nint xStride, float* gamma, float* beta, float eps, float* y, nint yStride,
+        nint rows, nint cols) : IWideKernel
     {
-        if (Simd.Lanes == 16) Execute<Lanes16>(x, xStride, gamma, beta, eps, y, yStride, rows, cols);
-        else if (Simd.Lanes == 8) Execute<Lanes8>(x, xStride, gamma, beta, eps, y, yStride, rows, cols);
-        else if (Simd.Lanes == 4) Execute<Lanes4>(x, xStride, gamma, beta, eps, y, yStride, rows, cols);
-        else Execute<Lanes1>(x, xStride, gamma, beta, eps, y, yStride, rows, cols);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> =>
+            Execute<TVec>(x, xStride, gamma, beta, eps, y, yStride, rows, cols);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -10,12 +10,13 @@ namespace TinyZsad.Kernels;
 public static unsafe class Mean
 {
     /// <summary>Averages <paramref name="count"/> arrays of <paramref name="n"/> elements.</summary>
-    public static void Execute(float** x, int count, float* y, nint n)
+    public static void Execute(float** x, int count, float* y, nint n) =>
+        Simd.Run(new Kernel(x, count, y, n));
+
+    private readonly struct Kernel(float** x, int count, float* y, nint n) : IWideKernel
     {
-        if (Simd.Lanes == 16) Execute<Lanes16>(x, count, y, n);
-        else if (Simd.Lanes == 8) Execute<Lanes8>(x, count, y, n);
-        else if (Simd.Lanes == 4) Execute<Lanes4>(x, count, y, n);
-        else Execute<Lanes1>(x, count, y, n);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => Execute<TVec>(x, count, y, n);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -164,7 +164,7 @@ public static class VectorMath
     /// <summary>
     /// erfc in double precision, within 1e-12 of it relatively: its Taylor series near zero, its continued fraction further out.
     /// </summary>
-    public static double ErfcScalar(double x)
+    public static double Erfc(double x)
     {
         double a = Math.Abs(x), erfc;
         if (a < 2.5)

@@ -10,12 +10,13 @@ public static unsafe class Widen
     /// destination[i] = source[i] for i below <paramref name="n"/>. The two may not overlap, except that with
     /// <see cref="FloatType.F32"/> they may be the same. A NaN stays a NaN; its payload is unspecified.
     /// </summary>
-    public static void Execute(void* source, FloatType type, float* destination, nint n)
+    public static void Execute(void* source, FloatType type, float* destination, nint n) =>
+        Simd.Run(new Kernel(source, type, destination, n));
+
+    private readonly struct Kernel(void* source, FloatType type, float* destination, nint n) : IWideKernel
     {
-        if (Simd.Lanes == 16) Execute<Lanes16>(source, type, destination, n);
-        else if (Simd.Lanes == 8) Execute<Lanes8>(source, type, destination, n);
-        else if (Simd.Lanes == 4) Execute<Lanes4>(source, type, destination, n);
-        else Execute<Lanes1>(source, type, destination, n);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => Execute<TVec>(source, type, destination, n);
     }
 
     private static void Execute<TVec>(void* source, FloatType type, float* destination, nint n)

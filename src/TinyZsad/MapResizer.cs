@@ -12,7 +12,7 @@ internal static unsafe class MapResizer
     {
         if (detection.Logits is not { } logits) return Resize(detection.Map, imageSize, imageSize, width, height);
         float[] map = Resize(logits.Values, logits.Side, logits.Side, width, height);
-        fixed (float* p = map) Elementwise.Activate(p, p, map.Length, default(Sigmoid));
+        fixed (float* p = map) Activate.Execute(p, p, map.Length, default(Sigmoid));
         return map;
     }
 

@@ -59,8 +59,8 @@ internal static unsafe class ActivationCases
             float* mine = workspace.Result(x, n, inPlace), definition = workspace.Output(n);
             float* source = inPlace ? mine : x;
             return new(
-                () => Elementwise.Activate(source, mine, n, f),
-                () => Elementwise.ActivateScalar(x, definition, n, f),
+                () => Activate.Execute(source, mine, n, f),
+                () => Activate.Scalar(x, definition, n, f),
                 () => Difference.Max(mine, definition, n, i => unit(x[i], Math.Abs(definition[i]))));
         })
         { Because = "", Bytes = 8.0 * n, Typical = n == 20011 && !inPlace };
@@ -72,8 +72,8 @@ internal static unsafe class ActivationCases
         float* x = workspace.Floats(n, i => values[i % values.Length]);
         float* mine = workspace.Output(n), definition = workspace.Output(n);
         return new(
-            () => Elementwise.Activate(x, mine, n, f),
-            () => Elementwise.ActivateScalar(x, definition, n, f),
+            () => Activate.Execute(x, mine, n, f),
+            () => Activate.Scalar(x, definition, n, f),
             () => Difference.Exact(mine, definition, n));
     })
     { Because = "limits are exact, NaN stays NaN" };
@@ -107,6 +107,6 @@ internal static unsafe class ActivationCases
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> => VectorMath.MinusUpperTail(x);
 
-        public double Scalar(double x) => VectorMath.ErfcScalar(x / Math.Sqrt(2)) / -2;
+        public double Scalar(double x) => VectorMath.Erfc(x / Math.Sqrt(2)) / -2;
     }
 }

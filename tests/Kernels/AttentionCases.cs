@@ -52,7 +52,7 @@ internal static unsafe class AttentionCases
             return new(
                 () => EachItem(Attention.Items(mine), keys > 1000, (item, previous) =>
                     Attention.Execute(mine, item, previous, scratch)),
-                () => Attention.ExecuteScalar(definition),
+                () => Attention.Scalar(definition),
                 () => Difference.Max(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
         })
         {
@@ -104,7 +104,7 @@ internal static unsafe class AttentionCases
             return new(
                 () => EachItem(Attention.Items(mine), windows * window * window > 1000, (item, previous) =>
                     Attention.Execute(mine, item, previous, scratch)),
-                () => Attention.ExecuteScalar(definition),
+                () => Attention.Scalar(definition),
                 () => Difference.Max(mine.Y, definition.Y, rows - 1, heads * d, ldy, (_, _, _) => 4));
         })
         {

@@ -9,12 +9,12 @@ internal static unsafe class ElementwiseCases
 {
     public static IEnumerable<KernelCase> All =>
     [
-        .. KernelCases.Lengths.SelectMany(n => new[] { ScaleAdd(3, n, false), ScaleAdd(2, n, true) }), ScaleAdd(1029, 384, true),
-        .. KernelCases.Lengths.SelectMany(n => Enum.GetValues<FloatType>().Select(type => AddRows(5, n, 2, type, n % 2 == 0))),
-        AddRows(154, 512, 77, FloatType.F16, true),
+        .. KernelCases.Lengths.SelectMany(n => new[] { Scaled(3, n, false), Scaled(2, n, true) }), Scaled(1029, 384, true),
+        .. KernelCases.Lengths.SelectMany(n => Enum.GetValues<FloatType>().Select(type => Added(5, n, 2, type, n % 2 == 0))),
+        Added(154, 512, 77, FloatType.F16, true),
     ];
 
-    private static KernelCase ScaleAdd(int rows, int cols, bool inPlace) =>
+    private static KernelCase Scaled(int rows, int cols, bool inPlace) =>
         new("ScaleAdd", $"{rows} x {cols}{(inPlace ? " in place" : "")}", workspace =>
         {
             int xStride = cols + 1, stride = cols + 3, n = Extent(rows, cols, stride);
@@ -23,8 +23,8 @@ internal static unsafe class ElementwiseCases
             float* definition = workspace.Result(residual, n, inPlace);
             float* mine = workspace.Result(residual, n, inPlace), source = inPlace ? mine : residual;
             return new(
-                () => Elementwise.ScaleAdd(source, stride, scale, x, xStride, mine, stride, rows, cols),
-                () => Elementwise.ScaleAddScalar(residual, stride, scale, x, xStride, definition, stride, rows, cols),
+                () => ScaleAdd.Execute(source, stride, scale, x, xStride, mine, stride, rows, cols),
+                () => ScaleAdd.Scalar(residual, stride, scale, x, xStride, definition, stride, rows, cols),
                 () => Difference.Max(mine, definition, rows, cols, stride, (_, r, c) =>
                     Math.Abs(residual[r * stride + c]) + Math.Abs((double)scale[c] * x[r * xStride + c])));
         })
@@ -36,7 +36,7 @@ internal static unsafe class ElementwiseCases
             Typical = rows > 1000,
         };
 
-    private static KernelCase AddRows(int rows, int cols, int period, FloatType type, bool inPlace) =>
+    private static KernelCase Added(int rows, int cols, int period, FloatType type, bool inPlace) =>
         new("AddRows", $"{type} {rows} x {cols} by {period}{(inPlace ? " in place" : "")}", workspace =>
         {
             int xStride = cols + 1, yStride = inPlace ? xStride : cols + 2;
@@ -46,8 +46,8 @@ internal static unsafe class ElementwiseCases
             float* definition = workspace.Result(x, n, inPlace);
             void* table = TableCases.Table(workspace, type, period * cols);
             return new(
-                () => Elementwise.AddRows(source, xStride, table, type, period, mine, yStride, rows, cols),
-                () => Elementwise.AddRowsScalar(x, xStride, table, type, period, definition, yStride, rows, cols),
+                () => AddRows.Execute(source, xStride, table, type, period, mine, yStride, rows, cols),
+                () => AddRows.Scalar(x, xStride, table, type, period, definition, yStride, rows, cols),
                 () => Difference.Exact(mine, definition, n));
         })
         {

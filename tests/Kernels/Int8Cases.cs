@@ -62,7 +62,7 @@ internal static unsafe class Int8Cases
         new Span<int>(definition, extent).Clear();
         return new(
             () => Int8Tile.Execute(a, lda, b, k, correction, mine, ldc),
-            () => Int8Tile.ExecuteScalar(a, lda, b, k, definition, ldc),
+            () => Int8Tile.Scalar(a, lda, b, k, definition, ldc),
             () => Same(mine, definition, extent));
     })
     {
@@ -88,7 +88,7 @@ internal static unsafe class Int8Cases
         x[6 * ldx] = float.PositiveInfinity;
         x[7 * ldx + k / 3] = float.NegativeInfinity;
         byte* mine = workspace.Block<byte>(bytes), definition = workspace.Block<byte>(bytes);
-        return new(() => Int8Rows.Execute(x, ldx, count, k, mine), () => Int8Rows.ExecuteScalar(x, ldx, count, k, definition),
+        return new(() => Int8Rows.Execute(x, ldx, count, k, mine), () => Int8Rows.Scalar(x, ldx, count, k, definition),
             () =>
         {
             double error = 0;
@@ -129,8 +129,8 @@ internal static unsafe class Int8Cases
         byte* mine = workspace.Block<byte>(bytes), definition = workspace.Block<byte>(bytes);
         float* scratch = workspace.Block<float>(Int8Weights.ScratchFloats(k));
         return new(
-            () => Int8Weights.Pack(w, type, layout, n, k, scratch, mine),
-            () => Int8Weights.PackScalar(w, type, layout, n, k, definition),
+            () => Int8Weights.Execute(w, type, layout, n, k, scratch, mine),
+            () => Int8Weights.Scalar(w, type, layout, n, k, definition),
             () =>
             {
                 double error = 0;
@@ -169,7 +169,7 @@ internal static unsafe class Int8Cases
             byte* x = workspace.Block<byte>((nint)Int8Rows.Rows(m) * Int8Rows.Stride(k)),
                 w = workspace.Block<byte>(Int8Weights.Bytes(n, k));
             float* scratch = workspace.Block<float>(Math.Max(Int8MatMul.ScratchFloats, Int8Weights.ScratchFloats(k)));
-            Int8Weights.Pack(a.W, type, layout, n, k, scratch, w);
+            Int8Weights.Execute(a.W, type, layout, n, k, scratch, w);
             Int8Rows.Execute(a.X, ldx, m, k, x);
             return new(
                 () =>
@@ -178,7 +178,7 @@ internal static unsafe class Int8Cases
                 },
                 () =>
                 {
-                    Int8MatMul.ExecuteScalar(definition, f);
+                    Int8MatMul.Scalar(definition, f);
                     for (int i = 0; i < length && inPlace; i++)
                         if (i % ldy >= n) definition.Y[i] = added[i];
                 },

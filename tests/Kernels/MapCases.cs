@@ -26,7 +26,9 @@ internal static unsafe class MapCases
             select Inverted<Gelu>(height, width, 7, 21, residual ? 7 : 33, stride, residual),
         .. from channels in (int[])[1, 15, 16, 17, 48] select Inverted<LeakyRelu>(20, 9, channels, 4 * channels, channels + 1, 2,
             false),
-        .. from stride in (int[])[1, 2] select Inverted<Gelu>(47, 13, 7, 21, 7, stride, false),
+        .. from stride in (int[])[1, 2] from threads in (int[])[1, 2, 5]
+            select Inverted<Gelu>(47, 13, 7, 21, 7, stride, false, threads),
+        .. from stride in (int[])[1, 2] from threads in (int[])[2, 5] select AnyThreads(47, 13, 7, 21, 40, stride, threads),
         Inverted<Gelu>(128, 128, 96, 384, 96, 1, true), Inverted<Gelu>(128, 128, 96, 192, 192, 2, false),
         .. from cols in KernelCases.Lengths select Pool(19, cols),
         .. from rows in Enumerable.Range(1, 40) select Pool(rows, 18),
@@ -94,25 +96,16 @@ internal static unsafe class MapCases
         };
 
     private static KernelCase Inverted<TActivation>(int height, int width, int inputs, int expanded, int outputs, int stride,
-        bool residual)
+        bool residual, int threads = 1)
         where TActivation : struct, IActivation =>
         new($"Bottleneck {typeof(TActivation).Name}",
-            $"{height} x {width} x {inputs} to {expanded} to {outputs} stride {stride}{(residual ? " residual" : "")}",
-                workspace =>
+            $"{height} x {width} x {inputs} to {expanded} to {outputs} stride {stride}{(residual ? " residual" : "")}"
+                + $"{(threads > 1 ? $" for {threads} threads" : "")}", workspace =>
         {
-            int pixels = height * width, n = Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride);
-            int ldx = inputs + 3, ldy = outputs + 1, length = Extent(n, outputs, ldy);
-            // Weights small enough that the sums, and with them the tolerance's unit, stay near one.
-            BottleneckArgs a = new()
-            {
-                Expand = Layer(workspace, pixels, expanded, inputs),
-                Height = height, Width = width, Stride = stride,
-                Depthwise = workspace.Floats(9 * expanded, i => Math.Sin(i) / 3), DepthwiseBias = workspace.Normal(expanded),
-                Project = Layer(workspace, n, outputs, expanded),
-            };
-            a.Expand.X = workspace.Normal(Extent(pixels, inputs, ldx));
-            a.Expand.LdX = ldx;
-            a.Project.LdY = a.Project.LdResidual = ldy;
+            int n = Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride);
+            int pixels = height * width, length = Extent(n, outputs, outputs + 1);
+            BottleneckArgs a = Operands(workspace, height, width, inputs, expanded, outputs, stride);
+            a.Threads = threads;
             a.Project.ActivateLast = residual;
             if (residual) a.Project.Residual = workspace.Normal(length);
             BottleneckArgs mine = a, definition = a;
@@ -123,8 +116,8 @@ internal static unsafe class MapCases
             return new(
                 () => EachItem(Bottleneck.Items(mine), height > 100, (item, previous) =>
                     Bottleneck.Execute(mine, default(TActivation), default(TActivation), item, previous, scratch)),
-                () => Bottleneck.ExecuteScalar(definition, default(TActivation), default(TActivation), expandedMap, convolved),
-                () => Difference.Max(mine.Project.Y, definition.Project.Y, n, outputs, ldy, (_, _, _) => 8));
+                () => Bottleneck.Scalar(definition, default(TActivation), default(TActivation), expandedMap, convolved),
+                () => Difference.Max(mine.Project.Y, definition.Project.Y, n, outputs, outputs + 1, (_, _, _) => 8));
         })
         {
             Tolerance = 4 * (Math.Sqrt(inputs + expanded) + 16) * E,
@@ -135,6 +128,46 @@ internal static unsafe class MapCases
             Bytes = 4.0 * height * width * (inputs + outputs / stride / stride),
             Typical = height > 100,
         };
+
+    /// <summary>Cut for many threads and for one.</summary>
+    private static KernelCase AnyThreads(int height, int width, int inputs, int expanded, int outputs, int stride, int threads) =>
+        new("Bottleneck cut", $"{height} x {width} x {inputs} to {expanded} to {outputs} stride {stride} for {threads} threads",
+            workspace =>
+        {
+            int length = Extent(Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride), outputs,
+                outputs + 1);
+            BottleneckArgs a = Operands(workspace, height, width, inputs, expanded, outputs, stride);
+            float* mine = workspace.Output(length), definition = workspace.Output(length);
+            float* scratch = workspace.Block<float>(Bottleneck.ScratchFloats(a));
+            void Run(int count, float* y)
+            {
+                BottleneckArgs args = a;
+                args.Threads = count;
+                args.Project.Y = y;
+                EachItem(Bottleneck.Items(args), false, (item, previous) =>
+                    Bottleneck.Execute(args, default(Gelu), default(Gelu), item, previous, scratch));
+            }
+            return new(() => Run(threads, mine), () => Run(1, definition), () => Difference.Exact(mine, definition, length));
+        })
+        { Because = "a value is computed by the same operations however the work is cut" };
+
+    /// <summary>A bottleneck but for its result. Weights are small enough that sums stay near one.</summary>
+    private static BottleneckArgs Operands(Workspace workspace, int height, int width, int inputs, int expanded, int outputs,
+        int stride)
+    {
+        int pixels = height * width, n = Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride);
+        BottleneckArgs a = new()
+        {
+            Expand = Layer(workspace, pixels, expanded, inputs),
+            Height = height, Width = width, Stride = stride,
+            Depthwise = workspace.Floats(9 * expanded, i => Math.Sin(i) / 3), DepthwiseBias = workspace.Normal(expanded),
+            Project = Layer(workspace, n, outputs, expanded),
+        };
+        a.Expand.LdX = inputs + 3;
+        a.Expand.X = workspace.Normal(Extent(pixels, inputs, inputs + 3));
+        a.Project.LdY = a.Project.LdResidual = outputs + 1;
+        return a;
+    }
 
     /// <summary>A layer whose outputs are about as large as its inputs.</summary>
     private static MatMulArgs Layer(Workspace workspace, int rows, int outputs, int inputs) => new()

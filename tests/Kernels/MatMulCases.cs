@@ -30,6 +30,9 @@ internal static unsafe class MatMulCases
         // Copied strips, in one and in several panels an item; more rows than an item takes, so that items meet.
         Product(25, 70, 1023, FloatType.F16), Product(25, 140, 2047, FloatType.F16), Product(25, 70, 5119, FloatType.F16),
         Product(1000, 40, 700, FloatType.F16, residual: true, inPlace: true),
+        .. from threads in (int[])[2, 5] from m in (int[])[7, 25, 500] select Product(m, 70, 40, FloatType.F16, threads: threads),
+        .. from threads in (int[])[2, 5] from m in (int[])[7, 25, 500] from n in (int[])[70, 200]
+            select AnyThreads(m, n, 1500, threads),
         Product<Gelu>(1029, 1536, 384, default, FloatType.F16),
         Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
         Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true),
@@ -82,7 +85,7 @@ internal static unsafe class MatMulCases
                 () =>
                 {
                     Start from = start;
-                    Tile.ExecuteScalar(a, lda, b, k, definition, ldc, started ? &from : null);
+                    Tile.Scalar(a, lda, b, k, definition, ldc, started ? &from : null);
                 },
                 () => Difference.Max(mine, definition, Tile.Rows, columns, ldc, (_, r, c) =>
                 {
@@ -98,22 +101,26 @@ internal static unsafe class MatMulCases
         };
 
     private static KernelCase Product(int m, int n, int k, FloatType type, WeightLayout layout = WeightLayout.OutIn,
-        bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false) =>
-        Product<Identity>(m, n, k, default, type, layout, bias, scale, residual, inPlace, last);
+        bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false,
+        int threads = 1) =>
+        Product<Identity>(m, n, k, default, type, layout, bias, scale, residual, inPlace, last, threads);
 
     private static KernelCase Product<TActivation>(
         int m, int n, int k, TActivation f, FloatType type, WeightLayout layout = WeightLayout.OutIn,
-        bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false)
+        bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false,
+        int threads = 1)
         where TActivation : struct, IActivation =>
         new($"MatMul {typeof(TActivation).Name}",
             $"{m} x {n} x {k} {type} {layout}{(bias ? " bias" : "")}{(scale ? " scale" : "")}{(residual ? " residual" : "")}"
-            + $"{(inPlace ? " in place" : "")}{(last ? " activate last" : "")}", workspace =>
+            + $"{(inPlace ? " in place" : "")}{(last ? " activate last" : "")}"
+            + $"{(threads > 1 ? $" for {threads} threads" : "")}", workspace =>
         {
             // A row stride of 4 KiB, where k is one less, is the case in which strips are copied.
             int ldx = k % 1024 == 1023 ? k + 1 : k + 3, ldy = n + 1, length = Extent(m, n, ldy);
             MatMulArgs a = new()
             {
                 M = m, N = n, K = k, Type = type, Layout = layout, LdX = ldx, LdY = ldy, LdResidual = ldy, ActivateLast = last,
+                Threads = threads,
                 X = workspace.Normal(Extent(m, k, ldx)),
                 W = Stored(workspace, type, n * k),
                 Bias = bias ? workspace.Normal(n) : null,
@@ -125,13 +132,13 @@ internal static unsafe class MatMulCases
             definition.Y = workspace.Output(length);
             mine.Residual = inPlace ? mine.Y : added;
             definition.Residual = added;
-            float* scratch = workspace.Block<float>(MatMul.ScratchFloats(m, n, k));
+            float* scratch = workspace.Block<float>(MatMul.ScratchFloats(m, n, k, threads));
             return new(
-                () => EachItem(MatMul.Items(m, n, k), m >= 1000, (item, previous) =>
+                () => EachItem(MatMul.Items(m, n, k, threads), m >= 1000, (item, previous) =>
                     MatMul.Execute(mine, f, item, previous, scratch)),
                 () =>
                 {
-                    MatMul.ExecuteScalar(definition, f);
+                    MatMul.Scalar(definition, f);
                     if (!inPlace) return;
                     // Between the rows an in-place result keeps what was there.
                     for (int i = 0; i < length; i++)
@@ -148,6 +155,29 @@ internal static unsafe class MatMulCases
             Bytes = 4.0 * m * (k + n) + (double)n * k * type.Size(),
             Typical = m >= 1000,
         };
+
+    /// <summary>Cut for many threads and for one. Several groups of panels, whose blocks begin elsewhere.</summary>
+    private static KernelCase AnyThreads(int m, int n, int k, int threads) =>
+        new("MatMul cut", $"{m} x {n} x {k} for {threads} threads", workspace =>
+        {
+            MatMulArgs a = new()
+            {
+                M = m, N = n, K = k, LdX = k, LdY = n, Type = FloatType.F16, X = workspace.Normal(m * k),
+                W = Stored(workspace, FloatType.F16, n * k), Bias = workspace.Normal(n),
+            };
+            float* mine = workspace.Output(m * n), definition = workspace.Output(m * n);
+            void Run(int count, float* y)
+            {
+                MatMulArgs args = a;
+                args.Threads = count;
+                args.Y = y;
+                float* scratch = workspace.Block<float>(MatMul.ScratchFloats(m, n, k, count));
+                EachItem(MatMul.Items(m, n, k, count), false, (item, previous) =>
+                    MatMul.Execute(args, default(Gelu), item, previous, scratch));
+            }
+            return new(() => Run(threads, mine), () => Run(1, definition), () => Difference.Exact(mine, definition, m * n));
+        })
+        { Because = "a value is computed by the same operations however the work is cut" };
 
     /// <summary>Normal numbers in a storage format.</summary>
     internal static void* Stored(Workspace workspace, FloatType type, int n)

@@ -80,25 +80,25 @@ internal static unsafe class TableCases
         })
         { Because = "a copy", Bytes = (double)n * cols * (4 + type.Size()), Typical = cols == 512 };
 
-    private static KernelCase Largest(int n, int nan) => new("TopK.Max", nan < 0 ? $"{n}" : $"{n}, NaN at {nan}", workspace =>
+    private static KernelCase Largest(int n, int nan) => new("Max", nan < 0 ? $"{n}" : $"{n}, NaN at {nan}", workspace =>
     {
         float* x = workspace.Floats(n, i => i == nan ? double.NaN : workspace.Random.NextDouble() - 2);
         float* mine = workspace.Output(1), definition = workspace.Output(1);
         return new(
-            () => *mine = TopK.Max(x, n),
-            () => *definition = TopK.MaxScalar(x, n),
+            () => *mine = Max.Execute(x, n),
+            () => *definition = Max.Scalar(x, n),
             () => Difference.Exact(mine, definition, 1));
     })
     { Because = "a choice, not a computation" };
 
     private static KernelCase MeanOfLargest(string shape, int n, int k, Func<nint, double> value) =>
-        new("TopK.Mean", shape, workspace =>
+        new("TopKMean", shape, workspace =>
         {
             float* x = workspace.Floats(n, value), mine = workspace.Output(1), definition = workspace.Output(1);
             double magnitude = new Span<float>(x, n).ToArray().OrderDescending().Take(k).Sum(v => Math.Abs((double)v)) / k;
             return new(
-                () => *mine = TopK.Mean(x, n, k),
-                () => *definition = TopK.MeanScalar(x, n, k),
+                () => *mine = TopKMean.Execute(x, n, k),
+                () => *definition = TopKMean.Scalar(x, n, k),
                 () => Difference.Max(mine, definition, 1, _ => magnitude));
         })
         {

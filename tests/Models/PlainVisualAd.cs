@@ -131,7 +131,7 @@ internal sealed class PlainVisualAd(
         return [.. e.Select(v => v / e.Sum())];
     }
 
-    private static double Gelu(double v) => v / 2 * VectorMath.ErfcScalar(-v / Math.Sqrt(2));
+    private static double Gelu(double v) => v / 2 * VectorMath.Erfc(-v / Math.Sqrt(2));
 
     private static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
 

@@ -79,16 +79,19 @@ public static unsafe class Attention
     /// The item of the same operands for which <paramref name="scratch"/> was last used; -1 where it was used for anything else.
     /// </param>
     /// <param name="scratch"><see cref="ScratchFloats"/> floats, this thread's own.</param>
-    public static void Execute(in AttentionArgs a, int item, int previous, float* scratch)
+    public static void Execute(in AttentionArgs a, int item, int previous, float* scratch) =>
+        Simd.Run(new Kernel(a, item, previous, scratch));
+
+    private readonly ref struct Kernel(in AttentionArgs a, int item, int previous, float* scratch) : IWideKernel
     {
-        if (Simd.Lanes == 16) Execute<Lanes16>(a, item, previous, scratch);
-        else if (Simd.Lanes == 8) Execute<Lanes8>(a, item, previous, scratch);
-        else if (Simd.Lanes == 4) Execute<Lanes4>(a, item, previous, scratch);
-        else Execute<Lanes1>(a, item, previous, scratch);
+        private readonly ref readonly AttentionArgs args = ref a;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => Execute<TVec>(args, item, previous, scratch);
     }
 
     /// <summary>The definition: scores, softmax and sum of one query after another, in double precision.</summary>
-    public static void ExecuteScalar(in AttentionArgs a)
+    public static void Scalar(in AttentionArgs a)
     {
         double[] q = new double[a.HeadDim], k = new double[a.HeadDim], p = new double[a.Keys];
         for (int b = 0; b < a.Batch; b++)
@@ -98,12 +101,12 @@ public static unsafe class Attention
                     int output = a.OutputRows == null ? b * a.Queries + i : a.OutputRows[b * a.Queries + i];
                     if (output < 0) continue;
                     float* query = a.Q + (nint)InputRow(a, b, i, a.Queries) * a.LdQ + h * a.HeadStride;
-                    RotateScalar(query, i - a.RotaryPrefix, a.QueryCos, a.QuerySin, q);
+                    Rotate(query, i - a.RotaryPrefix, a.QueryCos, a.QuerySin, q);
                     double max = double.NegativeInfinity, sum = 0;
                     for (int j = 0; j < a.Keys; j++)
                     {
                         float* key = a.K + (nint)InputRow(a, b, j, a.Keys) * a.LdK + h * a.HeadStride;
-                        RotateScalar(key, j - a.RotaryPrefix, a.KeyCos, a.KeySin, k);
+                        Rotate(key, j - a.RotaryPrefix, a.KeyCos, a.KeySin, k);
                         p[j] = 0;
                         for (int c = 0; c < a.HeadDim; c++) p[j] += q[c] * k[c];
                         p[j] *= a.Scale;
@@ -129,7 +132,7 @@ public static unsafe class Attention
     private static int InputRow(in AttentionArgs a, int batch, int token, int tokens) =>
         a.InputRows == null ? batch * tokens + token : a.InputRows[batch * tokens + token];
 
-    private static void RotateScalar(float* x, int position, float* cos, float* sin, double[] y)
+    private static void Rotate(float* x, int position, float* cos, float* sin, double[] y)
     {
         int half = y.Length / 2;
         for (int c = 0; c < y.Length; c++)

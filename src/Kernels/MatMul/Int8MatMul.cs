@@ -75,12 +75,14 @@ public static unsafe class Int8MatMul
         }
     }
 
-    private static void ToFloats(byte* rows, int stride, int k, float* scales, float* tile)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void ToFloats(byte* rows, int stride, int k, float* scales, float* tile) =>
+        Simd.Run(new Kernel(rows, stride, k, scales, tile));
+
+    private readonly struct Kernel(byte* rows, int stride, int k, float* scales, float* tile) : IWideKernel
     {
-        if (Simd.Lanes == 16) ToFloats<Lanes16>(rows, stride, k, scales, tile);
-        else if (Simd.Lanes == 8) ToFloats<Lanes8>(rows, stride, k, scales, tile);
-        else if (Simd.Lanes == 4) ToFloats<Lanes4>(rows, stride, k, scales, tile);
-        else ToFloats<Lanes1>(rows, stride, k, scales, tile);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => ToFloats<TVec>(rows, stride, k, scales, tile);
     }
 
     /// <summary>The integers of a tile become floats, in place.</summary>
@@ -99,7 +101,7 @@ public static unsafe class Int8MatMul
     /// <summary>
     /// The definition: quantised element by element, summed in whole numbers, and the rest in double precision.
     /// </summary>
-    public static void ExecuteScalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
+    public static void Scalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
     {
         MatMulArgs args = a;
         (int[] x, double[] s) = Quantized(a.M, a.K, (i, p) => args.X[i * args.LdX + p]);

@@ -36,12 +36,13 @@ public static unsafe class Int8Rows
     /// <param name="rows">Rows.</param>
     /// <param name="k">Inputs, at least 1.</param>
     /// <param name="q"><paramref name="rows"/> times <see cref="Stride"/> bytes; may not overlap x.</param>
-    public static void Execute(float* x, nint ldx, int rows, int k, byte* q)
+    public static void Execute(float* x, nint ldx, int rows, int k, byte* q) =>
+        Simd.Run(new Kernel(x, ldx, rows, k, q));
+
+    private readonly struct Kernel(float* x, nint ldx, int rows, int k, byte* q) : IWideKernel
     {
-        if (Simd.Lanes == 16) Execute<Lanes16>(x, ldx, rows, k, q);
-        else if (Simd.Lanes == 8) Execute<Lanes8>(x, ldx, rows, k, q);
-        else if (Simd.Lanes == 4) Execute<Lanes4>(x, ldx, rows, k, q);
-        else Execute<Lanes1>(x, ldx, rows, k, q);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => Execute<TVec>(x, ldx, rows, k, q);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -95,7 +96,7 @@ public static unsafe class Int8Rows
     }
 
     /// <summary>The definition.</summary>
-    public static void ExecuteScalar(float* x, nint ldx, int rows, int k, byte* q)
+    public static void Scalar(float* x, nint ldx, int rows, int k, byte* q)
     {
         for (int r = 0; r < rows; r++, x += ldx, q += Stride(k))
         {

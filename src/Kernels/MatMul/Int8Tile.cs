@@ -56,11 +56,11 @@ public static unsafe class Int8Tile
         else if (Simd.Lanes == 16) Pairs<Pairs512>(a, lda, b, k, c, ldc);
         else if (Simd.Lanes == 8) Pairs<Pairs256>(a, lda, b, k, c, ldc);
         else if (Simd.Lanes == 4 && (Sse2.IsSupported || AdvSimd.Arm64.IsSupported)) Pairs<Pairs128>(a, lda, b, k, c, ldc);
-        else ExecuteScalar(a, lda, b, k, c, ldc);
+        else Scalar(a, lda, b, k, c, ldc);
     }
 
     /// <summary>The definition: C[i, j] = sum over p of A[i, p] B[p, j].</summary>
-    public static void ExecuteScalar(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc)
+    public static void Scalar(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc)
     {
         for (int i = 0; i < Rows; i++)
             for (int j = 0; j < Columns; j++)

@@ -19,7 +19,7 @@ public static unsafe class Int8Weights
     /// <summary>Bytes that the quantised matrix takes; 64-byte aligned.</summary>
     public static nint Bytes(int n, int k) => (n + Tile.Columns - 1) / Tile.Columns * PanelsOfTile * PanelBytes(k);
 
-    /// <summary>Floats of scratch for <see cref="Pack"/>; 64-byte aligned.</summary>
+    /// <summary>Floats of scratch for <see cref="Execute"/>; 64-byte aligned.</summary>
     public static nint ScratchFloats(int k) => (nint)k * Tile.Columns + 2 * Tile.Columns;
 
     /// <summary>Quantises a matrix.</summary>
@@ -30,7 +30,7 @@ public static unsafe class Int8Weights
     /// <param name="k">Inputs, 1 to <see cref="Int8Tile.MaxInputs"/>.</param>
     /// <param name="scratch"><see cref="ScratchFloats"/> floats.</param>
     /// <param name="packed"><see cref="Bytes"/> bytes.</param>
-    public static void Pack(void* w, FloatType type, WeightLayout layout, int n, int k, float* scratch, byte* packed)
+    public static void Execute(void* w, FloatType type, WeightLayout layout, int n, int k, float* scratch, byte* packed)
     {
         float* columns = scratch + 2 * Tile.Columns;
         for (int first = 0; first < n; first += Tile.Columns)
@@ -43,7 +43,7 @@ public static unsafe class Int8Weights
     }
 
     /// <summary>The definition: what the integers and scales are, and where they lie.</summary>
-    public static void PackScalar(void* w, FloatType type, WeightLayout layout, int n, int k, byte* packed)
+    public static void Scalar(void* w, FloatType type, WeightLayout layout, int n, int k, byte* packed)
     {
         for (nint i = 0; i < Bytes(n, k); i++) packed[i] = 0;
         for (int output = 0; output < n; output++)

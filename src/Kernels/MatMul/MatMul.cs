@@ -54,6 +54,9 @@ public unsafe struct MatMulArgs
     /// <summary>Whether the activation comes after the residual instead of before scale and residual.</summary>
     public bool ActivateLast;
 
+    /// <summary>Threads that the work is cut for, at least 1. Results do not depend on it.</summary>
+    public int Threads;
+
     /// <summary>
     /// The weights that this thread will most likely widen after these, which are asked for meanwhile; null for nothing.
     /// </summary>
@@ -87,23 +90,22 @@ public static unsafe class MatMul
 
     /// <summary>
     /// How many independent items the product of this shape is cut into: a block of rows and a group of panels each, the blocks
-    /// of the first group before those of the second; m, n at least 1.
+    /// of the first group before those of the second; m, n and the number of threads at least 1.
     /// </summary>
-    public static int Items(int m, int n, int k) => Groups(m, n, k) * new MatMulCut(m, n, k).Blocks;
+    public static int Items(int m, int n, int k, int threads) =>
+        Groups(m, n, k, threads) * new MatMulCut(m, n, k, threads).Blocks;
 
     /// <summary>
     /// How many groups of panels that is. A thread that takes several blocks of one group after each other lays it out once.
     /// </summary>
-    public static int Groups(int m, int n, int k) => new MatMulCut(m, n, k).Groups;
+    public static int Groups(int m, int n, int k, int threads) => new MatMulCut(m, n, k, threads).Groups;
 
     /// <summary>
     /// Floats of scratch that one item needs; 64-byte aligned: a tile, a group of panels, and a strip of x where x has less than
     /// one.
     /// </summary>
-    public static nint ScratchFloats(int m, int n, int k) => Tile.Rows * (nint)Tile.Columns + PanelFloats(m, n, k)
-        + (m < Tile.Rows ? Tile.Rows * (nint)k : 0);
-
-    private static nint PanelFloats(int m, int n, int k) => new MatMulCut(m, n, k).PanelsOfGroup * (nint)Tile.Columns * k;
+    public static nint ScratchFloats(int m, int n, int k, int threads) => Tile.Rows * (nint)Tile.Columns
+        + new MatMulCut(m, n, k, threads).PanelsOfGroup * (nint)Tile.Columns * k + (m < Tile.Rows ? Tile.Rows * (nint)k : 0);
 
     /// <summary>Computes one item.</summary>
     /// <param name="a">The operands.</param>
@@ -117,7 +119,7 @@ public static unsafe class MatMul
     public static void Execute<TActivation>(in MatMulArgs a, TActivation activation, int item, int previous, float* scratch)
         where TActivation : struct, IActivation
     {
-        MatMulCut cut = new(a.M, a.N, a.K);
+        MatMulCut cut = new(a.M, a.N, a.K, a.Threads);
         int group = item / cut.Blocks, firstPanel = group * cut.PanelsOfGroup;
         int first = firstPanel * Tile.Columns, last = Math.Min(first + cut.PanelsOfGroup * Tile.Columns, a.N);
         int row = cut.Row(item % cut.Blocks), end = cut.Row(item % cut.Blocks + 1);
@@ -169,7 +171,7 @@ public static unsafe class MatMul
     /// <param name="bytes">How many bytes they are; 0 where they do not lie together.</param>
     public static byte* FirstWeights(in MatMulArgs a, out nint bytes)
     {
-        MatMulCut cut = new(a.M, a.N, a.K);
+        MatMulCut cut = new(a.M, a.N, a.K, a.Threads);
         bytes = a.Layout == WeightLayout.OutIn ? RowBytes(a) * Math.Min(cut.PanelsOfGroup * Tile.Columns, a.N) : 0;
         return (byte*)a.W;
     }
@@ -185,14 +187,14 @@ public static unsafe class MatMul
     }
 
     /// <summary>The definition, every sum in double precision.</summary>
-    public static void ExecuteScalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
+    public static void Scalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
     {
         for (int i = 0; i < a.M; i++)
             for (int j = 0; j < a.N; j++)
             {
                 double sum = a.Bias == null ? 0 : a.Bias[j];
                 for (int p = 0; p < a.K; p++)
-                    sum += (double)a.X[i * a.LdX + p] * WeightScalar(a, j, p);
+                    sum += (double)a.X[i * a.LdX + p] * Weight(a, j, p);
                 if (!a.ActivateLast) sum = activation.Scalar(sum);
                 if (a.Scale != null) sum *= a.Scale[j];
                 if (a.Residual != null) sum += a.Residual[i * a.LdResidual + j];
@@ -201,7 +203,7 @@ public static unsafe class MatMul
             }
     }
 
-    private static double WeightScalar(in MatMulArgs a, int output, int input)
+    private static double Weight(in MatMulArgs a, int output, int input)
     {
         nint at = a.Layout == WeightLayout.OutIn ? (nint)output * a.K + input : (nint)input * a.N + output;
         return a.Type switch

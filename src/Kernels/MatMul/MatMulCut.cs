@@ -16,12 +16,12 @@ internal readonly struct MatMulCut
 
     private readonly int rows, strips;
 
-    /// <summary>Cuts the product of an [m, k] by a [k, n] matrix.</summary>
-    public MatMulCut(int m, int n, int k)
+    /// <summary>Cuts the product of an [m, k] by a [k, n] matrix for a number of threads, at least 1.</summary>
+    public MatMulCut(int m, int n, int k, int threads)
     {
         rows = m;
         strips = (m + Tile.Rows - 1) / Tile.Rows;
-        Blocks = Math.Min(BlocksOfThread * Environment.ProcessorCount, strips);
+        Blocks = Math.Min(BlocksOfThread * threads, strips);
 
         int panels = (n + Tile.Columns - 1) / Tile.Columns;
         int most = (int)Math.Clamp(MostPanelBytes / (sizeof(float) * (long)Tile.Columns * k), 1, panels);

@@ -20,6 +20,7 @@ public static unsafe class Panel
     /// <param name="k">Inputs.</param>
     /// <param name="first">First output of the panel.</param>
     /// <param name="panel">k * <see cref="Tile.Columns"/> floats.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)] // as part of its callers it would crowd their loops
     public static void Expand(void* w, FloatType type, WeightLayout layout, int n, int k, int first, float* panel)
     {
         if (type == FloatType.F16) Expand<F16Format>(w, layout, n, k, first, panel);
@@ -28,18 +29,21 @@ public static unsafe class Panel
     }
 
     private static void Expand<TFormat>(void* w, WeightLayout layout, int n, int k, int first, float* panel)
+        where TFormat : struct, IFloatFormat =>
+        Simd.Run(new Kernel<TFormat>(w, layout, n, k, first, panel));
+
+    private readonly struct Kernel<TFormat>(void* w, WeightLayout layout, int n, int k, int first, float* panel) : IWideKernel
         where TFormat : struct, IFloatFormat
     {
-        int width = Math.Min(n - first, Tile.Columns);
-        if (Simd.Lanes == 16) Expand<TFormat, Lanes16>(w, layout, n, k, first, width, panel);
-        else if (Simd.Lanes == 8) Expand<TFormat, Lanes8>(w, layout, n, k, first, width, panel);
-        else if (Simd.Lanes == 4) Expand<TFormat, Lanes4>(w, layout, n, k, first, width, panel);
-        else Expand<TFormat, Lanes1>(w, layout, n, k, first, width, panel);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<TVec>() where TVec : unmanaged, IVector<TVec> =>
+            Expand<TFormat, TVec>(w, layout, n, k, first, panel);
     }
 
-    private static void Expand<TFormat, TVec>(void* w, WeightLayout layout, int n, int k, int first, int width, float* panel)
+    private static void Expand<TFormat, TVec>(void* w, WeightLayout layout, int n, int k, int first, float* panel)
         where TFormat : struct, IFloatFormat where TVec : unmanaged, IVector<TVec>
     {
+        int width = Math.Min(n - first, Tile.Columns);
         if (layout == WeightLayout.OutIn) Turn<TFormat, TVec>(w, (nint)first * k, k, width, k, panel);
         else Copy<TFormat, TVec>(w, first, n, width, k, panel);
     }

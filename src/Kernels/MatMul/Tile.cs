@@ -116,7 +116,7 @@ public static unsafe class Tile
     }
 
     /// <summary>The definition: C[i, j] = start + sum over p of A[i, p] B[p, j], summed in double precision.</summary>
-    public static void ExecuteScalar(float* a, nint lda, float* b, nint k, float* c, nint ldc, Start* start = null)
+    public static void Scalar(float* a, nint lda, float* b, nint k, float* c, nint ldc, Start* start = null)
     {
         for (int i = 0; i < Rows; i++)
             for (int j = 0; j < Columns; j++)

@@ -2,41 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>The largest elements of a row. NaN anywhere makes every result NaN.</summary>
-public static unsafe class TopK
+/// <summary>The mean of the largest elements of a row. NaN anywhere makes it NaN.</summary>
+public static unsafe class TopKMean
 {
-    /// <summary>The largest of <paramref name="n"/> elements; minus infinity where n is 0. Exact.</summary>
-    public static float Max(float* x, nint n) =>
-        Simd.Lanes == 16 ? Max<Lanes16>(x, n) : Simd.Lanes == 8 ? Max<Lanes8>(x, n) : Simd.Lanes == 4 ? Max<Lanes4>(x, n)
-            : Max<Lanes1>(x, n);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Max<TVec>(float* x, nint n) where TVec : unmanaged, IVector<TVec>
-    {
-        TVec max = TVec.Broadcast(float.NegativeInfinity);
-        nint i = 0;
-        for (; i <= n - TVec.Count; i += TVec.Count)
-        {
-            TVec v = TVec.Load(x + i);
-            if (TVec.AnyNaN(v))
-                return float.NaN;
-            max = TVec.Max(max, v);
-        }
-        float result = TVec.MaxAcross(max);
-        for (; i < n; i++)
-            result = MathF.Max(result, x[i]);    // keeps NaN
-        return result;
-    }
-
-    /// <summary>The definition of <see cref="Max(float*, nint)"/>.</summary>
-    public static float MaxScalar(float* x, nint n)
-    {
-        float max = float.NegativeInfinity;
-        for (nint i = 0; i < n; i++)
-            max = MathF.Max(max, x[i]);
-        return max;
-    }
-
     /// <summary>
     /// The mean of the <paramref name="k"/> largest of <paramref name="n"/> elements: an image score from a map.
     /// Exact selection in three passes over x whatever it holds; the sum is in double, in the order of x, so the result is the
@@ -44,7 +12,7 @@ public static unsafe class TopK
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">k is not in 1 .. n.</exception>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static float Mean(float* x, nint n, nint k)
+    public static float Execute(float* x, nint n, nint k)
     {
         if (k < 1 || k > n)
             throw new ArgumentOutOfRangeException(nameof(k), k, $"The number of elements to average must be in 1 to {n}.");
@@ -95,8 +63,8 @@ public static unsafe class TopK
         return (uint)(bits ^ (bits >> 31 | int.MinValue));
     }
 
-    /// <summary>The definition of <see cref="Mean"/>: sorts a copy.</summary>
-    public static float MeanScalar(float* x, nint n, nint k)
+    /// <summary>The definition: sorts a copy.</summary>
+    public static float Scalar(float* x, nint n, nint k)
     {
         float[] sorted = new Span<float>(x, checked((int)n)).ToArray();
         if (Array.Exists(sorted, float.IsNaN))
