@@ -64,7 +64,7 @@ public class JpegBenchmarks
         string[] names = ["brick", "brick-stain", "grass-hole", "gravel-wire"];
         Image[] surfaces = [.. names.Select(n => Image.Load(TestData.Path("..", "..", "samples", n + ".png")))];
         var pixels = new byte[3 * Width * Height];
-        var random = new Random(1);
+        Random random = new Random(1);
         for (int i = 0; i < pixels.Length; i++)
         {
             // Each surface 4 times as large, by bilinear interpolation, as a lens blurs.

@@ -58,8 +58,11 @@ internal static class ModelTargets
             List<TensorDeclaration> tensors =
                 [.. reference.Tensors.Where(t => !IsText(t.Name)).Select(t => t.Declare())];
             if (system == "lizad")
+            {
                 tensors.AddRange(reference.ExpectedTaps().Where(t => t.Name is "text.normal" or "text.abnormal").Select(t =>
                     TensorDeclaration.FromValues<float>($"{t.Name}.nut", [t.Expected.Length], t.Expected)));
+            }
+
             using MemoryStream stream = new();
             SafetensorsWriter.Write(stream, tensors, reference.Metadata);
             byte[] file = stream.ToArray();

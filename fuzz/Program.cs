@@ -19,8 +19,11 @@ FuzzTarget[] targets = [.. Targets.All.Where(t => args is [string name, ..] && (
 if (args is ["list"])
 {
     foreach (FuzzTarget t in Targets.All)
+    {
         Console.WriteLine($"{t.Name,-12} {t.MaxMilliseconds,6:F0} ms   {t.MaxBytes / 1048576.0,6:F2} MB + {t.MaxBytesEach,4} bytes a byte, "
             + $"of inputs up to {t.MaxLength >> 10} KiB; errors: {string.Join(", ", t.Errors.Select(e => e.Name))}");
+    }
+
     return 0;
 }
 if (known && targets.Length == 1 && options.TryGetValue("--input", out string? path) && options.Count == 1)

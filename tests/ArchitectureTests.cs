@@ -55,8 +55,10 @@ public sealed partial class ArchitectureTests
     {
         List<string> order = [.. Drawn.Select(d => d.Room)];
         foreach ((string room, string[] uses) in Drawn)
+        {
             foreach (string used in uses)
                 Assert.That(order.IndexOf(used), Is.LessThan(order.IndexOf(room)), $"{room} uses {used}");
+        }
     }
 
     private static string NameOf(string room) => room == "TinyZsad" ? room : $"TinyZsad.{room}";

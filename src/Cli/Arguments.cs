@@ -66,7 +66,10 @@ internal static class Arguments
             string text = result.Tokens[0].Value;
             if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) || !double.IsFinite(x)
                 || x < min)
+            {
                 result.AddError($"{name} is a number{(min > double.MinValue ? $" of at least {min}" : "")}, not '{text}'.");
+            }
+
             return x;
         },
     };

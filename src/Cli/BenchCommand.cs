@@ -40,7 +40,11 @@ internal sealed class BenchCommand
         source = new ModelSource(command);
         profile.AcceptOnlyFromAmong("all");
         foreach (Option option in new Option[] { image, className, runs, warmup, threads, precision, json,
-            profile }) command.Add(option);
+            profile })
+        {
+            command.Add(option);
+        }
+
         command.SetAction(terminal, Run);
     }
 
@@ -175,6 +179,7 @@ internal sealed class BenchCommand
         json.Number("pictures_per_second", m.PicturesPerSecond);
         json.WriteNumber("peak_memory_bytes", m.PeakMemory);
         if (m.Profile is not null)
+        {
             json.Array("profile", m.Profile, e =>
             {
                 json.WriteStartObject();
@@ -185,6 +190,7 @@ internal sealed class BenchCommand
                 json.WriteNumber("bytes", e.Bytes);
                 json.WriteEndObject();
             });
+        }
     });
 
     /// <summary>The most memory that the process had resident, mapped weights included.</summary>
@@ -207,8 +213,11 @@ internal sealed class BenchCommand
     {
         byte[] pixels = new byte[3 * width * height];
         for (int i = 0; i < pixels.Length; i++)
+        {
             pixels[i] = (byte)(96 + 64 * (i / 3 % width) / width + 64 * (i / 3 / width) / height
                 + (byte)((uint)i * 2654435761u >> 27));
+        }
+
         return Image.Create(width, height, pixels);
     }
 }

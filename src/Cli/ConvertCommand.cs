@@ -102,8 +102,10 @@ internal sealed class ConvertCommand
         {
             bool one = result.GetResult(clip) is not null, other = result.GetResult(dinov2) is not null;
             if (one == other)
+            {
                 result.AddError(
                     one ? "--clip and --dinov2 exclude each other." : "No backbone: give one with --clip or --dinov2.");
+            }
         });
         return convert.With((parsed, path, options, cancellation) => CheckpointConverter.VisualAd(
                 (parsed.GetValue(clip) ?? parsed.GetValue(dinov2))!, parsed.GetValue(clip) is null, parsed.GetValue(head)!, path,
@@ -140,8 +142,11 @@ internal sealed class ConvertCommand
     {
         Table sources = Tables.Of("read", "file", "format", ">tensors", "sha-256");
         foreach (ConversionSource s in report.Sources)
+        {
             foreach ((string name, string sha256) in s.Files)
                 sources.Add(s.Part, name, s.Format, Units.Count(s.Tensors), sha256);
+        }
+
         terminal.Show(sources);
 
         if (report.LeftOut.Count > 0)
@@ -150,9 +155,12 @@ internal sealed class ConvertCommand
             foreach (LeftOutTensors l in report.LeftOut.Take(Shown))
                 left.Add(l.Name, l.Part, Units.Count(l.Tensors), Units.Count(l.Elements));
             if (report.LeftOut.Count > Shown)
+            {
                 left.Add($"and {report.LeftOut.Count - Shown} groups", "",
                     Units.Count(report.LeftOut.Skip(Shown).Sum(l => l.Tensors)),
                     Units.Count(report.LeftOut.Skip(Shown).Sum(l => l.Elements)));
+            }
+
             terminal.Space();
             terminal.Show(left);
         }
@@ -171,8 +179,11 @@ internal sealed class ConvertCommand
         if (losses.Count == 0) return;
         Table table = Tables.Of(heading, ">values", ">overflow", ">to zero", ">coarse", "first");
         foreach (HalfLoss l in losses)
+        {
             table.Add(l.Name, Units.Count(l.Count), Units.Count(l.Overflowing), Units.Count(l.Flushed), Units.Count(l.Coarse),
                 $"{l.First:g6} at {l.FirstIndex}");
+        }
+
         terminal.Space();
         terminal.Show(table);
     }

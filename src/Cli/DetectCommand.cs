@@ -57,7 +57,10 @@ internal sealed class DetectCommand
         source = new ModelSource(command);
         foreach (Option option in new Option[]
             { className, folder, save, threshold, score, format, exifOrientation, threads, precision })
+        {
             command.Add(option);
+        }
+
         command.Validators.Add(Check);
         command.SetAction(terminal, Run);
     }

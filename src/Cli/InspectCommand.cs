@@ -67,7 +67,10 @@ internal static class InspectCommand
             ("file", file.Name), ("size", $"{Units.Bytes(file.Length)} ({Units.Count(file.Length)} bytes)"), ("sha-256", sha256),
             ("parameters", Units.Count(file.Tensors.Sum(t => t.ElementCount))), ("tensors", Units.Count(file.Tensors.Count)),
         ];
-        if (model is null) facts.Add(("system", $"none; {problem}"));
+        if (model is null)
+        {
+            facts.Add(("system", $"none; {problem}"));
+        }
         else
         {
             facts.Add(("system", model.System));
@@ -75,8 +78,10 @@ internal static class InspectCommand
                 if (file.Metadata.TryGetValue(key, out string? words)) facts.Add((label, words));
             facts.Add(("picture size", $"{model.ImageSize} x {model.ImageSize}"));
             if (model.TakesClassName)
+            {
                 facts.Add(("classes", (model.AnyClass ? "any (text tower)" : "only stored ones")
                     + (model.StoredClasses.Count > 0 ? $"; stored: {string.Join(", ", model.StoredClasses)}" : "; none stored")));
+            }
         }
         terminal.Show(Tables.OfPairs(facts));
 
@@ -106,9 +111,12 @@ internal static class InspectCommand
         Table table = Tables.Of("group", ">tensors", ">parameters", ">bytes", "types");
         foreach (IGrouping<string, TensorEntry> group in file.Tensors.GroupBy(t => t.Name.Split('.')[0])
             .OrderBy(g => g.Key, StringComparer.Ordinal))
+        {
             table.Add(group.Key, Units.Count(group.Count()), Units.Count(group.Sum(t => t.ElementCount)),
                 Units.Bytes(group.Sum(t => t.ByteLength)),
                 string.Join(", ", group.Select(t => t.Type).Distinct().Order()));
+        }
+
         return table;
     }
 
@@ -123,7 +131,10 @@ internal static class InspectCommand
             json.WriteString("sha256", sha256);
             json.WriteNumber("parameters", file.Tensors.Sum(t => t.ElementCount));
             json.WriteString("system", model?.System);
-            if (model is null) json.WriteString("problem", problem);
+            if (model is null)
+            {
+                json.WriteString("problem", problem);
+            }
             else
             {
                 json.WriteNumber("image_size", model.ImageSize);

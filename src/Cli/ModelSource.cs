@@ -1,5 +1,5 @@
-using System.CommandLine.Parsing;
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using TinyZsad.Verification;
 
 namespace TinyZsad.Cli;
@@ -37,9 +37,12 @@ internal sealed class ModelSource
         string? path = parsed.GetValue(model);
         string[] seeded = parsed.GetValue(cases) ?? [];
         if (path is null && seeded.Length == 0)
+        {
             terminal.Note(
                 "no -m given: this is the model in the box, trained on drawn surfaces only; a try-out, no substitute for a trained "
                 + $"system (see {Tool.Name} inspect).");
+        }
+
         return terminal.Wait("Loading the model", () =>
             path is not null ? AnomalyDetector.Load(path, options)
             : seeded.Length > 0 ? AnomalyDetector.Load(ReferenceCase.OpenModel([.. seeded.Select(ReferenceCase.Open)]), options)

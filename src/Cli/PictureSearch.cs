@@ -45,9 +45,14 @@ internal sealed class PictureSearch
 
     private void Add(string argument)
     {
-        if (File.Exists(argument)) Add(new Picture(argument, Path.GetFileName(argument)));
+        if (File.Exists(argument))
+        {
+            Add(new Picture(argument, Path.GetFileName(argument)));
+        }
         else if (Directory.Exists(argument))
+        {
             AddFound(argument, ["**", "*"], $"{argument}: the folder holds no picture ({string.Join(' ', Extensions)}).");
+        }
         else if (argument.AsSpan().IndexOfAny('*', '?') >= 0)
         {
             string[] parts = argument.Split(Separators);
@@ -55,7 +60,10 @@ internal sealed class PictureSearch
             string root = argument[..parts.Take(first).Sum(p => p.Length + 1)];
             AddFound(root, [.. parts.Skip(first).Where(p => p.Length > 0)], $"{argument}: no picture matches.");
         }
-        else problems.Add($"{argument}: there is no such file or folder.");
+        else
+        {
+            problems.Add($"{argument}: there is no such file or folder.");
+        }
     }
 
     private void AddFound(string root, string[] pattern, string otherwise)
@@ -92,8 +100,10 @@ internal sealed class PictureSearch
             // A pattern that names no extension means pictures.
             bool any = part.Contains('.');
             foreach (string name in Names(folder, part, e => !e.IsDirectory))
+            {
                 if ((any || Extensions.Contains(Path.GetExtension(name))) && !skip(Path.GetFullPath(Path.Join(folder, name))))
                     found.Add(Path.Join(relative, name));
+            }
         }
     }
 

@@ -88,6 +88,7 @@ internal sealed class Terminal
     {
         if (!watchedError || steps < 2 || (resultsAsTheyCome && watchedOutput)) work(() => { });
         else
+        {
             log.Progress()
                 .AutoClear(true)
                 .Columns(new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(),
@@ -97,6 +98,7 @@ internal sealed class Terminal
                     ProgressTask task = progress.AddTask(Markup.Escape(what), maxValue: steps);
                     work(() => task.Increment(1));
                 });
+        }
     }
 
     /// <summary>Text from a file or a path on one line, without what would steer a terminal.</summary>

@@ -82,8 +82,10 @@ internal sealed class VerifyCommand
         else if (!some && !dumped)
             result.AddError("Nothing to verify: name a reference case, or give -m MODEL, --image PICTURE and --expected FILE.");
         else if (dumped && Array.Find<Option>([model, image, expected], o => result.GetResult(o) is null) is { } missing)
+        {
             result.AddError(
                 $"{missing.Name} is missing: without a case, -m MODEL, --image PICTURE and --expected FILE are needed.");
+        }
     }
 
     private int Run(ParseResult parsed, CancellationToken cancellation)
@@ -108,19 +110,24 @@ internal sealed class VerifyCommand
         Precision how = parsed.GetValue(precision);
         string computing = parsed.GetValue(device)!;
         foreach (string folder in parsed.GetValue(cases)!)
+        {
             yield return (folder, () =>
             {
                 ReferenceCase reference = ReferenceCase.Open(folder);
                 SafetensorsFile? weights = parsed.GetValue(model) is { } path ? SafetensorsFile.Open(path) : null;
                 return Verifier.Run(reference, weights, limit, team, how, computing);
             });
+        }
+
         if (parsed.GetValue(expected) is { } dump)
+        {
             yield return (dump, () =>
             {
                 Image picture = Image.Load(parsed.GetValue(image)!);
                 SafetensorsFile weights = SafetensorsFile.Open(parsed.GetValue(model)!);
                 return Verifier.Run(weights, picture, dump, parsed.GetValue(className), limit, team, how, computing);
             });
+        }
     }
 
     private void WriteTable(string name, IReadOnlyList<TapComparison> taps)
@@ -186,7 +193,10 @@ internal sealed class VerifyCommand
                     json.WriteBoolean("passed", t.Passed);
                     json.Array("shape", t.Shape, json.WriteNumberValue);
                     json.Number("tolerance", t.Tolerance);
-                    if (t.Problem is not null) json.WriteString("problem", t.Problem);
+                    if (t.Problem is not null)
+                    {
+                        json.WriteString("problem", t.Problem);
+                    }
                     else
                     {
                         json.Number("max_error", t.MaxError);

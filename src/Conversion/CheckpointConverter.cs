@@ -42,8 +42,11 @@ public static class CheckpointConverter
         ArgumentException.ThrowIfNullOrEmpty(output);
         classNames ??= [];
         if (!textTower && classNames.Count == 0)
+        {
             throw new ArgumentException(
                 "Without its text tower a model knows only stored classes: name some.", nameof(classNames));
+        }
+
         using ModelDraft draft = new();
         LiZadConversion.Fill(draft, dinov3, mobileClip, head);
         return draft.Write(output, options ?? new(), classNames, textTower, cancellation);

@@ -43,8 +43,10 @@ internal static class EdgeZsadConversion
         StateDict? own = FindBackbone(trained);
         StateDict backbone;
         if (tinyVit is null)
+        {
             backbone = own ?? throw new ModelFormatException(
                 head, "it holds a readout without its backbone; give the TinyViT that it was trained on.");
+        }
         else
         {
             Checkpoint checkpoint = draft.Open("vision", tinyVit);
@@ -60,9 +62,11 @@ internal static class EdgeZsadConversion
             draft.Add($"vision.{name}", tensor);
             if (tinyVit is not null && own is not null
                 && !HalfEncoding.Equal(tensor, own.Take(Named(name, own.Has(MicrosoftMarker)))))
+            {
                 throw new ModelFormatException(
                     head, $"it holds the backbone that the readout was trained with, and {tinyVit} is another "
                     + $"('{tensor.Name}' differs); leave that out.");
+            }
         }
         backbone.RefuseOthers("TinyViT", "", name => name.StartsWith("head.", StringComparison.Ordinal)
             || name.StartsWith("norm_head.", StringComparison.Ordinal) || name.StartsWith("neck.", StringComparison.Ordinal));
@@ -71,9 +75,12 @@ internal static class EdgeZsadConversion
         if (imageSize is { } pixels) stated["image_size"] = Text(pixels);
         if (topK is { } tokens) stated["topk"] = Text(tokens);
         foreach (string key in Keys)
+        {
             draft.Describe(key, stated.TryGetValue(key, out string? value)
                 ? value
                 : throw new ModelFormatException(head, $"what it says of its model lacks '{key}'."));
+        }
+
         draft.Describe("vision_source", draft.SourceOf(tinyVit is null ? "head" : "vision"));
         draft.Describe("head_source", draft.SourceOf("head"));
     }
@@ -95,8 +102,11 @@ internal static class EdgeZsadConversion
     {
         const string Prefix = "__metadata__.";
         if (checkpoint.Values.GetValueOrDefault(Prefix + "model") is "edgezsad")
+        {
             return checkpoint.Values.Where(p => p.Key.StartsWith(Prefix, StringComparison.Ordinal))
                 .ToDictionary(p => p.Key[Prefix.Length..], p => (string)p.Value);
+        }
+
         if (checkpoint.Values.GetValueOrDefault("about") is not string about) return null;
         try
         {
@@ -168,7 +178,10 @@ internal static class EdgeZsadConversion
             for (int b = 0; b < sizes.Depths[s]; b++)
             {
                 string block = $"stages.{s}.blocks.{b}";
-                if (s == 0) AddConvolutions(block);
+                if (s == 0)
+                {
+                    AddConvolutions(block);
+                }
                 else
                 {
                     names.AddRange(BlockLeaves.Select(leaf => $"{block}.{leaf}"));

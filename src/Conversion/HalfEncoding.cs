@@ -41,9 +41,12 @@ internal static class HalfEncoding
                 double x = Math.Abs(values[i]);
                 if (x is 0 or >= SmallestNormal and < Overflow) continue;
                 if (!double.IsFinite(x))
+                {
                     throw new ModelFormatException(
                         tensor.Parts[0].File, $"what becomes tensor '{tensor.Name}' holds {values[i]} at {count}; weights "
                         + "must be finite.");
+                }
+
                 bool isCoarse = vector && x is > Flush and < SmallestNormal && x * SubnormalsPerUnit % 1 != 0;
                 if (x >= Overflow) overflowing++;
                 else if (x <= Flush) flushed++;
@@ -90,12 +93,14 @@ internal static class HalfEncoding
     {
         double[] buffer = new double[Math.Min(Chunk, tensor.Parts.Max(p => p.ElementCount))];
         foreach (CheckpointTensor part in tensor.Parts)
+        {
             for (long at = 0; at < part.ElementCount; at += Chunk)
             {
                 Span<double> values = buffer.AsSpan(0, (int)Math.Min(Chunk, part.ElementCount - at));
                 part.Read(at, values);
                 work(values);
             }
+        }
     }
 
     private delegate void ReadOnlySpanAction(ReadOnlySpan<double> values);

@@ -61,13 +61,18 @@ internal static class LiZadConversion
         Copy("text.positional_embedding");
         int depth = state.CountOf("text.transformer.resblocks");
         for (int i = 0; i < Math.Max(1, depth); i++)
+        {
             foreach (string leaf in new[]
             {
                 "ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj.weight",
                 "attn.out_proj.bias", "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight",
                 "mlp.c_proj.bias",
             })
+            {
                 Copy($"text.transformer.resblocks.{i}.{leaf}");
+            }
+        }
+
         Copy("text.ln_final.weight");
         Copy("text.ln_final.bias");
         Copy("text.text_projection");
@@ -90,8 +95,11 @@ internal static class LiZadConversion
             .. Layers.Select((_, i) => $"patch_adapter.{i}"), .. Layers.Select((_, i) => $"cls_adapter.{i}"),
         ];
         foreach (string adapter in adapters)
+        {
             foreach (string leaf in new[] { "weight", "bias" })
                 draft.Add($"head.{adapter}.adapter.0.{leaf}", state.Take($"{adapter}.adapter.0.{leaf}"));
+        }
+
         foreach (string module in new[] { "positive_text_adapter.", "negative_text_adapter.", "patch_adapter.", "cls_adapter." })
             state.RefuseOthers($"{Network} of four layers", module, _ => false);
     }
@@ -152,7 +160,9 @@ internal static class LiZadConversion
                 "layer_scale1.lambda1", "norm2.weight", "norm2.bias", "mlp.up_proj.weight", "mlp.up_proj.bias",
                 "mlp.down_proj.weight", "mlp.down_proj.bias", "layer_scale2.lambda1",
             })
+            {
                 draft.Add($"vision.layer.{i}.{leaf}", State.Take($"layer.{i}.{leaf}"));
+            }
         }
 
         protected override bool IsSuperfluous(string name) =>
@@ -176,8 +186,11 @@ internal static class LiZadConversion
             string theirs = $"blocks.{i}.", ours = $"vision.layer.{i}.";
             CheckpointTensor weight = State.Take($"{theirs}attn.qkv.weight", 2), bias = State.Take($"{theirs}attn.qkv.bias", 1);
             if (weight.Shape[0] != 3 * width || bias.Shape[0] != 3 * width)
+            {
                 throw new ModelFormatException(
                     State.File, $"tensors '{weight}' and '{bias}' should have {3 * width} rows each: q, k and v.");
+            }
+
             CheckMask($"{theirs}attn.qkv.bias_mask", bias, width);
             foreach ((string name, long third) in new[] { ("q", 0L), ("k", 1L), ("v", 2L) })
             {
@@ -193,14 +206,19 @@ internal static class LiZadConversion
                 ("mlp.fc2.weight", "mlp.down_proj.weight"), ("mlp.fc2.bias", "mlp.down_proj.bias"),
                 ("ls2.gamma", "layer_scale2.lambda1"),
             })
+            {
                 draft.Add(ours + to, State.Take(theirs + from));
+            }
         }
 
         /// <summary>The bias of k must be masked, or zero: the model has none. Those of q and v must not be.</summary>
         private void CheckMask(string name, CheckpointTensor bias, long width)
         {
             double[] k = new double[width];
-            if (!State.TryTake(name, out CheckpointTensor? mask)) bias.Read(width, k);
+            if (!State.TryTake(name, out CheckpointTensor? mask))
+            {
+                bias.Read(width, k);
+            }
             else
             {
                 double[] all = new double[3 * width];
@@ -213,8 +231,10 @@ internal static class LiZadConversion
                     throw new ModelFormatException(State.File, $"tensor '{mask}' masks biases of q or v, which the model has.");
             }
             if (k.Any(m => m != 0))
+            {
                 throw new ModelFormatException(
                     State.File, $"tensor '{bias}' gives k a bias that is not masked; DINOv3 ViT-S/16 has none.");
+            }
         }
 
         protected override bool IsSuperfluous(string name) =>

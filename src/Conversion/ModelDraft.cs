@@ -50,8 +50,11 @@ internal sealed class ModelDraft : IDisposable
         CancellationToken cancellation)
     {
         foreach ((_, Checkpoint source) in checkpoints)
+        {
             if (Path.GetFullPath(path) == Path.GetFullPath(source.Name))
                 throw new ArgumentException($"{path} is one of the checkpoints; write to another file.", nameof(path));
+        }
+
         List<HalfLoss> kept = [], flushed = [];
         List<TensorDeclaration> declarations = [];
         foreach (DraftTensor tensor in tensors.OrderBy(t => t.Name, StringComparer.Ordinal))
@@ -69,7 +72,10 @@ internal sealed class ModelDraft : IDisposable
             SafetensorsWriter.Write(temporary, declarations, Metadata);
             cancellation.ThrowIfCancellationRequested();
             ModelInfo model = Check(temporary);
-            if (classes.Count == 0) File.Move(temporary, path, overwrite: true);
+            if (classes.Count == 0)
+            {
+                File.Move(temporary, path, overwrite: true);
+            }
             else
             {
                 using AnomalyDetector detector = AnomalyDetector.Load(temporary);

@@ -46,11 +46,20 @@ internal sealed partial class StateDict
     public static StateDict? Find(Checkpoint checkpoint, string marker, params string[] within)
     {
         foreach (string wrapper in Wrappers)
+        {
             foreach (string module in Modules)
+            {
                 foreach (string inner in within.Prepend(""))
+                {
                     if (checkpoint.TryGet($"{wrapper}{module}{inner}{marker}", out _))
+                    {
                         return new StateDict(checkpoint, $"{wrapper}{module}{inner}",
                             wrapper == "model." ? $"best.{inner}" : null);
+                    }
+                }
+            }
+        }
+
         return null;
     }
 
@@ -82,8 +91,11 @@ internal sealed partial class StateDict
         if (!tensor.IsFloat)
             throw new ModelFormatException(File, $"tensor '{tensor}' is of whole numbers, where weights are floats.");
         if (rank is not null && tensor.Shape.Length != rank)
+        {
             throw new ModelFormatException(
                 File, $"tensor '{tensor}' has {tensor.Shape.Length} dimensions, where {rank} are right.");
+        }
+
         if (tensor.ElementCount == 0)
             throw new ModelFormatException(File, $"tensor '{tensor}' is empty.");
         used.Add(tensor.Name);
@@ -133,9 +145,13 @@ internal sealed partial class StateDict
     public void RefuseOthers(string network, string within, Func<string, bool> superfluous)
     {
         foreach (CheckpointTensor t in checkpoint.Tensors)
+        {
             if (t.IsFloat && t.Name.StartsWith(prefix + within, StringComparison.Ordinal)
                 && !known.Contains(t.Name[prefix.Length..]) && !superfluous(t.Name[prefix.Length..]))
+            {
                 throw new ModelFormatException(File, $"tensor '{t}' does not belong to {network}; this is another network.");
+            }
+        }
     }
 
     /// <summary>What of some networks' checkpoint is not in the model, in groups of names alike.</summary>

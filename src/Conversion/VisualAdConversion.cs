@@ -28,8 +28,10 @@ internal static class VisualAdConversion
         CheckSettings(checkpoint, backbone);
         long[] layers = FillHead(draft, checkpoint, state);
         if (trainedNorm)
+        {
             foreach (string leaf in new[] { "weight", "bias" })
                 draft.Add($"{backbone.Norm}.{leaf}", state.Take($"ln_post_{leaf}", 1));
+        }
 
         draft.Describe("format", "tinyzsad");
         draft.Describe("format_version", "1");
@@ -56,8 +58,10 @@ internal static class VisualAdConversion
         Expect("cross_attn_config.apply_to_layer24", true);
         if (checkpoint.Values.GetValueOrDefault("backbone") is string name && Published.TryGetValue(name, out string? known)
             && known != backbone.Name)
+        {
             throw new ModelFormatException(
                 checkpoint.Name, $"it was trained on {name}, and the backbone given is {backbone.Name}.");
+        }
 
         void Expect(string key, object value)
         {
@@ -80,16 +84,23 @@ internal static class VisualAdConversion
         foreach (string layer in layers.Select(l => $"layer_{l}"))
         {
             if (transforms.Contains(layer))
+            {
                 foreach (string leaf in new[] { "0.weight", "0.bias", "3.weight", "3.bias" })
                     Copy($"layer_transforms.{layer}.mlp.{leaf}");
+            }
+
             if (attentions.Length > 0)
+            {
                 foreach (string leaf in new[]
                 {
                     "anchor_queries", "pos_encoding", "q_proj.weight", "k_proj.weight", "v_proj.weight", "out_proj.weight",
                     "out_proj.bias", "q_norm.weight", "q_norm.bias", "k_norm.weight", "k_norm.bias", "gate.0.weight",
                     "gate.0.bias", "res_scale",
                 })
+                {
                     Copy($"cross_attn.layer_attentions.{layer}.{leaf}");
+                }
+            }
         }
         foreach (string module in new[] { "layer_transforms.", "cross_attn." })
             state.RefuseOthers("VisualAD's head", module, _ => false);
@@ -119,17 +130,25 @@ internal static class VisualAdConversion
         {
             "class_embedding", Patches, "positional_embedding", "ln_pre.weight", "ln_pre.bias",
         })
+        {
             Copy(leaf);
+        }
+
         if (!trainedNorm)
             foreach (string leaf in new[] { "weight", "bias" }) Copy($"ln_post.{leaf}");
         for (int i = 0; i < Math.Max(1, state.CountOf("visual.transformer.resblocks")); i++)
+        {
             foreach (string leaf in new[]
             {
                 "ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj.weight",
                 "attn.out_proj.bias", "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight",
                 "mlp.c_proj.bias",
             })
+            {
                 Copy($"transformer.resblocks.{i}.{leaf}");
+            }
+        }
+
         state.RefuseOthers(Network, "visual.", name => name is "visual.proj" or "visual.ln_post.weight" or "visual.ln_post.bias");
 
         long width = state.Size($"visual.{Patches}", 4, 0), patch = state.Size($"visual.{Patches}", 4, 2);
@@ -161,7 +180,10 @@ internal static class VisualAdConversion
             ("cls_token", "embeddings.cls_token"), ("pos_embed", "embeddings.position_embeddings"),
             ("patch_embed.proj.weight", HuggingFace), ("patch_embed.proj.bias", "embeddings.patch_embeddings.projection.bias"),
         })
+        {
             Copy(meta, theirs);
+        }
+
         bool registers = state.Has(original ? "register_tokens" : "embeddings.register_tokens");
         if (registers) Copy("register_tokens", "embeddings.register_tokens");
         if (!trainedNorm)
@@ -192,19 +214,26 @@ internal static class VisualAdConversion
                 string attention = $"{theirs}.attention.attention";
                 if (original) draft.Add($"{ours}.attn.qkv.{leaf}", state.Take($"{theirs}.attn.qkv.{leaf}"));
                 else
+                {
                     draft.Add($"{ours}.attn.qkv.{leaf}", AlikeParts(
                         state.Take($"{attention}.query.{leaf}"), state.Take($"{attention}.key.{leaf}"),
                         state.Take($"{attention}.value.{leaf}")));
+                }
+
                 foreach ((string meta, string other) in new[]
                 {
                     ("norm1", "norm1"), ("attn.proj", "attention.output.dense"), ("norm2", "norm2"), ("mlp.fc1", "mlp.fc1"),
                     ("mlp.fc2", "mlp.fc2"),
                 })
+                {
                     draft.Add($"{ours}.{meta}.{leaf}", state.Take($"{theirs}.{(original ? meta : other)}.{leaf}"));
+                }
             }
             for (int k = 1; k <= 2; k++)
+            {
                 draft.Add(
                     $"{ours}.ls{k}.gamma", state.Take(original ? $"{theirs}.ls{k}.gamma" : $"{theirs}.layer_scale{k}.lambda1"));
+            }
         }
     }
 

@@ -40,10 +40,8 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         PrependRowsOperation o => [PrependRows(o)],
         ConcatenateOperation o => [new RowsStep(o, (f, row, rows, _) =>
         {
-            for (int r = row; r < row + rows; r++)
-                new ReadOnlySpan<float>(r < o.A.Rows ? f.Floats(o.A, r) : f.Floats(o.B, r - o.A.Rows), o.Output.Columns)
-                    .CopyTo(new Span<float>(f.Floats(o.Output, r), o.Output.Columns));
-        })],
+            for (int r = row; r < row + rows; r++) { new ReadOnlySpan<float>(r < o.A.Rows ? f.Floats(o.A, r) : f.Floats(o.B, r - o.A.Rows), o.Output.Columns)
+                    .CopyTo(new Span<float>(f.Floats(o.Output, r), o.Output.Columns)); } })],
         L2NormalizeOperation o => [new RowsStep(o, (f, row, rows, _) =>
             L2Normalize.Execute(f.Floats(o.X, row), f.Stride(o.X), f.Floats(o.Output, row), f.Stride(o.Output), rows,
                 o.X.Columns), inPlace: o.X)],
@@ -133,8 +131,13 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
             if (f.Stride(o.X) == o.X.Columns && f.Stride(o.Output) == o.X.Columns)
                 Kernels.Activate.Execute(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
             else
-                for (int r = row; r < row + rows; r++) Kernels.Activate.Execute(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns,
+            {
+                for (int r = row; r < row + rows; r++)
+                {
+                    Kernels.Activate.Execute(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns,
                     activation);
+                }
+            }
         }, inPlace: o.X);
 
     private static RowsStep Convolve<TActivation>(ConvOperation o, TActivation activation) where TActivation : struct, IActivation
@@ -162,8 +165,12 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         return new RowsStep(o, (f, row, rows, _) =>
         {
             int prefix = Math.Clamp(o.Table.Prefix - row, 0, rows);
-            for (int r = row; r < row + prefix; r++) new ReadOnlySpan<float>(f.Floats(o.X, r), o.X.Columns)
+            for (int r = row; r < row + prefix; r++)
+            {
+                new ReadOnlySpan<float>(f.Floats(o.X, r), o.X.Columns)
                 .CopyTo(new Span<float>(f.Floats(o.Output, r), o.X.Columns));
+            }
+
             nint table = (nint)(row + prefix - o.Table.Prefix) * (width / 2);
             Rotary.Execute(f.Floats(o.X, row + prefix), f.Stride(o.X), o.Table.Cos.Floats + table, o.Table.Sin.Floats + table, 1,
                 f.Floats(o.Output, row + prefix), f.Stride(o.Output), rows - prefix, o.Heads, width);
@@ -177,8 +184,10 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         return new RowsStep(o, (f, row, rows, _) =>
         {
             fixed (float* b = factor)
+            {
                 ScaleAdd.Execute(f.Floats(o.A, row), f.Stride(o.A), b, f.Floats(o.B, row), f.Stride(o.B),
                     f.Floats(o.Output, row), f.Stride(o.Output), rows, o.A.Columns);
+            }
         }, inPlace: o.A);
     }
 
@@ -189,9 +198,11 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         {
             // The kernel counts its rows from a table's first; an item may start within one.
             for (int r = row; r < row + rows; r++)
+            {
                 Kernels.AddRows.Execute(f.Floats(o.X, r), f.Stride(o.X),
                     (byte*)o.Table.Pointer + (nint)(r % period) * o.X.Columns * o.Table.Type.Size(), o.Table.Type, 1,
                     f.Floats(o.Output, r), f.Stride(o.Output), 1, o.X.Columns);
+            }
         }, inPlace: o.X);
     }
 
@@ -202,12 +213,22 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         {
             int r = 0;
             foreach (Parameter p in o.PrependedRows)
+            {
                 for (nint i = 0; i < p.Count; i += columns, r++)
-                    if (r >= row && r < row + rows) Widen.Execute((byte*)p.Pointer + i * p.Type.Size(), p.Type,
+                {
+                    if (r >= row && r < row + rows)
+                    {
+                        Widen.Execute((byte*)p.Pointer + i * p.Type.Size(), p.Type,
                         f.Floats(o.Output, r), columns);
+                    }
+                }
+            }
+
             for (r = Math.Max(prefix, row); r < row + rows; r++)
+            {
                 new ReadOnlySpan<float>(f.Floats(o.X, r - prefix), columns)
                     .CopyTo(new Span<float>(f.Floats(o.Output, r), columns));
+            }
         });
     }
 
@@ -221,8 +242,10 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         {
             fixed (int* c = column)
             fixed (float* w = weight)
+            {
                 Bilinear.Execute(f.Floats(o.X), o.SourceWidth, o.SourceHeight, o.SourceWidth, c, w, f.Floats(o.Output), o.Width,
                     o.Height, o.Width, o.Mode, row, row + rows, scratch);
+            }
         }, rows: o.Height, columns: o.Width, scratch: Bilinear.ScratchLength(o.Width));
     }
 
@@ -245,8 +268,10 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         return new RowsStep(o, (f, row, rows, scratch) =>
         {
             fixed (float* w = weight)
+            {
                 GaussianBlur.Execute(f.Floats(o.X), o.Width, o.Height, o.Width, w, radius, f.Floats(o.Output), o.Width, row,
                     row + rows, scratch);
+            }
         }, rows: o.Height, columns: o.Width, scratch: GaussianBlur.ScratchLength(o.Width, radius));
     }
 }

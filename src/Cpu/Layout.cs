@@ -32,8 +32,11 @@ internal sealed class Layout
             foreach (Value value in operation.Inputs.Append(operation.Output)) strides[value.Root.Id] = value.Root.Columns;
         }
         foreach (Value value in operations.Select(o => o.Output))
+        {
             if (!whole.Contains(value) && value.Rows > 1 && value.Columns % CollidingColumns == 0)
                 strides[value.Id] = value.Columns + Gap;
+        }
+
         foreach (Value input in graph.Inputs.Values) strides[input.Id] = input.Columns;
     }
 

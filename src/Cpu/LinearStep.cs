@@ -40,7 +40,10 @@ internal abstract unsafe class LinearStep : OperationStep
                 if (before is not null) before.shape.Upcoming = MatMul.FirstWeights(next.shape, out before.shape.UpcomingBytes);
                 before = next;
             }
-            else if (step is AttentionStep or WindowAttentionStep) before = null;
+            else if (step is AttentionStep or WindowAttentionStep)
+            {
+                before = null;
+            }
         }
     }
 

@@ -17,7 +17,9 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
             or LinearOperation { Activation.Kind: not ActivationKind.None } or LinearOperation { Scale: not null }
             or LinearOperation { Residual: not null } or ConvolutionOperation { Activation.Kind: not ActivationKind.None }
             or AttentionOperation { RotateQueries: not null } or AttentionOperation { RotateKeys: not null })
+        {
             throw new NotSupportedException($"The reference device does not execute the fused operation {operation.Kind}.");
+        }
     }
 
     /// <summary>Elements from one row to the next.</summary>
@@ -74,8 +76,11 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
                 break;
             case AddOperation o:
                 for (int r = 0; r < rows; r++)
+                {
                     for (int c = 0; c < columns; c++)
                         Floats(output, r)[c] = Floats(o.A, r)[c] + (o.Subtract ? -1 : 1) * Floats(o.B, r)[c];
+                }
+
                 break;
             case MeanOperation o:
                 float** terms = stackalloc float*[o.Values.Count];
@@ -180,7 +185,9 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
         int[] input = new int[o.Windows * tokens], output = new int[o.Windows * tokens];
         int i = 0;
         for (int top = 0; top < o.Height; top += o.Window)
+        {
             for (int left = 0; left < o.Width; left += o.Window)
+            {
                 for (int t = 0; t < tokens; t++, i++)
                 {
                     int row = top + t / o.Window, column = left + t % o.Window;
@@ -188,7 +195,11 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
                     output[i] = inside ? row * o.Width + column : -1;
                     input[i] = inside ? output[i] + padding : 0;
                 }
+            }
+        }
+
         fixed (int* inputRows = input, outputRows = output)
+        {
             Attention.Scalar(new AttentionArgs
             {
                 Batch = o.Windows, Heads = o.Heads, HeadDim = d, HeadStride = 3 * d, Queries = tokens, Keys = tokens,
@@ -196,5 +207,6 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
                 LdQ = Stride(o.Qkv), LdK = Stride(o.Qkv), LdV = Stride(o.Qkv), Y = y, LdY = o.Output.Columns,
                 InputRows = inputRows, OutputRows = outputRows, Bias = o.Bias.Floats, Window = o.Window,
             });
+        }
     }
 }

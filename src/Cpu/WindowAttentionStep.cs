@@ -17,6 +17,7 @@ internal sealed unsafe class WindowAttentionShape
         input = GC.AllocateUninitializedArray<int>(o.Windows * tokens, pinned: true);
         output = GC.AllocateUninitializedArray<int>(o.Windows * tokens, pinned: true);
         for (int w = 0; w < o.Windows; w++)
+        {
             for (int t = 0; t < tokens; t++, at++)
             {
                 int y = w / across * window + t / window, x = w % across * window + t % window;
@@ -24,8 +25,11 @@ internal sealed unsafe class WindowAttentionShape
                 output[at] = inside ? y * o.Width + x : -1;
                 input[at] = inside ? output[at] + padding : 0;
             }
+        }
+
         int d = o.Output.Columns / o.Heads;
         fixed (int* i = input, y = output)
+        {
             Args = new AttentionArgs
             {
                 Batch = o.Windows,
@@ -44,6 +48,7 @@ internal sealed unsafe class WindowAttentionShape
                 Bias = o.Bias.Floats,
                 Window = window,
             };
+        }
     }
 
     /// <summary>Everything but where the values lie.</summary>

@@ -22,6 +22,7 @@ internal static class ConnectedRegions
             {
                 int row = at / width, column = at % width;
                 for (int r = Math.Max(row - 1, 0); r <= Math.Min(row + 1, height - 1); r++)
+                {
                     for (int c = Math.Max(column - 1, 0); c <= Math.Min(column + 1, width - 1); c++)
                     {
                         int next = r * width + c;
@@ -29,6 +30,7 @@ internal static class ConnectedRegions
                         label[next] = count;
                         open.Push(next);
                     }
+                }
             }
         }
         return label;

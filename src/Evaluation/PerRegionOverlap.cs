@@ -28,9 +28,14 @@ public static class PerRegionOverlap
         if (masks.Count != maps.Count)
             throw new ArgumentException($"There are {masks.Count} masks for {maps.Count} maps.", nameof(masks));
         for (int i = 0; i < maps.Count; i++)
+        {
             if (masks[i].Length != maps[i].Length || maps[i].Length % width != 0)
+            {
                 throw new ArgumentException(
                     $"Mask {i} has {masks[i].Length} pixels and its map {maps[i].Length}, of rows of {width}.", nameof(masks));
+            }
+        }
+
         if (maps.All(m => m.Length == 0) || maps.Any(m => Array.Exists(m, float.IsNaN))) return double.NaN;
 
         float[] thresholds = Thresholds(maps.Min(m => m.Min()), maps.Max(m => m.Max()));

@@ -40,15 +40,19 @@ internal static class Arena
         Dictionary<Value, int> lastRead = [];
         Dictionary<(int Moment, Value Value), int> readers = [];
         foreach (Access access in accesses)
+        {
             foreach (Value read in access.Reads)
             {
                 lastRead[read.Root] = access.Moment;
                 readers[(access.Moment, read.Root)] = readers.GetValueOrDefault((access.Moment, read.Root)) + 1;
             }
+        }
+
         int end = accesses.Count == 0 ? 0 : accesses[^1].Moment + 1;
         foreach (Value output in graph.Outputs.Values) lastRead[output] = end;
 
         foreach (Access access in accesses)
+        {
             foreach (Value written in access.Writes)
             {
                 int last = lastRead.GetValueOrDefault(written, access.Moment);
@@ -57,8 +61,13 @@ internal static class Arena
                     blocks[written] = blocks[v];
                     blocks[written].Last = last;
                 }
-                else blocks[written] = new Block(bytes(written), access.Moment, last);
+                else
+                {
+                    blocks[written] = new Block(bytes(written), access.Moment, last);
+                }
             }
+        }
+
         foreach (Value input in inputs) blocks[input].Last = lastRead.GetValueOrDefault(input);
 
         long total = Place(blocks.Values.Distinct());

@@ -65,8 +65,11 @@ public sealed class ComputeGraph
     {
         shape ??= [value.Rows, value.Columns];
         if (shape.Aggregate(1L, (n, d) => n * d) != (long)value.Rows * value.Columns)
+        {
             throw new ArgumentException(
                 $"Tap '{name}': shape [{string.Join(", ", shape)}] does not hold the {value.Rows} x {value.Columns} elements.");
+        }
+
         if (heads < 1 || value.Columns % heads != 0)
             throw new ArgumentException($"Tap '{name}': {value} cannot be divided into {heads} heads.");
         CheckFloats($"Tap '{name}'", value);

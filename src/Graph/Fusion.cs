@@ -30,10 +30,15 @@ internal static class Fusion
             Take(fused, operation, swallowed);
         }
         foreach (LinearOperation project in order.OfType<LinearOperation>().ToArray())
+        {
             if (Swallow<DepthwiseConvOperation>(project.X) is { } depthwise && Swallow<LinearOperation>(depthwise.X) is { } expand
                 && expand.Activation == depthwise.Activation && expand is { Scale: null, Residual: null }
                 && new BottleneckOperation(expand, depthwise, project) is { } bottleneck && rules.Bottleneck(bottleneck))
+            {
                 Take(bottleneck, project, [expand, depthwise]);
+            }
+        }
+
         return [.. order.OfType<Operation>()];
 
         // The operation that makes a value, if that value is only ever read by one other operation, which then may swallow it.
@@ -79,11 +84,14 @@ internal static class Fusion
             foreach (Operation? gone in swallowed)
                 if (gone is not null) order[position[gone.Output]] = null;
             if (fused != operation)
+            {
                 fused = fused with
                 {
                     Output = operation.Output,
                     Label = swallowed.OfType<Operation>().FirstOrDefault(o => o is not RotaryOperation)?.Label ?? operation.Label,
                 };
+            }
+
             if (!position.TryAdd(operation.Output, order.Count)) order[position[operation.Output]] = fused;
             else order.Add(fused);
         }

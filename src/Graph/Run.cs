@@ -31,8 +31,11 @@ public abstract class Run : IDisposable
     {
         ThrowIfGivenBack();
         if (!plan.Graph.Outputs.TryGetValue(name, out Value? value))
+        {
             throw new ArgumentException(
                 $"The plan has no output '{name}'; it has {string.Join(", ", plan.Graph.Outputs.Keys)}.", nameof(name));
+        }
+
         return MemoryMarshal.Cast<byte, float>(HostMemory(value));
     }
 

@@ -36,8 +36,10 @@ public sealed record Tap(string Name, Value Value, IReadOnlyList<int> Shape, Tap
         {
             int heads = Layout == TapLayout.HeadsFirst ? Heads : 1, width = columns / heads;
             for (int h = 0; h < heads; h++)
+            {
                 for (int r = 0; r < rows; r++)
                     for (int c = 0; c < width; c++) y[at++] = x[(nint)r * stride + h * width + c];
+            }
         }
         return y;
     }

@@ -9,14 +9,14 @@ namespace TinyZsad.Imaging;
 /// </summary>
 public sealed class Image
 {
-    private readonly byte[] _pixels;
+    private readonly byte[] pixels;
 
     /// <summary>Takes over an array of 3 * width * height bytes, which nobody else may write to from now on.</summary>
     internal Image(int width, int height, byte[] pixels)
     {
         Width = width;
         Height = height;
-        _pixels = pixels;
+        this.pixels = pixels;
     }
 
     /// <summary>Pixels a row, at least 1.</summary>
@@ -26,10 +26,10 @@ public sealed class Image
     public int Height { get; }
 
     /// <summary>3 * <see cref="Width"/> * <see cref="Height"/> bytes: red, green, blue, rows from the top without gaps.</summary>
-    public ReadOnlySpan<byte> Pixels => _pixels;
+    public ReadOnlySpan<byte> Pixels => this.pixels;
 
     /// <summary>The picture as a view, for everything that also takes camera buffers.</summary>
-    public ImageView View => new(_pixels, Width, Height, PixelFormat.Rgb24);
+    public ImageView View => new(this.pixels, Width, Height, PixelFormat.Rgb24);
 
     /// <summary>Makes a picture from pixels, which are copied.</summary>
     /// <param name="width">Pixels a row, at least 1.</param>
@@ -70,7 +70,7 @@ public sealed class Image
     public static Image Load(string path, ImageLimits? limits = null, bool applyExifOrientation = false)
     {
         ArgumentNullException.ThrowIfNull(path);
-        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+        using FileStream file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
         try
         {
             return Load(file, limits, applyExifOrientation);

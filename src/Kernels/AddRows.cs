@@ -55,7 +55,9 @@ public static unsafe class AddRows
         nint rows, nint cols)
     {
         for (nint r = 0; r < rows; r++)
+        {
             for (nint c = 0; c < cols; c++)
                 y[r * yStride + c] = x[r * xStride + c] + Widen.Scalar(table, type, r % period * cols + c);
+        }
     }
 }

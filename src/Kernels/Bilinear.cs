@@ -114,6 +114,7 @@ public static unsafe class Bilinear
         BilinearMode mode)
     {
         for (int r = 0; r < outHeight; r++)
+        {
             for (int c = 0; c < outWidth; c++)
             {
                 double v = Locate(r, height, outHeight, mode, out int top), u = Locate(c, width, outWidth, mode, out int left);
@@ -122,5 +123,6 @@ public static unsafe class Bilinear
                     (1 - v) * ((1 - u) * x[top * xStride + left] + u * x[top * xStride + right])
                     + v * ((1 - u) * x[bottom * xStride + left] + u * x[bottom * xStride + right]));
             }
+        }
     }
 }

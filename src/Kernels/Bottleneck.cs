@@ -124,8 +124,12 @@ public static unsafe class Bottleneck
         for (int r = first; r < end; r++)
         {
             int middle = r * a.Stride;
-            for (; ready <= Math.Min(middle + 1, a.Height - 1); ready++) ExpandRow(a, inner, ready, expand, tile,
+            for (; ready <= Math.Min(middle + 1, a.Height - 1); ready++)
+            {
+                ExpandRow(a, inner, ready, expand, tile,
                 RingRow(a, ring, ready));
+            }
+
             for (int c = 0; c < outWidth; c += Tile.Rows)
             {
                 int pixels = Math.Min(outWidth - c, Tile.Rows);

@@ -94,20 +94,29 @@ public static unsafe class Conv
         where TActivation : struct, IActivation
     {
         for (int r = 0; r < Convolution.OutputSize(height, stride); r++)
+        {
             for (int c = 0; c < Convolution.OutputSize(width, stride); c++)
+            {
                 for (int n = 0; n < outputs; n++)
                 {
                     double sum = bias[n];
                     for (int v = 0; v < 3; v++)
+                    {
                         for (int u = 0; u < 3; u++)
                         {
                             int row = r * stride + v - 1, column = c * stride + u - 1;
                             if (row < 0 || row >= height || column < 0 || column >= width) continue;
                             for (int ch = 0; ch < channels; ch++)
+                            {
                                 sum += (double)w[((v * 3 + u) * channels + ch) * outputs + n]
                                     * x[((nint)row * width + column) * channels + ch];
+                            }
                         }
+                    }
+
                     *y++ = (float)activation.Scalar(sum);
                 }
+            }
+        }
     }
 }

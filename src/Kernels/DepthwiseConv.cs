@@ -138,18 +138,25 @@ public static unsafe class DepthwiseConv
         where TActivation : struct, IActivation
     {
         for (int r = 0; r < Convolution.OutputSize(height, stride); r++)
+        {
             for (int c = 0; c < Convolution.OutputSize(width, stride); c++)
+            {
                 for (int ch = 0; ch < channels; ch++)
                 {
                     double sum = bias[ch];
                     for (int v = 0; v < 3; v++)
+                    {
                         for (int u = 0; u < 3; u++)
                         {
                             int row = r * stride + v - 1, column = c * stride + u - 1;
                             if (row >= 0 && row < height && column >= 0 && column < width)
                                 sum += (double)w[(v * 3 + u) * channels + ch] * x[((nint)row * width + column) * channels + ch];
                         }
+                    }
+
                     *y++ = (float)activation.Scalar(sum);
                 }
+            }
+        }
     }
 }

@@ -30,8 +30,10 @@ public static unsafe class DotSmall
         nint rows, nint cols) where TVec : unmanaged, IVector<TVec>
     {
         for (nint r = 0; r < rows; r++, x += xStride, y += yStride)
+        {
             for (nint j = 0; j < count; j++)
                 y[j] = scale * Dot.Execute<TVec>(x, t + j * cols, cols);
+        }
     }
 
     /// <summary>The definition.</summary>
@@ -39,7 +41,9 @@ public static unsafe class DotSmall
         nint rows, nint cols)
     {
         for (nint r = 0; r < rows; r++)
+        {
             for (nint j = 0; j < count; j++)
                 y[r * yStride + j] = (float)(scale * Dot.Scalar(x + r * xStride, t + j * cols, cols));
+        }
     }
 }

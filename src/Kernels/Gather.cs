@@ -27,8 +27,10 @@ public static unsafe class Gather
         float* y, nint yStride, nint cols)
     {
         for (nint i = 0; i < n; i++)
+        {
             for (nint c = 0; c < cols; c++)
                 y[i * yStride + c] = Widen.Scalar(table, type, index[i] * tableStride + c);
+        }
     }
 
     private static void Throw(int index, nint at, nint rows) =>

@@ -86,8 +86,10 @@ public static unsafe class GaussianBlur
         for (; i <= n - TVec.Count; i += TVec.Count)
             TVec.MultiplyAdd(TVec.Broadcast(weight), TVec.Load(a + i) + TVec.Load(b + i), TVec.Load(y + i)).Store(y + i);
         for (; i < n; i++)
+        {
             Lanes1.MultiplyAdd(Lanes1.Broadcast(weight), Lanes1.Load(a + i) + Lanes1.Load(b + i), Lanes1.Load(y + i))
                 .Store(y + i);
+        }
     }
 
     /// <summary>The sample that stands at place i of the mirrored row, however far outside.</summary>
@@ -107,15 +109,22 @@ public static unsafe class GaussianBlur
         for (int k = -radius; k <= radius; k++) sum += Tap(k, sigma);
         double[,] blend = new double[height, width];
         for (int r = 0; r < height; r++)
+        {
             for (int c = 0; c < width; c++)
+            {
                 for (int k = -radius; k <= radius; k++)
                     blend[r, c] += Tap(k, sigma) / sum * x[Mirror(r + k, height) * xStride + c];
+            }
+        }
+
         for (int r = 0; r < height; r++)
+        {
             for (int c = 0; c < width; c++)
             {
                 double v = 0;
                 for (int k = -radius; k <= radius; k++) v += Tap(k, sigma) / sum * blend[r, Mirror(c + k, width)];
                 y[r * yStride + c] = (float)v;
             }
+        }
     }
 }

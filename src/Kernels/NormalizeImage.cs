@@ -13,8 +13,10 @@ public static unsafe class NormalizeImage
     public static void FillTable(ReadOnlySpan<double> mean, ReadOnlySpan<double> std, Span<float> table)
     {
         for (int c = 0; c < 3; c++)
+        {
             for (int v = 0; v < 256; v++)
                 table[256 * c + v] = (float)((v / 255.0 - mean[c]) / std[c]);
+        }
     }
 
     /// <summary>Normalises <paramref name="pixels"/> pixels: x and y are [pixels, 3] without gaps and do not overlap.</summary>
@@ -32,7 +34,9 @@ public static unsafe class NormalizeImage
     public static void Scalar(byte* x, ReadOnlySpan<double> mean, ReadOnlySpan<double> std, float* y, nint pixels)
     {
         for (nint i = 0; i < pixels; i++)
+        {
             for (int c = 0; c < 3; c++)
                 y[3 * i + c] = (float)((x[3 * i + c] / 255.0 - mean[c]) / std[c]);
+        }
     }
 }

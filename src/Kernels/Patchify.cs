@@ -15,18 +15,22 @@ public static unsafe class Patchify
     {
         nint gridWidth = width / patch, plane = patch * patch;
         for (nint gy = begin; gy < end; gy++)
+        {
             for (nint v = 0; v < patch; v++)
             {
                 float* from = x + (gy * patch + v) * width * 3;
                 float* to = y + gy * gridWidth * yStride + v * patch;
                 for (nint gx = 0; gx < gridWidth; gx++, to += yStride)
+                {
                     for (nint u = 0; u < patch; u++, from += 3)
                     {
                         to[u] = from[0];
                         to[plane + u] = from[1];
                         to[2 * plane + u] = from[2];
                     }
+                }
             }
+        }
     }
 
     /// <summary>The definition.</summary>
@@ -34,11 +38,21 @@ public static unsafe class Patchify
     {
         nint gridWidth = width / patch;
         for (nint gy = begin; gy < end; gy++)
+        {
             for (nint gx = 0; gx < gridWidth; gx++)
+            {
                 for (nint c = 0; c < 3; c++)
+                {
                     for (nint v = 0; v < patch; v++)
+                    {
                         for (nint u = 0; u < patch; u++)
+                        {
                             y[(gy * gridWidth + gx) * yStride + (c * patch + v) * patch + u] =
                                 x[((gy * patch + v) * width + gx * patch + u) * 3 + c];
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -59,7 +59,9 @@ public static unsafe class Rotary
     {
         nint half = headDim / 2;
         for (nint r = 0; r < rows; r++)
+        {
             for (nint h = 0; h < heads; h++)
+            {
                 for (nint i = 0; i < half; i++)
                 {
                     double u = x[r * xStride + h * headDim + i], w = x[r * xStride + h * headDim + half + i];
@@ -67,5 +69,7 @@ public static unsafe class Rotary
                     y[r * yStride + h * headDim + i] = (float)(scale * (u * c - w * s));
                     y[r * yStride + h * headDim + half + i] = (float)(scale * (w * c + u * s));
                 }
+            }
+        }
     }
 }

@@ -41,7 +41,9 @@ public static unsafe class ScaleAdd
         float* y, nint yStride, nint rows, nint cols)
     {
         for (nint r = 0; r < rows; r++)
+        {
             for (nint c = 0; c < cols; c++)
                 y[r * yStride + c] = (float)(residual[r * residualStride + c] + (double)scale[c] * x[r * xStride + c]);
+        }
     }
 }

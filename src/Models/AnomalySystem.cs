@@ -112,13 +112,19 @@ public abstract class AnomalySystem : IDisposable
         {
             string name = new ModelMetadata(file).RequireModel();
             if (!Known.TryGetValue(name, out Func<WeightStore, Device, int?, AnomalySystem>? read))
+            {
                 throw new ModelFormatException(
                     file.Name, $"it holds the model '{name}'; this version knows {string.Join(", ", Known.Keys)}.");
+            }
+
             AnomalySystem system = read(weights, device, imageSize);
             if (imageSize is { } asked && asked != system.ImageSize)
+            {
                 throw new ArgumentException(
                     $"{system.Name} works at {system.ImageSize} pixels, the size {file.Name} states, and at no other; {asked} " +
                     "was asked for.", nameof(imageSize));
+            }
+
             return system;
         }
         catch
@@ -180,8 +186,9 @@ public abstract class AnomalySystem : IDisposable
         return value;
     }
 
-    /// <summary>Taps that are tables rather than values of a graph.</summary>
-    internal virtual IEnumerable<(string Name, float[] Values)> ConstantTaps() => [];
+    /// <summary>Taps that are no values of the graph: tables, and what is put together from other taps.</summary>
+    /// <param name="taps">The taps of the graph, by name.</param>
+    internal virtual IEnumerable<(string Name, float[] Values)> OtherTaps(IReadOnlyDictionary<string, float[]> taps) => [];
 
     /// <summary>Unmaps the weights. No run may be under way.</summary>
     public virtual void Dispose()

@@ -35,12 +35,18 @@ internal sealed class DinoV3
         PatchSize = metadata.Int("patch_size", 1, 64);
         int grid = imageSize / PatchSize;
         if (grid < 1)
+        {
             throw new ModelFormatException(
                 store.File.Name, $"image_size {imageSize} is smaller than a patch of {PatchSize}.");
+        }
+
         if (grid > MaxGrid)
+        {
             throw new ModelFormatException(
                 store.File.Name, $"image_size {imageSize} holds {grid} patches of {PatchSize} a side; at most {MaxGrid} are " +
                 "allowed.");
+        }
+
         int heads = metadata.Int("vision_heads", 1, 64);
         float eps = metadata.Float("vision_ln_eps", 0, 1);
         theta = metadata.Float("rope_theta", 1, 1e9f);
@@ -50,9 +56,12 @@ internal sealed class DinoV3
         WeightCursor embeddings = w.At("embeddings");
         Width = embeddings.Shape("cls_token", 3)[2];
         if (Width % (4 * heads) != 0)
+        {
             throw new ModelFormatException(
                 store.File.Name, $"width {Width} cannot be divided into {heads} heads with rotary positions (a multiple of " +
                 $"{4 * heads} is needed).");
+        }
+
         Registers = embeddings.Shape("register_tokens", 3)[1];
         classToken = embeddings.Vector("cls_token", 1, 1, Width);
         registers = embeddings.Vector("register_tokens", 1, Registers, Width);

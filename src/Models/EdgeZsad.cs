@@ -39,16 +39,24 @@ public sealed class EdgeZsad : AnomalySystem
         if (TinyVitSizes.Named.TryGetValue(Variant, out TinyVitSizes? named))
         {
             if (sizes.DifferenceFrom(named) is { } key)
+            {
                 throw new ModelFormatException(
                     file.Name, $"metadata '{key}' is '{Metadata.Text(key)}', which is not that of its variant '{Variant}'.");
+            }
         }
         else if (Variant != "custom")
+        {
             throw new ModelFormatException(
                 file.Name, $"metadata 'variant' is '{Variant}'; known are {string.Join(", ", TinyVitSizes.Named.Keys)} " +
                 "and custom.");
+        }
+
         if (sizes.Dims[0] % 2 != 0)
+        {
             throw new ModelFormatException(
                 file.Name, $"metadata 'dims' begins with {sizes.Dims[0]}, where an even number is needed.");
+        }
+
         ImageSize = sizes.ImageSize;
         localStage = Metadata.Int("local_stage", 0, 3);
         globalStage = Metadata.Int("global_stage", 0, 3);
@@ -59,8 +67,11 @@ public sealed class EdgeZsad : AnomalySystem
 
         WeightCursor root = Weights.Root, head = root.At("head").At("glr");
         if (!file.Tensors.Any(t => t.Name.StartsWith("head.", StringComparison.Ordinal)))
+        {
             throw new ModelFormatException(
                 file.Name, $"it is a TinyViT without a trained readout (no tensor '{Readout}*'), so it can score nothing.");
+        }
+
         int n = sizes.Dims[globalStage], m = sizes.Dims[localStage];
         globalNorm = head.At("global").Norm("norm", n);
         globalLayer = head.At("global").Linear("fc", 1, n);
@@ -73,10 +84,15 @@ public sealed class EdgeZsad : AnomalySystem
             "local.norm.weight", "local.norm.bias", "local.fc.weight", "local.fc.bias", "fusion.alpha"
         ];
         foreach (TensorEntry t in file.Tensors.Where(t => t.Name.StartsWith("head.", StringComparison.Ordinal)))
+        {
             if (!known.Contains(t.Name.StartsWith(Readout, StringComparison.Ordinal) ? t.Name[Readout.Length..] : null))
+            {
                 throw new ModelFormatException(
                     file.Name, $"tensor '{t.Name}' does not belong to the readout that this version knows, EdgeGLR " +
                     $"({string.Join(", ", known.Select(k => Readout + k))}).");
+            }
+        }
+
         vision = new TinyVit(root.At("vision"), Metadata, sizes);
 
         int[] Four(string key, int max) => Metadata.Ints(key, 4, 1, max);

@@ -47,8 +47,11 @@ public sealed class LiZad : AnomalySystem
             classAdapters = [.. layers.Select((_, i) => Adapter(head.At("cls_adapter", i), adapter[0], vision.Width))];
         if (ClassEncoder.IsIn(root)) encoder = new ClassEncoder(root, Metadata, device);
         if (encoder is not null && encoder.Width != embeddingWidth)
+        {
             throw new ModelFormatException(
                 file.Name, $"the text tower gives {encoder.Width} values, and the head takes {embeddingWidth}.");
+        }
+
         foreach (string name in file.Tensors.Select(t => t.Name))
         {
             if (Stem(name, NormalPrefix) is { } n) CheckStored(n);
@@ -116,14 +119,14 @@ public sealed class LiZad : AnomalySystem
             maps[i] = g.Activate(
                 g.Bilinear(difference, grid, grid, ImageSize, ImageSize, BilinearMode.AlignCorners), ActivationKind.Sigmoid);
             if (classAdapters is not null)
+            {
                 scores[i] = g.DotRows(
                     g.L2Normalize(Adapt(g, g.Rows(h, 0, 1), classAdapters[i], $"head.cls_adapter.{i}")), t, logitScale);
+            }
         }
         Value map = g.Mean(maps);
         g.Tap("head.map", map, [ImageSize, ImageSize]);
         Give(g, map, score);
-        Value classes = layers.Select(k => g.Rows(hidden[k - 1], 0, 1)).Aggregate(g.Concatenate);
-        g.Tap("vision.cls", classes, [1, layers.Length, vision.Width]);
         if (classAdapters is not null)
         {
             Value global = g.Mean(scores);
@@ -131,9 +134,12 @@ public sealed class LiZad : AnomalySystem
             if (score == ImageScore.GlobalLogit) g.Output("global", global);
         }
         else if (score == ImageScore.GlobalLogit)
+        {
             throw new NotSupportedException(
                 $"{File.Name} has no 'head.cls_adapter' tensors, which the global logit is made from; choose another image " +
                 "score.");
+        }
+
         return g;
     }
 
@@ -208,10 +214,15 @@ public sealed class LiZad : AnomalySystem
     {
         Dictionary<string, TensorDeclaration> tensors = [];
         foreach (TensorEntry entry in File.Tensors)
+        {
             if (textTower || !entry.Name.StartsWith("text.", StringComparison.Ordinal)
                 || entry.Name.StartsWith(NormalPrefix, StringComparison.Ordinal)
                 || entry.Name.StartsWith(AbnormalPrefix, StringComparison.Ordinal))
+            {
                 tensors[entry.Name] = new TensorDeclaration(entry.Name, entry.Type, entry.Shape, entry.CopyTo);
+            }
+        }
+
         foreach (string name in classNames)
         {
             ClassEmbedding embedding = Prepare(name, cancellation);
@@ -223,8 +234,10 @@ public sealed class LiZad : AnomalySystem
         SafetensorsWriter.Write(path, tensors.Values, File.Metadata);
     }
 
-    internal override IEnumerable<(string Name, float[] Values)> ConstantTaps()
+    internal override IEnumerable<(string Name, float[] Values)> OtherTaps(IReadOnlyDictionary<string, float[]> taps)
     {
+        if (layers.All(k => taps.ContainsKey($"vision.hidden{k}")))
+            yield return ("vision.cls", [.. layers.SelectMany(k => taps[$"vision.hidden{k}"].Take(vision.Width))]);
         int grid = ImageSize / vision.PatchSize;
         foreach ((string name, int rows, int columns) in new[] { ("rope", grid, grid), ("rope_3x5", 3, 5) })
         {

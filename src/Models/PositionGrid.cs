@@ -31,8 +31,11 @@ internal sealed record PositionGrid(Parameter Class, Parameter Grid, int Side, P
     {
         int rows = table.Shape[0] - 1, side = (int)Math.Round(Math.Sqrt(rows));
         if (rows < 1 || side * side != rows)
+        {
             throw new ModelFormatException(
                 store.File.Name, $"tensor '{table.Name}' has {table.Shape[0]} rows, where one and a square number are needed.");
+        }
+
         return new PositionGrid(table.Rows(0, 1), table.Rows(1, rows), side, filter);
     }
 
@@ -47,14 +50,20 @@ internal sealed record PositionGrid(Parameter Class, Parameter Grid, int Side, P
         (int Place, double Weight)[][] taps = [.. Enumerable.Range(0, size).Select(i => Taps(i, size))];
         double[] sum = new double[width];
         for (int row = 0; row < size; row++)
+        {
             for (int column = 0; column < size; column++)
             {
                 Array.Clear(sum);
                 foreach ((int y, double v) in taps[row])
+                {
                     foreach ((int x, double u) in taps[column])
                         for (int c = 0; c < width; c++) sum[c] += v * u * source[(y * Side + x) * width + c];
+                }
+
                 for (int c = 0; c < width; c++) result[(row * size + column) * width + c] = (float)sum[c];
             }
+        }
+
         return store.Floats(Grid.Name, result, size * size, width);
     }
 

@@ -26,15 +26,20 @@ internal sealed class TextTransformer
         eps = metadata.Float("text_ln_eps", 0, 1);
         Context = metadata.Int("text_context", ClipTokenizer.ContextLength, ClipTokenizer.ContextLength);
         if (metadata.Bool("text_causal"))
+        {
             throw new ModelFormatException(
                 w.Store.File.Name, $"text_causal is 'true'; only the unmasked text tower (MobileCLIP2-S0) is known.");
+        }
 
         int[] embedding = w.At("token_embedding").Shape("weight", 2);
         Width = embedding[1];
         if (embedding[0] <= ClipTokenizer.EndToken)
+        {
             throw new ModelFormatException(
                 w.Store.File.Name, $"tensor 'text.token_embedding.weight' has {embedding[0]} rows, where CLIP's vocabulary " +
                 $"needs {ClipTokenizer.EndToken + 1}.");
+        }
+
         if (Width % heads != 0)
             throw new ModelFormatException(w.Store.File.Name, $"text width {Width} cannot be divided into {heads} heads.");
         EmbeddingWidth = w.Shape("text_projection", 2)[1];

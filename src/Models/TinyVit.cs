@@ -78,10 +78,15 @@ internal sealed class TinyVit
 
         CheckMaps(w.Store.File.Name);
         for (int s = 0; s < 4; s++)
+        {
             if (weights.At("stages", s).At("blocks", sizes.Depths[s]).Exists)
+            {
                 throw new ModelFormatException(
                     w.Store.File.Name, $"metadata 'depths' says that stage {s} has {sizes.Depths[s]} blocks, but the file " +
                     "holds more of them.");
+            }
+        }
+
         int[] dims = sizes.Dims;
         stem = new Stem(
             FoldedConvolution.Dense(weights.At("patch_embed").At("conv1"), dims[0] / 2, 3, batchNormEps),
@@ -164,9 +169,11 @@ internal sealed class TinyVit
             long filled = s == 0 ? side : (side + sizes.Windows[s] - 1) / sizes.Windows[s] * sizes.Windows[s];
             long largest = filled * filled * sizes.Dims[s] * (s == 0 ? Math.Max(2, expandRatio) : Math.Max(4, mlpRatio));
             if (largest > MaxMap)
+            {
                 throw new ModelFormatException(
                     file, $"stage {s} at image_size {sizes.ImageSize} makes a map of {largest} numbers; at most {MaxMap} are " +
                     "computed.");
+            }
         }
     }
 
@@ -176,8 +183,11 @@ internal sealed class TinyVit
     {
         int c = sizes.Dims[stage], heads = sizes.Heads[stage];
         if (c % heads != 0)
+        {
             throw new ModelFormatException(
                 weights.Store.File.Name, $"stage {stage} has {c} channels, which cannot be divided into {heads} heads.");
+        }
+
         return new Block(
             WindowBlock.Read(w.At("attn"), c, heads, sizes.Windows[stage]),
             FoldedConvolution.Depthwise(w.At("local_conv"), c, batchNormEps),

@@ -58,8 +58,10 @@ public sealed class VisualAd : AnomalySystem
 
         int[] blocks = Metadata.Ints("features_list", null, 1, vision.Blocks.Length);
         if (blocks.Distinct().Count() != blocks.Length)
+        {
             throw new ModelFormatException(
                 file.Name, $"metadata 'features_list' is '{Metadata.Text("features_list")}'; it names a block twice.");
+        }
 
         ImageSize = imageSize ?? stated;
         int most = Math.Min(MaxGrid * vision.PatchSize, MaxPixels);
@@ -76,9 +78,12 @@ public sealed class VisualAd : AnomalySystem
             WeightCursor w = head.At("cross_attn").At("layer_attentions").At($"layer_{block}");
             int capacity = SpatialCrossAttention.Capacity(w);
             if (grid * grid > capacity)
+            {
                 throw Refused(
                     $"it gives {grid * grid} patches, and the spatial cross-attention of layer {block} has positions for " +
                     $"{capacity} ('pos_encoding')");
+            }
+
             return new SpatialCrossAttention(w, vision.Width, grid * grid, device);
         }
 
@@ -109,8 +114,11 @@ public sealed class VisualAd : AnomalySystem
     public override ComputeGraph DetectionGraph(ImageScore score)
     {
         if (score == ImageScore.GlobalLogit)
+        {
             throw new NotSupportedException(
                 "VisualAD has no global logit: its score is made from the map. Choose the top 1 % mean or the maximum.");
+        }
+
         ComputeGraph g = new();
         Value pixels = g.Input(Pixels, ImageSize * ImageSize, 3, ValueKind.Byte);
         Value input = g.NormalizeImage(pixels, mean, std);

@@ -15,8 +15,11 @@ public sealed class AnomalyMap
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
         if (values.Length != (long)width * height)
+        {
             throw new ArgumentException(
                 $"A map of {width} x {height} has {(long)width * height} values, not {values.Length}.", nameof(values));
+        }
+
         Width = width;
         Height = height;
         this.values = values;

@@ -48,8 +48,11 @@ public sealed record DetectorOptions
     {
         _ = ThreadCount;
         if (Device is null || !Devices.IsKnown(Device))
+        {
             throw new ArgumentOutOfRangeException(nameof(Device), Device,
                 $"No such device; there are {string.Join(", ", Devices.Names)}.");
+        }
+
         if (!Enum.IsDefined(Score)) throw new ArgumentOutOfRangeException(nameof(Score), Score, "No such image score.");
         if (!Enum.IsDefined(Precision)) throw new ArgumentOutOfRangeException(nameof(Precision), Precision, "No such precision.");
     }

@@ -102,9 +102,12 @@ internal static class CaseVerification
         List<TapComparison> rows = [];
         using SafetensorsFile arrays = reference.OpenArrays();
         foreach ((string name, ManifestValue expected) in reference.Content["image"].Members())
+        {
             rows.AddRange(Ranking($"image.{name}", expected,
                 RankingMetrics.Of(Labels(name, "image", "labels", Array($"image.{name}.scores")),
                     Array($"image.{name}.scores").AsSpan<float>()), limit));
+        }
+
         foreach ((string name, ManifestValue expected) in reference.Content["pixel"].Members())
         {
             TensorEntry maps = Array($"pixel.{name}.maps");

@@ -184,18 +184,28 @@ public sealed class ReferenceCase
         ArgumentOutOfRangeException.ThrowIfZero(cases.Count);
         Dictionary<string, SeededTensor> tensors = [];
         foreach (SeededTensor tensor in cases.SelectMany(c => c.Tensors))
+        {
             if (!tensors.TryAdd(tensor.Name, tensor) && !tensor.Equals(tensors[tensor.Name]))
+            {
                 throw new ArgumentException(
                     $"The cases {string.Join(", ", cases.Select(c => c.Name))} do not belong together: tensor '{tensor.Name}' " +
                     "differs.", nameof(cases));
+            }
+        }
+
         Dictionary<string, TensorDeclaration> declarations = tensors.ToDictionary(t => t.Key, t => t.Value.Declare());
         if (!tensors.ContainsKey("text.token_embedding.weight"))
+        {
             foreach (ReferenceCase c in cases.Where(c => c.ClassName is not null))
+            {
                 foreach (ExpectedTap tap in c.ExpectedTaps().Where(t => t.Name is "text.normal" or "text.abnormal"))
                 {
                     string name = $"{tap.Name}.{c.ClassName}";
                     declarations[name] = TensorDeclaration.FromValues<float>(name, [tap.Expected.Length], tap.Expected);
                 }
+            }
+        }
+
         SafetensorsWriter.Write(path, declarations.Values, cases[0].Metadata);
     }
 

@@ -16,8 +16,11 @@ internal static class TokenisedStrings
         using SafetensorsFile file = SafetensorsFile.Open(path);
         if (!file.TryGet(Name, out TensorEntry? entry)) throw new ModelFormatException(file.Name, $"tensor '{Name}' is missing.");
         if (entry.Shape is not [> 0 and <= Most, Context])
+        {
             throw Error($"is [{string.Join(", ", entry.Shape)}]; "
                 + $"it must have a row of {Context} ids for each of 1 to {Most} strings");
+        }
+
         int[][] rows = [.. entry.AsSpan<int>().ToArray().Chunk(Context)];
         foreach ((int i, int[] row) in rows.Index())
         {

@@ -95,8 +95,12 @@ public static class Verifier
             Image picture = Image.Load(reference.Image!);
             byte[] pixels = Resize(picture, system.ImageSize);
             computed["resized"] = Array.ConvertAll(pixels, b => (float)b);
-            if (reference.Resized is not null && !expected.Any(t => t.Name == "resized")) rows.Add(CompareBytes("resized", pixels,
+            if (reference.Resized is not null && !expected.Any(t => t.Name == "resized"))
+            {
+                rows.Add(CompareBytes("resized", pixels,
                 Image.Load(reference.Resized), system.ImageSize));
+            }
+
             ClassEmbedding? prepared = computed.TryGetValue("text.normal", out float[]? normal)
                 ? new ClassEmbedding(normal, computed["text.abnormal"])
                 : system.TakesClassName ? system.Prepare(reference.ClassName, default) : null;
@@ -143,7 +147,7 @@ public static class Verifier
         ComputeGraph graph = system.DetectionGraph(system.DefaultScore);
         Execute(new CompileOptions { Surviving = true, Precision = precision });
         Execute(new CompileOptions { Demanded = tap => !computed.ContainsKey(tap.Name), Precision = precision });
-        foreach ((string name, float[] values) in system.ConstantTaps()) computed[name] = values;
+        foreach ((string name, float[] values) in system.OtherTaps(computed).ToArray()) computed[name] = values;
 
         void Execute(CompileOptions options)
         {
@@ -153,8 +157,10 @@ public static class Verifier
             system.Bind(run, prepared);
             run.Execute((tap, values) => computed[tap.Name] = values);
             if (options.Surviving)
+            {
                 computed["map.original"] = MapResizer.Enlarge(
                     system.Read(run, system.DefaultScore), system.ImageSize, picture.Width, picture.Height);
+            }
         }
     }
 
@@ -174,8 +180,10 @@ public static class Verifier
         if (computed.LongLength != count)
             return Failed($"the engine computes {computed.LongLength} values, and {count} are expected");
         if (tap.Expected.LongLength != (count + tap.Stride - 1) / tap.Stride)
+        {
             return Failed($"{tap.Expected.LongLength} values are stored, "
                 + $"where every {tap.Stride}th of {count} are {(count + tap.Stride - 1) / tap.Stride}");
+        }
 
         double maxError = 0, maxValue = 0, errorSquares = 0, squares = 0, norm = 0;
         long worst = 0;
@@ -202,8 +210,11 @@ public static class Verifier
     {
         ReadOnlySpan<byte> pixels = expected.Pixels;
         if (pixels.Length != actual.Length)
+        {
             return new TapComparison(name, [size, size, 3], double.NaN, double.NaN, null, 0, 0, 0, 0,
                 $"{pixels.Length} bytes are expected, and {actual.Length} computed");
+        }
+
         int worst = 0;
         for (int i = 0; i < actual.Length; i++)
             if (Math.Abs(actual[i] - pixels[i]) > Math.Abs(actual[worst] - pixels[worst])) worst = i;

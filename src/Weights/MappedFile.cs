@@ -50,7 +50,10 @@ internal sealed unsafe class MappedFile : IDisposable
             file?.Dispose();
             if (e is UnauthorizedAccessException or NotSupportedException
                 or (IOException and not (FileNotFoundException or DirectoryNotFoundException)))
+            {
                 throw new ModelFormatException(path, $"the file cannot be read: {e.Message}", e);
+            }
+
             throw;
         }
     }
@@ -69,7 +72,7 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <exception cref="ModelFormatException">The file cannot be read, or was shortened since it was opened.</exception>
     public string Sha256(string name)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] buffer = new byte[64 * 1024];
         long at = 0;
         while (at < Length)

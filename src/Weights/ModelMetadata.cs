@@ -135,7 +135,7 @@ public sealed class ModelMetadata
         int length = value.AsSpan().Count(',') + 1;
         if (count is not null && length != count)
             throw Error(key, value, allowed);
-        var numbers = new T[length];
+        T[] numbers = new T[length];
         int i = 0;
         foreach (Range part in value.AsSpan().Split(','))
         {

@@ -34,7 +34,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         Length = length;
         this.owner = owner;
         this.start = start;
-        var header = new HeaderParser(this, HeaderBytes(), length);
+        HeaderParser header = new HeaderParser(this, HeaderBytes(), length);
         header.Parse();
         Metadata = new ReadOnlyDictionary<string, string>(header.Metadata);
         Tensors = header.TensorsInFileOrder().AsReadOnly();
@@ -123,7 +123,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         ObjectDisposedException.ThrowIf(disposed, this);
         if (owner is MappedFile mapped)
             return mapped.Sha256(Name);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         const int Chunk = 1 << 30; // a span's length is an int
         for (long at = 0; at < Length; at += Chunk)
             hash.AppendData(new ReadOnlySpan<byte>(start + at, (int)Math.Min(Chunk, Length - at)));

@@ -30,7 +30,7 @@ public static class SafetensorsWriter
         byte[] header = Header(ordered, metadata);
 
         string temporary = Path.Combine(folder, $".{Path.GetRandomFileName()}.tmp");
-        var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write);
+        FileStream stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write);
         try
         {
             using (stream)
@@ -87,7 +87,7 @@ public static class SafetensorsWriter
         destination.Write(header);
         foreach (TensorDeclaration tensor in tensors)
         {
-            using var content = new TensorStream(destination, tensor);
+            using TensorStream content = new TensorStream(destination, tensor);
             tensor.WriteContent(content);
             content.Finish();
         }
@@ -108,7 +108,7 @@ public static class SafetensorsWriter
 
     private static byte[] Header(TensorDeclaration[] tensors, IEnumerable<KeyValuePair<string, string>>? metadata)
     {
-        var header = new HeaderText();
+        HeaderText header = new HeaderText();
         KeyValuePair<string, string>[] pairs = [.. metadata ?? []];
         CheckMetadata(pairs);
         if (pairs.Length > 0)
@@ -131,7 +131,7 @@ public static class SafetensorsWriter
 
     private static void CheckMetadata(KeyValuePair<string, string>[] metadata)
     {
-        var keys = new HashSet<string>();
+        HashSet<string> keys = new HashSet<string>();
         foreach ((string key, string value) in metadata)
         {
             if (key is null || value is null)

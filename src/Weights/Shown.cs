@@ -14,7 +14,7 @@ internal static class Shown
     /// <summary>The text's first characters, with control and formatting characters and surrogates as \uXXXX.</summary>
     public static string Clip(string text)
     {
-        var shown = new StringBuilder();
+        StringBuilder shown = new StringBuilder();
         foreach (char c in text.AsSpan(0, Math.Min(text.Length, MaxLength)))
         {
             bool plain = char.GetUnicodeCategory(c) is not (UnicodeCategory.Control or UnicodeCategory.Format

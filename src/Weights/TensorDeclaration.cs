@@ -54,7 +54,7 @@ public sealed class TensorDeclaration
     public static TensorDeclaration FromValues<T>(string name, ImmutableArray<long> shape, ReadOnlyMemory<T> values)
         where T : unmanaged
     {
-        var tensor = new TensorDeclaration(name, ElementTypes.Of<T>(), shape,
+        TensorDeclaration tensor = new TensorDeclaration(name, ElementTypes.Of<T>(), shape,
             stream => stream.Write(MemoryMarshal.AsBytes(values.Span)));
         long expected = tensor.ByteLength / tensor.Type.ByteSize();
         return values.Length == expected

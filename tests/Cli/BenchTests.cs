@@ -15,7 +15,10 @@ public sealed class BenchTests
         Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
         foreach (string line in new[] { "median", "minimum", "95th percentile", "pictures a second", "load", "first detection",
             "peak memory", "threads", "SIMD" })
+        {
             Assert.That(run.Lines, Has.Some.StartsWith(line));
+        }
+
         Assert.That(run.Lines, Has.Some.Match("^picture +300 x 420").And.Some.Match("^class +nut$"));
         Assert.That(run.Lines, Has.Some.Match("^threads +1$").And.Some.Contains(" of 5"));
         Assert.That(run.Lines, Has.None.StartsWith("operation"));

@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json;
 using NUnit.Framework;
 using TinyZsad.Cli;
 using TinyZsad.Imaging;
@@ -242,8 +242,10 @@ public sealed class DetectTests : InFolder
     {
         Picture("a.png");
         for (int i = 0; i < 2; i++)
+        {
             Assert.That(Paths(ToolRun.Detect("--class", "nut", "--format", "json", "--out", Folder, Folder)),
                 Is.EqualTo(new[] { In("a.png") }));
+        }
     }
 
     [Test]

@@ -97,8 +97,11 @@ public sealed class VerifyTests : InFolder
         string copy = In("case", "copy");
         Directory.CreateDirectory(copy);
         foreach (string file in Directory.GetFiles(ToolRun.Tiny))
+        {
             if (Path.GetFileName(file) is "strings.json" or "prompts.json" or "tokens.safetensors")
                 File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        }
+
         string images = TestData.Path("images").Replace('\\', '/');
         File.WriteAllText(Path.Combine(copy, "manifest.json"), File.ReadAllText(Path.Combine(ToolRun.Tiny, "manifest.json"))
             .Replace("../../images", images));

@@ -2,8 +2,8 @@ using NUnit.Framework;
 using TinyZsad.Cpu;
 using TinyZsad.Formats;
 using TinyZsad.Graph;
-using TinyZsad.Tests.Graph;
 using TinyZsad.Kernels;
+using TinyZsad.Tests.Graph;
 
 namespace TinyZsad.Tests.Cpu;
 
@@ -53,6 +53,7 @@ public sealed class Int8PlanTests
         float[] y = Plans.Run(plan, new Dictionary<string, Array> { ["x"] = x })["out.y"];
         double largest = 0;
         for (int r = 0; r < Rows; r++)
+        {
             for (int c = 0; c < outputs; c++)
             {
                 double exact = 0, sumX = 0, sumW = 0, s = 0, t = 0;
@@ -67,6 +68,8 @@ public sealed class Int8PlanTests
                     $"[{r}, {c}]");
                 if (r > 0) largest = Math.Max(largest, error);
             }
+        }
+
         Assert.That(largest, Is.InRange(1e-3, 0.2), "it is coarse, but where no number dwarfs the others not very");
     }
 
@@ -113,8 +116,11 @@ public sealed class Int8PlanTests
         float[] alone = Plans.Run(plan, X)["out.y"];
         Assert.That(Plans.Kinds(plan).Count(k => k == "Int8Linear"), Is.EqualTo(8));
         Assert.That(tapped, Is.EqualTo(alone), "a tap changes nothing");
-        foreach (int threads in new[] { 2, 3, 5, 8 }) Assert.That(Plans.Run(Compile(g, threads: threads), X)["out.y"], Is.EqualTo(alone),
+        foreach (int threads in new[] { 2, 3, 5, 8 })
+        {
+            Assert.That(Plans.Run(Compile(g, threads: threads), X)["out.y"], Is.EqualTo(alone),
             $"{threads} threads");
+        }
         // Uniform numbers in 127 steps have errors of 1 / (127 sqrt 4) of their size, inputs and weights alike: 0.6 % a layer,
         // four layers one behind the other in each of two blocks: 1.6 %. Twice that is allowed.
         double error = Math.Sqrt(alone.Zip(floats, (a, b) => Math.Pow(a - b, 2)).Sum() / floats.Sum(v => (double)v * v));

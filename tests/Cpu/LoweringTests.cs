@@ -1,8 +1,8 @@
 using NUnit.Framework;
 using TinyZsad.Formats;
 using TinyZsad.Graph;
-using TinyZsad.Tests.Graph;
 using TinyZsad.Kernels;
+using TinyZsad.Tests.Graph;
 
 namespace TinyZsad.Tests.Cpu;
 
@@ -116,6 +116,7 @@ public sealed class LoweringTests
         // Large enough for several items; and one pixel.
         foreach ((int height, int width, int inputs, int outputs) in new[] { (70, 61, 5, 18), (61, 70, 3, 24), (1, 1, 3, 2),
             (1, 9, 4, 3), (9, 2, 1, 1) })
+        {
             foreach (int stride in new[] { 1, 2 })
             {
                 float[] dense = Numbers.Random(11, 9 * inputs * outputs), bias = Numbers.Random(12, outputs),
@@ -142,6 +143,7 @@ public sealed class LoweringTests
                         Gelu(Convolve(height, width, stride, inputs, (p, v, n) => x[0][p, n] * depthwise[v * inputs + n], shift)),
                             Strided: false);
             }
+        }
         // Windows that fit; padding right, below, both; a window larger than the map.
         foreach ((int height, int width, int window, int heads, int d) in new[] { (8, 12, 4, 2, 8), (6, 6, 6, 3, 5),
             (8, 9, 4, 2, 16), (7, 8, 4, 1, 32), (7, 5, 3, 2, 4), (3, 5, 8, 2, 8), (4, 4, 1, 1, 3) })
@@ -157,8 +159,10 @@ public sealed class LoweringTests
             x => Make(1, 40, (_, c) => Dot(700, r => x[0][r, c]) / 700));
         yield return new("mean of one row", [(1, 40)], (g, x) => g.MeanRows(x[0]), x => x[0]);
         foreach (int k in new[] { 1, 17, 2799, 2800 })
+        {
             yield return new($"mean of the {k} largest", [(70, 40)], (g, x) => g.TopKMean(x[0], k),
                 x => Make(1, 1, (_, _) => x[0].Cast<double>().OrderDescending().Take(k).Average()), Strided: false);
+        }
     }
 
     private static Value Rotary(ComputeGraph g, Value x, int prefix = 3) =>
@@ -168,6 +172,7 @@ public sealed class LoweringTests
     public void GivesWhatItsDefinitionGives(Case operation)
     {
         foreach (bool windows in new[] { false, true })
+        {
             foreach (int threads in new[] { 1, 3 })
             {
                 ComputeGraph g = new();
@@ -190,6 +195,7 @@ public sealed class LoweringTests
                 Compare(Plans.Run(Plans.Compile(g, threads: threads), inputs)["out.y"], operation.Expected(numbers),
                     $"windows {windows}, {threads} threads");
             }
+        }
     }
 
     [Test]

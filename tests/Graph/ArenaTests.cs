@@ -45,9 +45,13 @@ public sealed class ArenaTests
             Assert.That(a.Offset, Is.GreaterThanOrEqualTo(0).And.LessThanOrEqualTo(size - a.Bytes));
             Assert.That(a.Offset % Arena.Alignment, Is.Zero);
             foreach (Arena.Block b in blocks)
+            {
                 if (a != b && a.First <= b.Last && b.First <= a.Last)
+                {
                     Assert.That(a.Offset + a.Bytes <= b.Offset || b.Offset + b.Bytes <= a.Offset,
                         "two that live together overlap");
+                }
+            }
         }
         Assert.That(size, Is.LessThanOrEqualTo(blocks.Sum(b => (b.Bytes + 63) / 64 * 64)));
         long busiest = Enumerable.Range(0, 50).Max(p => blocks.Where(b => b.First <= p && p <= b.Last).Sum(b => b.Bytes));

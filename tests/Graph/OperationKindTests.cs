@@ -106,8 +106,10 @@ public sealed class OperationKindTests
             new AttentionOperation(null!, null!, null!, 1, 1) { RotateKeys = Table },
             new DepthwiseConvOperation(null!, 1, 1, 1, null!, null!) { Activation = ActivationKind.Gelu }];
         foreach (Operation operation in fused)
+        {
             Assert.That(() => ReferenceOperations.Check(operation),
                 Throws.TypeOf<NotSupportedException>().With.Message.Contains(operation.Kind));
+        }
     }
 
     private static ComputeGraph Graph(Type kind)

@@ -34,8 +34,10 @@ public sealed class RandomNetworkTests
         foreach ((string name, float[] values) in Plans.Run(Plans.Compile(g, surviving: true), inputs))
             Near(values, all[name], name);
         foreach (int threads in new[] { 2, 3, 5, 8 })
+        {
             foreach ((string name, float[] values) in Plans.Run(Plans.Compile(g, threads: threads), inputs))
                 Assert.That(values, Is.EqualTo(alone[name]), $"{name} on {threads} threads");
+        }
 
         // The plain definitions, one operation after another.
         using Plan plain = Plans.Reference.Compile(g, new CompileOptions { Demanded = _ => true });

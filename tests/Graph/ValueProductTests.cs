@@ -37,8 +37,10 @@ public sealed unsafe class ValueProductTests
                 double[] e = [.. Enumerable.Range(0, Rows)
                     .Select(i => Math.Exp(cx.Select((v, k) => v * ys[i * Width + k]).Sum()))];
                 for (int k = 0; k < Width; k++)
+                {
                     Assert.That(run.Output("z")[r * Width + k],
                         Is.EqualTo(e.Select((w, i) => w / e.Sum() * ys[i * Width + k]).Sum()).Within(1e-5));
+                }
             }
         }
     }

@@ -47,8 +47,11 @@ public class DamagedPictureTests
         // IHDR.
         foreach ((int colour, int depth) in ((int, int)[])[(0, 3), (0, 0), (0, 32), (1, 8), (2, 4), (3, 16), (4, 4), (5, 8),
             (6, 1), (7, 8)])
+        {
             yield return ($"PNG: colour type {colour} of {depth} bits", Header(5, 4, depth, colour),
                 $"colour type {colour} with bit depth {depth}");
+        }
+
         yield return ("PNG: width 0", Header(0, 4), "0 x 4");
         yield return ("PNG: height 0", Header(5, 0), "5 x 0");
         yield return ("PNG: width above 2^31", Header(-1, 4), "4294967295 x 4");
@@ -83,8 +86,11 @@ public class DamagedPictureTests
         yield return ("PNG: palette after IDAT", TestPng.File(Palette.Header(), colourData, plte, End), "before any IDAT");
         yield return ("PNG: two palettes", TestPng.File(Palette.Header(), plte, plte, colourData, End), "one PLTE");
         foreach (int length in (int[])[0, 1, 2, 4, 771])
+        {
             yield return ($"PNG: palette of {length} bytes",
                 TestPng.File(Palette.Header(), TestPng.Chunk("PLTE", new byte[length]), colourData, End), $"{length} bytes");
+        }
+
         yield return ("PNG: colour beyond the palette",
             TestPng.File(Palette.Header(), TestPng.Chunk("PLTE", new byte[9]), colourData, End), "palette has 3 colours");
         TestPng bytes = TestPng.Make(3, 8, 5, 4, 1, seed: 3);
@@ -114,8 +120,11 @@ public class DamagedPictureTests
         foreach (byte bits in (byte[])[0, 2, 3, 12, 25, 64])
             yield return ($"BMP: {bits} bits", Patched(bmp, 28, bits), $"{bits} bits");
         foreach (byte compression in (byte[])[1, 2, 4, 5, 7, 255])
+        {
             yield return ($"BMP: compression {compression} of 24 bits", Patched(bmp, 30, compression),
                 $"compression {compression}");
+        }
+
         yield return ("BMP: masks with 24 bits", Patched(bmp, 30, 3), "24 bits");
         yield return ("BMP: pixels in the header", PatchedWord(bmp, 10, 53), "offset 53");
         yield return ("BMP: pixels beyond the end", PatchedWord(bmp, 10, 100_000), "offset 100000");
@@ -154,7 +163,9 @@ public class DamagedPictureTests
             ("P7\nWIDTH 5\nHEIGHT 4\nDEPTH 5\n", "DEPTH"),
                 ("P7\nWIDTH 5\nHEIGHT 4\nDEPTH 3\nMAXVAL 255\nENDHDR\n123", "at least 60 bytes"),
         ])
+        {
             yield return ("PNM: " + text.Replace('\n', '|'), Encoding.ASCII.GetBytes(text), message);
+        }
     }
 
     [Test]
@@ -203,8 +214,8 @@ public class DamagedPictureTests
     public void MutationsAreCaughtOrHarmless(string kind, int count)
     {
         byte[][] files = [.. PictureFixture.All.Where(f => f.Name.StartsWith(kind)).Select(f => f.Bytes)];
-        var random = new Random(7);
-        var limits = new ImageLimits { MaxPixels = 1 << 18, MaxEncodedBytes = 1 << 20 };
+        Random random = new Random(7);
+        ImageLimits limits = new ImageLimits { MaxPixels = 1 << 18, MaxEncodedBytes = 1 << 20 };
         int caught = 0;
         for (int i = 0; i < count; i++)
         {
@@ -228,7 +239,7 @@ public class DamagedPictureTests
     private static Exception? DecodeHere(byte[] file, ImageLimits? limits, long mostBytes)
     {
         // Ends at an unreadable page, so that a byte read beyond the end would end the process.
-        using var guarded = new GuardedBuffer(file);
+        using GuardedBuffer guarded = new GuardedBuffer(file);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Exception? error = null;
         try

@@ -93,8 +93,11 @@ public class DecoderTests
         Image turned = Image.Load(file, applyExifOrientation: true);
         Assert.That((turned.Width, turned.Height), Is.EqualTo((3, 5)));
         for (int y = 0; y < 5; y++)
+        {
             for (int x = 0; x < 3; x++)
                 Assert.That(turned.Pixels[3 * (y * 3 + x)], Is.EqualTo(rgb[3 * ((2 - x) * 5 + y)]), $"{x}, {y}");
+        }
+
         byte[] none = TestPng.File(png.Header(), TestPng.Chunk("eXIf", 1, 2, 3), data, end);
         Assert.That(Image.Load(none, applyExifOrientation: true).Pixels.SequenceEqual(rgb));
     }
@@ -154,11 +157,11 @@ public class DecoderTests
         {
             byte[] data = fixture.Bytes;
             int pixels = fixture.Width * fixture.Height;
-            var just = new ImageLimits { MaxPixels = pixels, MaxEncodedBytes = data.Length };
+            ImageLimits just = new ImageLimits { MaxPixels = pixels, MaxEncodedBytes = data.Length };
             Assert.That(PictureFixture.HashOf(Image.Load(data, just).Pixels), Is.EqualTo(fixture.Hash));
             Assert.That(() => Image.Load(data, new ImageLimits { MaxPixels = pixels - 1 }),
                 Throws.TypeOf<ImageFormatException>().With.Message.Contains("MaxPixels"));
-            var fewBytes = new ImageLimits { MaxEncodedBytes = data.Length - 1 };
+            ImageLimits fewBytes = new ImageLimits { MaxEncodedBytes = data.Length - 1 };
             Assert.That(() => Image.Load(data, fewBytes),
                 Throws.TypeOf<ImageFormatException>().With.Message.Contains("MaxEncoded"));
             Assert.That(() => Image.Load(new MemoryStream(data), fewBytes), Throws.TypeOf<ImageFormatException>());

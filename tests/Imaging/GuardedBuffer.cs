@@ -9,38 +9,38 @@ namespace TinyZsad.Tests.Imaging;
 /// </summary>
 internal sealed unsafe partial class GuardedBuffer : IDisposable
 {
-    private readonly nint _start;
-    private readonly nuint _size;
-    private readonly int _length;
+    private readonly nint start;
+    private readonly nuint size;
+    private readonly int length;
 
     public GuardedBuffer(ReadOnlySpan<byte> content)
     {
         nuint page = (nuint)Environment.SystemPageSize, pages = ((nuint)content.Length + page - 1) / page;
-        _length = content.Length;
-        _size = (pages + 1) * page;
+        this.length = content.Length;
+        size = (pages + 1) * page;
         if (OperatingSystem.IsLinux())
         {
-            _start = mmap(0, _size, 3, 0x22, -1, 0);
-            Assert.That(_start, Is.Not.EqualTo((nint)(-1)));
-            Assert.That(mprotect(_start + (nint)(pages * page), page, 0), Is.Zero);
+            start = mmap(0, size, 3, 0x22, -1, 0);
+            Assert.That(start, Is.Not.EqualTo((nint)(-1)));
+            Assert.That(mprotect(start + (nint)(pages * page), page, 0), Is.Zero);
         }
         else
         {
-            _start = (nint)NativeMemory.Alloc(_size);
+            start = (nint)NativeMemory.Alloc(size);
         }
 
         content.CopyTo(Span);
     }
 
     /// <summary>The bytes up to the unreadable page.</summary>
-    public Span<byte> Span => new((void*)(_start + (nint)_size - Environment.SystemPageSize - _length), _length);
+    public Span<byte> Span => new((void*)(start + (nint)size - Environment.SystemPageSize - this.length), this.length);
 
     public void Dispose()
     {
         if (OperatingSystem.IsLinux())
-            Assert.That(munmap(_start, _size), Is.Zero);
+            Assert.That(munmap(start, size), Is.Zero);
         else
-            NativeMemory.Free((void*)_start);
+            NativeMemory.Free((void*)start);
     }
 
     [LibraryImport("libc", SetLastError = true)]

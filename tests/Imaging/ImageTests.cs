@@ -51,14 +51,17 @@ public class ImageTests
         {
             int rowBytes = width * format.BytesPerPixel(), stride = rowBytes + gap;
             var pixels = new byte[stride * height];
-            var random = new Random(width);
+            Random random = new Random(width);
 
             // Smooth and noisy parts, so that every filter wins somewhere.
             for (int i = 0; i < pixels.Length; i++)
+            {
                 pixels[i] = (byte)(i / stride % 40 < 20
                     ? i % stride * 3 + i / stride * (i % 5) + random.Next(3) : random.Next(256));
-            var view = new ImageView(pixels, width, height, stride, format);
-            using var stream = new MemoryStream();
+            }
+
+            ImageView view = new ImageView(pixels, width, height, stride, format);
+            using MemoryStream stream = new MemoryStream();
             PngEncoder.Save(stream, view);
             stream.Position = 0;
             Assert.That(Image.Load(stream).Pixels.SequenceEqual(Image.Create(view).Pixels), $"{width} x {height}");
@@ -69,7 +72,7 @@ public class ImageTests
     public void ALargePictureTakesManyChunksAndSmoothOnesLittleSpace()
     {
         Image noise = PictureFixture.Pattern(300, 300);
-        using var large = new MemoryStream();
+        using MemoryStream large = new MemoryStream();
         noise.SavePng(large);
         Assert.That(large.Length, Is.InRange(3 * 300 * 300, 3 * 300 * 300 * 1.01));
         Assert.That(Image.Load(large.ToArray()).Pixels.SequenceEqual(noise.Pixels));
@@ -77,7 +80,7 @@ public class ImageTests
         var ramp = new byte[3 * 256 * 256];
         for (int i = 0; i < ramp.Length; i++)
             ramp[i] = (byte)(i / 3 % 256 + i / 768);
-        using var small = new MemoryStream();
+        using MemoryStream small = new MemoryStream();
         Image.Create(256, 256, ramp).SavePng(small);
         Assert.That(small.Length, Is.LessThan(2000), "a ramp needs filters to be small");
     }

@@ -130,7 +130,7 @@ public class RenderingTests
         float[] map = [0.1f, 0.5f, 0.9f, float.NaN, float.PositiveInfinity, 0.49999997f];
         byte[] expected = [0, 255, 255, 0, 255, 0];
         Assert.That(Mask.Render(map, 0.5f), Is.EqualTo(expected));
-        using var stream = new MemoryStream();
+        using MemoryStream stream = new MemoryStream();
         Mask.SavePng(stream, map, 3, 2, 0.5f);
         byte[] png = stream.ToArray();
         Assert.That((png[24], png[25]), Is.EqualTo(((byte)8, (byte)0)), "8 bits, gray");
@@ -145,7 +145,7 @@ public class RenderingTests
     public void MapsAreNumPyFiles(int width, int height)
     {
         float[] map = [.. Enumerable.Range(0, width * height).Select(i => i / 7f - 1)];
-        using var stream = new MemoryStream();
+        using MemoryStream stream = new MemoryStream();
         NpyWriter.Save(stream, map, width, height);
         byte[] npy = stream.ToArray();
         Assert.That(npy[..8], Is.EqualTo((byte[])[0x93, .. "NUMPY"u8, 1, 0]));

@@ -48,7 +48,7 @@ public class ResamplerTests
         foreach ((int width, int height) in ((int, int)[])[(1, 1), (2, 3), (3, 2), (5, 9), (17, 6), (40, 13)])
         {
             int bytes = format.BytesPerPixel(), stride = width * bytes + gap;
-            var random = new Random(width);
+            Random random = new Random(width);
             var content = new byte[(height - 1) * stride + width * bytes];
             random.NextBytes(content);
             var rgb = new byte[3 * width * height];
@@ -61,15 +61,15 @@ public class ResamplerTests
             for (int i = 0; i < rgb.Length; i++)
                 rgb[i] = content[i / 3 / width * stride + i / 3 % width * bytes + order[i % 3]];
 
-            using var guarded = new GuardedBuffer(content);
-            var view = new ImageView(guarded.Span, width, height, stride, format);
+            using GuardedBuffer guarded = new GuardedBuffer(content);
+            ImageView view = new ImageView(guarded.Span, width, height, stride, format);
             Assert.That(Image.Create(view).Pixels.SequenceEqual(rgb));
             Image plain = Image.Create(width, height, rgb);
             foreach ((int toWidth, int toHeight) in ((int, int)[])[(1, 1), (width, 7), (6, height), (width, height), (11, 14),
                 (50, 2)])
             {
                 var expected = new byte[3 * toWidth * toHeight];
-                using var result = new GuardedBuffer(expected);
+                using GuardedBuffer result = new GuardedBuffer(expected);
                 Resampler.Resize<SampleSums128>(plain.View, expected, toWidth, toHeight, ResampleFilter.Bicubic);
                 foreach (Resize resize in Widths)
                 {
@@ -91,7 +91,7 @@ public class ResamplerTests
         {
             foreach (int to in sizes)
             {
-                using var weights = new ResampleWeights(from, to, filter, group: 4, lanes: 1);
+                using ResampleWeights weights = new ResampleWeights(from, to, filter, group: 4, lanes: 1);
                 for (int i = 0; i < to; i++)
                 {
                     ReadOnlySpan<int> w = weights.Weights.Slice(i * weights.Stride, weights.Stride);

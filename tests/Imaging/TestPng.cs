@@ -22,8 +22,8 @@ internal sealed class TestPng
     /// <summary>A picture with random samples and, for palette colours, a full random palette.</summary>
     public static TestPng Make(int colour, int depth, int width, int height, int interlace, int seed)
     {
-        var random = new Random(seed);
-        var png = new TestPng { Width = width, Height = height, Depth = depth, Colour = colour, Interlace = interlace };
+        Random random = new Random(seed);
+        TestPng png = new TestPng { Width = width, Height = height, Depth = depth, Colour = colour, Interlace = interlace };
         png.Samples = [.. Enumerable.Range(0, width * height * png.Channels).Select(_ => random.Next(1 << depth))];
         if (colour == 3)
         {
@@ -63,7 +63,7 @@ internal sealed class TestPng
     /// <summary>The rows of all passes with their filter bytes.</summary>
     public byte[] Filtered()
     {
-        var all = new List<byte>();
+        List<byte> all = new List<byte>();
         int rowNumber = 0;
         (int, int, int, int)[] adam7 =
             [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
@@ -72,7 +72,7 @@ internal sealed class TestPng
             byte[]? above = null;
             for (int y = y0; y < Height && x0 < Width; y += dy)
             {
-                var bits = new List<bool>();
+                List<bool> bits = new List<bool>();
                 for (int x = x0; x < Width; x += dx)
                 {
                     for (int c = 0; c < Channels; c++)
@@ -104,8 +104,8 @@ internal sealed class TestPng
 
     public static byte[] Deflate(byte[] data)
     {
-        using var target = new MemoryStream();
-        using (var zlib = new ZLibStream(target, CompressionLevel.SmallestSize))
+        using MemoryStream target = new MemoryStream();
+        using (ZLibStream zlib = new ZLibStream(target, CompressionLevel.SmallestSize))
             zlib.Write(data);
         return target.ToArray();
     }

@@ -87,8 +87,11 @@ internal static unsafe class AttentionCases
                 output[i] = padding ? -1 : shuffled[i] - 1;
             }
             for (int i = 0; i < rows; i++)
+            {
                 for (int c = 0; c < width; c++)
                     if (c % (3 * d) < d) qkv[(nint)i * ld + c] *= (float)(size / 1.5);
+            }
+
             AttentionArgs a = new()
             {
                 Batch = windows, Heads = heads, HeadDim = d, HeadStride = 3 * d, Queries = tokens, Keys = tokens,

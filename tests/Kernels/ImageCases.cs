@@ -42,8 +42,10 @@ internal static unsafe class ImageCases
                 {
                     Bilinear.FillColumns(width, outWidth, mode, column, weight);
                     foreach ((int begin, int end) in ((int, int)[])[(outHeight / 3, outHeight), (0, outHeight / 3)])
+                    {
                         Bilinear.Execute(x, xStride, height, width, column, weight, mine, yStride, outHeight, outWidth, mode,
                             begin, end, scratch);
+                    }
                 },
                 () => Bilinear.Scalar(x, xStride, height, width, definition, yStride, outHeight, outWidth, mode),
                 () => Difference.Max(mine, definition, outHeight, outWidth, yStride, (_, _, _) => largest));

@@ -44,11 +44,14 @@ internal static unsafe class Int8Cases
             sign * 127 };
         byte* a = workspace.Block<byte>(Extent(Int8Tile.Rows, k * Int8Tile.ElementSize, lda));
         for (int r = 0; r < Int8Tile.Rows; r++)
+        {
             for (int p = 0; p < k; p++)
             {
                 if (Int8Tile.ElementSize == 1) a[r * (nint)lda + p] = (byte)(Next(1) + Int8Tile.Offset);
                 else ((short*)(a + r * (nint)lda))[p] = (short)Next(1);
             }
+        }
+
         sbyte* b = workspace.Block<sbyte>((nint)k * columns);
         int* correction = workspace.Block<int>(columns), mine = workspace.Block<int>(extent),
             definition = workspace.Block<int>(extent);
@@ -118,6 +121,7 @@ internal static unsafe class Int8Cases
         void* w = MatMulCases.Stored(workspace, type, n * k);
         // The first output is all zeros, the last holds an infinity.
         for (int output = 0; output < n; output++)
+        {
             for (int p = 0; p < k; p++)
             {
                 int at = layout == WeightLayout.OutIn ? output * k + p : p * n + output;
@@ -125,6 +129,8 @@ internal static unsafe class Int8Cases
                 if (type == FloatType.F32) ((float*)w)[at] = output == 0 ? 0 : float.PositiveInfinity;
                 else ((Half*)w)[at] = output == 0 ? Half.Zero : Half.PositiveInfinity;
             }
+        }
+
         nint bytes = Int8Weights.Bytes(n, k);
         byte* mine = workspace.Block<byte>(bytes), definition = workspace.Block<byte>(bytes);
         float* scratch = workspace.Block<float>(Int8Weights.ScratchFloats(k));
@@ -136,8 +142,11 @@ internal static unsafe class Int8Cases
                 double error = 0;
                 nint head = sizeof(float) * Int8Tile.Columns, panel = Int8Weights.PanelBytes(k);
                 for (nint at = 0; at < bytes; at += panel)
+                {
                     error = Math.Max(error, Math.Max(Difference.Exact((float*)(mine + at), (float*)(definition + at),
                         Int8Tile.Columns), Same(mine + at + head, definition + at + head, panel - head)));
+                }
+
                 return error;
             });
     })

@@ -29,7 +29,11 @@ public class KernelTests
             RedirectStandardError = true,
         };
         foreach (string set in switchedOff.Split(' ',
-            StringSplitOptions.RemoveEmptyEntries)) start.Environment[$"DOTNET_Enable{set}"] = "0";
+            StringSplitOptions.RemoveEmptyEntries))
+        {
+            start.Environment[$"DOTNET_Enable{set}"] = "0";
+        }
+
         using Process child = Process.Start(start)!;
         Task<string> errors = child.StandardError.ReadToEndAsync();
         string output = child.StandardOutput.ReadToEnd();

@@ -35,8 +35,11 @@ public sealed class MachineCodeTests
             Assert.That(instruction.IsInvalid, Is.False, $"at {instruction.IP}");
             if (instruction.Mnemonic is Mnemonic.Vzeroupper or Mnemonic.Ret) continue;
             foreach (UsedRegister used in factory.GetInfo(instruction).GetUsedRegisters())
+            {
                 if (used.Access is not (OpAccess.Read or OpAccess.CondRead))
                     Assert.That(KeptForTheCaller, Does.Not.Contain(used.Register.GetFullRegister()), instruction.ToString());
+            }
+
             Assert.That(instruction.IsStackInstruction || instruction.FlowControl is FlowControl.Call, Is.False,
                 instruction.ToString());
         }

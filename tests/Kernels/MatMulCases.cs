@@ -186,9 +186,12 @@ internal static unsafe class MatMulCases
         if (type == FloatType.F32) return x;
         ushort* y = workspace.Block<ushort>(n);
         for (int i = 0; i < n; i++)
+        {
             y[i] = type == FloatType.F16
                 ? BitConverter.HalfToUInt16Bits((Half)x[i])
                 : (ushort)(BitConverter.SingleToUInt32Bits(x[i]) >> 16);
+        }
+
         return y;
     }
 
@@ -202,8 +205,10 @@ internal static unsafe class MatMulCases
         {
             sum = 0;
             for (int p = 0; p < a.K; p++)
+            {
                 sum += Math.Abs(a.X[row * a.LdX + p] * Widen.Scalar(
                     a.W, a.Type, a.Layout == WeightLayout.OutIn ? (nint)column * a.K + p : (nint)p * a.N + column));
+            }
         }
         if (a.Bias != null) sum += Math.Abs(a.Bias[column]);
         sum = Math.Max(sum, 1);

@@ -102,8 +102,11 @@ internal sealed unsafe class Workspace : IDisposable
     {
         Reset(default);
         foreach (Stack<GuardedBuffer> stack in free.Values)
+        {
             foreach (GuardedBuffer buffer in stack)
                 buffer.Dispose();
+        }
+
         free.Clear();
     }
 

@@ -70,12 +70,12 @@ public sealed class ClipTokenizerTests
     public void Composition_of_every_code_point_is_Unicodes()
     {
         using JsonDocument fixture = Fixture();
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         for (int point = 0; point < 0x110000; point++)
         {
             if (!Rune.TryCreate(point, out Rune rune))
                 continue;
-            var decomposed = new StringBuilder();
+            StringBuilder decomposed = new StringBuilder();
             foreach (int part in CanonicalComposition.Decompose(rune.ToString()))
                 decomposed.Append(new Rune(part));
             string both = CanonicalComposition.Compose(rune.ToString()) + CanonicalComposition.Compose(decomposed.ToString());

@@ -234,7 +234,10 @@ public sealed class EdgeZsadFileTests
         }
         foreach (string name in new[] { "vision.head.norm.weight", "vision.head.fc.weight", "vision.norm_head.bias",
             "vision.head.weight", "anything" })
+        {
             model.Store(name, new float[7]);
+        }
+
         model.Metadata["trained_on"] = "generated pictures";
         GivesTheSame(model, EdgeModel.Whole());
     }
@@ -271,8 +274,11 @@ public sealed class EdgeZsadFileTests
             if (parts[^2..] is ["conv", "weight"]) parts[^2] = "c";
             if (parts[1] == "patch_embed") parts[2] = parts[2] == "conv1" ? "seq.0" : "seq.2";
             else
+            {
                 (parts[1], parts[2]) = ("layers",
                     parts[3] == "downsample" ? parts[2] switch { "1" => "0", "2" => "1", _ => "2" } : parts[2]);
+            }
+
             model.Rename(timm, string.Join('.', parts));
         }
         return model;

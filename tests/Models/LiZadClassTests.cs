@@ -73,8 +73,10 @@ public sealed class LiZadClassTests
         Assert.That(saved.Model.Metadata, Is.EqualTo(detector.Model.Metadata));
         Assert.That(saved.Model.Tensors, Is.EqualTo(detector.Model.Tensors + 2));
         foreach (string name in new[] { "metal nut", "cable" })
+        {
             Assert.That(saved.Detect(TinyModel.Picture, name).Map.Values.ToArray(),
                 Is.EqualTo(detector.Detect(TinyModel.Picture, name).Map.Values.ToArray()));
+        }
     }
 
     [Test]

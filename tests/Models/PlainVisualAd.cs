@@ -46,17 +46,29 @@ internal sealed class PlainVisualAd(
         List<double[]> rows = [];
         foreach (string token in new[] { "head.anomaly_token", "head.normal_token",
             dino ? "vision.cls_token" : "vision.class_embedding" })
+        {
             rows.Add(Sum(w[token], Position(0)));
+        }
+
         if (w.TryGetValue("vision.register_tokens", out double[]? registers)) rows.AddRange(registers.Chunk(width));
         for (int p = 0; p < grid * grid; p++)
         {
             double[] y = new double[width];
             for (int o = 0; o < width; o++)
+            {
                 for (int c = 0; c < 3; c++)
+                {
                     for (int i = 0; i < patch; i++)
+                    {
                         for (int j = 0; j < patch; j++)
+                        {
                             y[o] += w[kernel][((o * 3 + c) * patch + i) * patch + j]
                                 * input[(c * size + p / grid * patch + i) * size + p % grid * patch + j];
+                        }
+                    }
+                }
+            }
+
             rows.Add(Sum(dino ? Sum(y, w["vision.patch_embed.proj.bias"]) : y, Position(1 + p)));
         }
         return [.. rows];
@@ -84,12 +96,15 @@ internal sealed class PlainVisualAd(
         int d = width / heads;
         double[][] y = [.. qkv.Select(_ => new double[width])];
         for (int h = 0; h < heads; h++)
+        {
             for (int i = 0; i < y.Length; i++)
             {
                 double[] p = Softmax(
                     [.. qkv.Select(k => Enumerable.Range(h * d, d).Sum(c => qkv[i][c] * k[width + c]) / Math.Sqrt(d))]);
                 for (int c = h * d; c < (h + 1) * d; c++) y[i][c] = qkv.Select((v, j) => p[j] * v[2 * width + c]).Sum();
             }
+        }
+
         return y;
     }
 

@@ -64,7 +64,10 @@ internal sealed record SeededVisualAd
             foreach ((string name, int outputs, int inputs) in new[]
                 { (Dino ? "attn.proj" : "attn.out_proj", Width, Width), (Dino ? "mlp.fc1" : "mlp.c_fc", 4 * Width, Width),
                     (Dino ? "mlp.fc2" : "mlp.c_proj", Width, 4 * Width) })
+            {
                 Linear($"{p}{name}.weight", $"{p}{name}.bias", outputs, inputs);
+            }
+
             if (!Dino) continue;
             Add(p + "ls1.gamma", 0.2, 0.6, Width);
             Add(p + "ls2.gamma", 0.2, 0.6, Width);

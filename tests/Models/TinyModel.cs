@@ -26,6 +26,7 @@ internal sealed class TinyModel() : CaseModel(Weights)
             model.Tensors.Remove(name);
         IReadOnlyList<ExpectedTap> taps = Case.ExpectedTaps();
         foreach (string className in classes.Length > 0 ? classes : [ClassName])
+        {
             foreach (string kind in new[] { "text.normal", "text.abnormal" })
             {
                 // Another name, another embedding.
@@ -33,6 +34,8 @@ internal sealed class TinyModel() : CaseModel(Weights)
                 model.Store($"{kind}.{className}",
                     className == ClassName ? values : [.. values.Select((v, i) => v * (1 + (i + className.Length) % 3))]);
             }
+        }
+
         return model;
     }
 }

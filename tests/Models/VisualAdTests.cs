@@ -82,8 +82,10 @@ public sealed class VisualAdTests
         Assert.That(() => AnomalyDetector.Load(model.Open(), new DetectorOptions { ImageSize = size }),
             Throws.ArgumentException.With.Message.Contains(why));
         if (size > 0)
+        {
             Assert.That(() => AnomalyDetector.Load((model with { ImageSize = size }).Open()),
                 Throws.InstanceOf<ModelFormatException>().With.Message.Contains(why));
+        }
     }
 
     [Test]

@@ -26,7 +26,9 @@ public sealed class VocabularyTests
     private static void Refuses(Stream table, string says)
     {
         using (table)
+        {
             Assert.That(Assert.Throws<ModelFormatException>(() => _ = new BytePairMerges(table))!.Message,
                 Does.StartWith("The vocabulary, ").And.Contain(says));
+        }
     }
 }

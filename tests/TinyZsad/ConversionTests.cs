@@ -71,10 +71,13 @@ public sealed class ConversionTests
         Assert.That(ours.Tensors.Select(t => t.ToString()), Is.EqualTo(theirs.Tensors.Select(t => t.ToString())));
         Assert.That(ours.Tensors.Count(t => t.Name.StartsWith("text.", StringComparison.Ordinal)), Is.EqualTo(2));
         foreach ((TensorEntry a, TensorEntry b) in ours.Tensors.Zip(theirs.Tensors))
+        {
             if (a.Name.StartsWith("text.", StringComparison.Ordinal))
                 Assert.That(a.AsSpan<float>().ToArray(), Is.EqualTo(b.AsSpan<float>().ToArray()).Within(2e-6f));
             else
                 Assert.That(a.AsBytes().SequenceEqual(b.AsBytes()), a.Name);
+        }
+
         using AnomalyDetector detector = AnomalyDetector.Load(model);
         Assert.That(detector.Model.StoredClasses, Is.EqualTo(new[] { "metal nut" }));
         Assert.That(detector.Model.AnyClass, Is.False);

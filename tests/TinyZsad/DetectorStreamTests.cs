@@ -95,7 +95,9 @@ public sealed class DetectorStreamTests
         {
             await foreach (AnomalyResult _ in
                 detector.DetectStream(Source(100), TinyModel.ClassName).WithCancellation(cancellation.Token))
+            {
                 if (++results == 3) cancellation.Cancel();
+            }
         }, Throws.InstanceOf<OperationCanceledException>());
         Assert.That(results, Is.EqualTo(3));
         Assert.That(closed);

@@ -48,6 +48,7 @@ public sealed class DetectorTests
         float[] ofColour = Map(detector.Detect(colour, TinyModel.ClassName)),
             ofGray = Map(detector.Detect(gray, TinyModel.ClassName));
         foreach (PixelFormat format in Enum.GetValues<PixelFormat>())
+        {
             foreach (int gap in new[] { 0, 13 })
             {
                 int stride = 83 * format.BytesPerPixel() + gap;
@@ -69,6 +70,7 @@ public sealed class DetectorTests
                 float[] map = Map(detector.Detect(new ImageView(buffer, 83, 61, stride, format), TinyModel.ClassName));
                 Assert.That(map, Is.EqualTo(format == PixelFormat.Gray8 ? ofGray : ofColour), $"{format} + {gap}");
             }
+        }
     }
 
     [TestCase(1, 1)]
@@ -261,7 +263,10 @@ public sealed class DetectorTests
         string labels = string.Join('\n', entries.Select(e => e.Label));
         foreach (string part in new[] { "vision.embeddings", "vision.layer.0", "vision.layer.3.mlp.down_proj.weight",
             "head.patch_adapter.3", "head" })
+        {
             Assert.That(labels, Does.Contain(part));
+        }
+
         Assert.That(entries.Sum(e => e.Flops), Is.GreaterThan(4 * 21 * 64 * 64 * 12 * 2L),
             "the linear layers of four blocks at least");
         Assert.That(entries.Sum(e => e.Time.Ticks), Is.GreaterThan(0), "the times are taken");

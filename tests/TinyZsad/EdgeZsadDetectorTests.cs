@@ -132,7 +132,10 @@ public sealed class EdgeZsadDetectorTests
         string labels = string.Join('\n', entries.Select(e => e.Label));
         foreach (string part in new[] { "patch_embed.conv1", "stages.0.blocks.1", "stages.1.downsample", "stages.2.blocks.5",
             "stages.3.blocks.1.mlp.fc2.weight", "head.glr.global", "head.glr.local" })
+        {
             Assert.That(labels, Does.Contain(part));
+        }
+
         Assert.That(entries.Sum(e => e.Flops), Is.EqualTo(2 * 1.2549e9).Within(0.1).Percent);
     }
 }

@@ -136,8 +136,10 @@ public sealed class EdgeZsadVerificationTests
     {
         double[] one = [.. Verifier.Run(EdgeModel.Padded.Case, threads: 1).Select(r => r.MaxError)];
         foreach (int threads in new[] { 2, 3, 5 })
+        {
             Assert.That(Verifier.Run(EdgeModel.Padded.Case, threads: threads).Select(r => r.MaxError), Is.EqualTo(one),
                 $"{threads} threads");
+        }
     }
 
     private static void IsSeen(CaseWeights weights, EdgeModel model, string seen, string before)

@@ -89,13 +89,17 @@ public sealed class EvaluationTests
             {
                 changed = false;
                 for (int a = 0; a < mask.Length; a++)
+                {
                     for (int b = 0; b < mask.Length; b++)
+                    {
                         if (mask[a] && mask[b] && Math.Abs(a / Width - b / Width) <= 1
                             && Math.Abs(a % Width - b % Width) <= 1 && label[b] > label[a])
                         {
                             label[b] = label[a];
                             changed = true;
                         }
+                    }
+                }
             }
             return [.. Enumerable.Range(0, mask.Length).Where(p => mask[p]).GroupBy(p => label[p]).Select(r => r.ToArray())];
         }

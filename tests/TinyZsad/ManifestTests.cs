@@ -95,8 +95,11 @@ public sealed class ManifestTests : InFolder
         beyond[3] = 49408;
         (string, int[])[] rows = [("tokens", good), ("narrow", good[..76]), ("beyond", beyond), ("endless", endless)];
         foreach ((string name, int[] ids) in rows)
+        {
             SafetensorsWriter.Write(In($"{name}.safetensors"),
                 [TensorDeclaration.FromValues<int>("strings", [1, ids.Length], ids)]);
+        }
+
         File.WriteAllText(In("strings.json"), """[{"text": "a nut", "needs": "core"}]""");
         File.WriteAllText(In("two.json"), """[{"text": "a nut", "needs": "core"}, {}]""");
         File.WriteAllText(In("other.json"), """[{"text": "a nut"}]""");

@@ -42,7 +42,9 @@ public sealed class SeededTensorTests
         Assert.That(a, Is.EqualTo(new SeededTensor("a", [2, 3], 1, 0, 7)));
         foreach (SeededTensor other in new SeededTensor[] { new("b", [2, 3], 1, 0, 7), new("a", [3, 2], 1, 0, 7),
             new("a", [2, 3], 2, 0, 7), new("a", [2, 3], 1, 1, 7), new("a", [2, 3], 1, 0, 8) })
+        {
             Assert.That(a, Is.Not.EqualTo(other));
+        }
     }
 
     [Test]

@@ -11,7 +11,7 @@ public sealed class ModelMetadataTests
     {
         using SafetensorsFile file = TestFiles.WithMetadata(("text", "a b"), ("kind", "cls"), ("int", "-12"), ("float", "1e-6"),
             ("true", "true"), ("false", "false"), ("ints", "3, 6,9,12"), ("floats", "0.48145466, 0.4578275,-1"), ("one", "5"));
-        var metadata = new ModelMetadata(file);
+        ModelMetadata metadata = new ModelMetadata(file);
         Assert.Multiple(() =>
         {
             Assert.That(metadata.Text("text"), Is.EqualTo("a b"));
@@ -32,7 +32,7 @@ public sealed class ModelMetadataTests
     public void AMissingKeyGivesTheFallback()
     {
         using SafetensorsFile file = TestFiles.WithMetadata(("kind", "cls"), ("n", "1"), ("b", "true"), ("list", "1"));
-        var metadata = new ModelMetadata(file);
+        ModelMetadata metadata = new ModelMetadata(file);
         Assert.Multiple(() =>
         {
             Assert.That(metadata.TextOr("x", "none"), Is.EqualTo("none"));
@@ -64,7 +64,7 @@ public sealed class ModelMetadataTests
     public void AMissingKeyIsAnErrorThatSaysAll()
     {
         using SafetensorsFile file = TestFiles.WithMetadata();
-        var metadata = new ModelMetadata(file);
+        ModelMetadata metadata = new ModelMetadata(file);
         Assert.Multiple(() =>
         {
             Missing(() => metadata.Text("k"), "text");

@@ -35,7 +35,7 @@ public sealed class MutationTests
     [TestCase("length", 5, 500)]
     public void OpensInRangeOrIsRefused(string kind, int seed, int count)
     {
-        var random = new Random(seed);
+        Random random = new Random(seed);
         int opened = 0, refused = 0;
         for (int i = 0; i < count; i++)
         {

@@ -92,7 +92,7 @@ public sealed class SafetensorsFileTests
             Assert.That(file.Tensors[^1].Address, Is.EqualTo((nint)(start + sample.Length - 2)));
 
             // A stream is read whole, wherever it stands, and goes with the file.
-            var stream = new UnmanagedMemoryStream(start, sample.Length) { Position = 5 };
+            UnmanagedMemoryStream stream = new UnmanagedMemoryStream(start, sample.Length) { Position = 5 };
             using (SafetensorsFile streamed = SafetensorsFile.Open(stream, "stream"))
                 Assert.That(streamed.Tensors[^1].Address, Is.EqualTo((nint)(start + sample.Length - 2)));
             Assert.That(stream.CanRead, Is.False);

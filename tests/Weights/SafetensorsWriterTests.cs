@@ -82,7 +82,7 @@ public sealed class SafetensorsWriterTests
     {
         // 256 MB of content through an 8 KB buffer: the writer keeps none of it.
         const long Length = 256 << 20;
-        var tensor = new TensorDeclaration("big", ElementType.U8, [Length], stream =>
+        TensorDeclaration tensor = new TensorDeclaration("big", ElementType.U8, [Length], stream =>
         {
             byte[] chunk = new byte[8192];
             for (long at = 0; at < Length; at += chunk.Length)
@@ -109,7 +109,7 @@ public sealed class SafetensorsWriterTests
         string folder = Directory.CreateTempSubdirectory("tinyzsad-").FullName;
         string path = Path.Combine(folder, "model.safetensors");
         File.WriteAllText(path, "what was there before");
-        var tensor = new TensorDeclaration("x", ElementType.U8, [3], stream => stream.Write(new byte[written]));
+        TensorDeclaration tensor = new TensorDeclaration("x", ElementType.U8, [3], stream => stream.Write(new byte[written]));
         Assert.That(() => SafetensorsWriter.Write(path, [tensor]),
             Throws.ArgumentException.With.Message.Contains("'x' of shape [3] and type U8 has 3 bytes")
                 .And.Message.Contains($" {written}."));
@@ -122,7 +122,7 @@ public sealed class SafetensorsWriterTests
     public void AnErrorOfTheContentLeavesNothingBehind()
     {
         string folder = Directory.CreateTempSubdirectory("tinyzsad-").FullName;
-        var tensor = new TensorDeclaration("x", ElementType.U8, [3], _ => throw new TimeoutException());
+        TensorDeclaration tensor = new TensorDeclaration("x", ElementType.U8, [3], _ => throw new TimeoutException());
         string path = Path.Combine(folder, "model.safetensors");
         Assert.That(() => SafetensorsWriter.Write(path, [tensor]), Throws.TypeOf<TimeoutException>());
         Assert.That(Directory.GetFiles(folder), Is.Empty);

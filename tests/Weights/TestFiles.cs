@@ -23,7 +23,7 @@ internal static class TestFiles
     public static byte[] Written(IEnumerable<TensorDeclaration> tensors,
         IEnumerable<KeyValuePair<string, string>>? metadata = null)
     {
-        using var stream = new MemoryStream();
+        using MemoryStream stream = new MemoryStream();
         SafetensorsWriter.Write(stream, tensors, metadata);
         return stream.ToArray();
     }

@@ -12,8 +12,8 @@ internal unsafe struct BitBuffer(byte* next)
     /// <summary>What <see cref="Refill"/> provides: the longest code, and the longest value after it.</summary>
     private const int Least = 16 + 16;
 
-    private ulong _bits;
-    private int _count;
+    private ulong bits;
+    private int count;
 
     /// <summary>The next byte to look at.</summary>
     public byte* Next = next;
@@ -22,22 +22,22 @@ internal unsafe struct BitBuffer(byte* next)
     public readonly ulong Bits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => _bits;
+        get => this.bits;
     }
 
     /// <summary>The first byte of which no bit was taken yet.</summary>
-    public readonly byte* Position => Next - (_count >> 3);
+    public readonly byte* Position => Next - (count >> 3);
 
     /// <summary>Makes sure that there are 32 bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Refill()
     {
-        if (_count < Least)
+        if (count < Least)
         {
             // Bytes that do not fit wholly are read again next time, and are the same then.
-            _bits |= BinaryPrimitives.ReadUInt64BigEndian(new ReadOnlySpan<byte>(Next, 8)) >> _count;
-            Next += (63 - _count) >> 3;
-            _count |= 56;
+            this.bits |= BinaryPrimitives.ReadUInt64BigEndian(new ReadOnlySpan<byte>(Next, 8)) >> count;
+            Next += (63 - count) >> 3;
+            count |= 56;
         }
     }
 
@@ -45,15 +45,15 @@ internal unsafe struct BitBuffer(byte* next)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Skip(int bits)
     {
-        _bits <<= bits;
-        _count -= bits;
+        this.bits <<= bits;
+        count -= bits;
     }
 
     /// <summary>Takes 0 to 32 bits as a number.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Take(int bits)
     {
-        int value = (int)(_bits >> 1 >> (63 - bits));
+        int value = (int)(this.bits >> 1 >> (63 - bits));
         Skip(bits);
         return value;
     }
@@ -67,7 +67,7 @@ internal unsafe struct BitBuffer(byte* next)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int TakeValue(int total, int size)
     {
-        int mask = (1 << size) - 1, value = (int)(_bits >> (64 - total)) & mask;
+        int mask = (1 << size) - 1, value = (int)(this.bits >> (64 - total)) & mask;
         Skip(total);
         return value - (((value << 1 >> size) - 1) & mask);
     }

@@ -36,20 +36,20 @@ internal sealed unsafe class BlockSmoothing : IDisposable
     /// <summary>What may be estimated: those and the constant one.</summary>
     private static readonly int Estimated = IfNothingElseIsKnown.Length;
 
-    private readonly JpegFrame _frame;
-    private readonly JpegCoefficients _coefficients;
+    private readonly JpegFrame frame;
+    private readonly JpegCoefficients coefficients;
 
     /// <summary>A row of completed blocks, and words that tell of no block that it is empty.</summary>
-    private readonly NativeBuffer<short> _row;
-    private readonly NativeBuffer<ulong> _nonzero;
+    private readonly NativeBuffer<short> row;
+    private readonly NativeBuffer<ulong> nonzero;
 
     private BlockSmoothing(JpegFrame frame, JpegCoefficients coefficients)
     {
-        (_frame, _coefficients) = (frame, coefficients);
+        (this.frame, this.coefficients) = (frame, coefficients);
         int blocks = frame.Components.Max(c => c.RowBlocks);
-        _row = new NativeBuffer<short>((long)blocks * JpegCoefficients.BlockSize);
-        _nonzero = new NativeBuffer<ulong>(blocks);
-        new Span<ulong>(_nonzero.Start, blocks).Fill(ulong.MaxValue);
+        this.row = new NativeBuffer<short>((long)blocks * JpegCoefficients.BlockSize);
+        nonzero = new NativeBuffer<ulong>(blocks);
+        new Span<ulong>(nonzero.Start, blocks).Fill(ulong.MaxValue);
     }
 
     /// <summary>The smoothing of a picture, or null where there is nothing to estimate.</summary>
@@ -66,8 +66,8 @@ internal sealed unsafe class BlockSmoothing : IDisposable
     public (nint Blocks, nint Nonzero) Row(JpegComponent component, int y)
     {
         int blocks = component.BlocksWide, size = JpegCoefficients.BlockSize;
-        short* row = _row.Start;
-        new ReadOnlySpan<short>(_coefficients.Row(component, y), blocks * size).CopyTo(new Span<short>(row, blocks * size));
+        short* row = this.row.Start;
+        new ReadOnlySpan<short>(this.coefficients.Row(component, y), blocks * size).CopyTo(new Span<short>(row, blocks * size));
 
         short** rows = stackalloc short*[5];
         FindRows(component, y, rows);
@@ -91,13 +91,13 @@ internal sealed unsafe class BlockSmoothing : IDisposable
             Complete(component, row + size * x, around, alone);
         }
 
-        return ((nint)row, (nint)_nonzero.Start);
+        return ((nint)row, (nint)nonzero.Start);
     }
 
     public void Dispose()
     {
-        _row.Dispose();
-        _nonzero.Dispose();
+        this.row.Dispose();
+        nonzero.Dispose();
     }
 
     private static int Step(JpegComponent component, int k) => component.Quantisation![JpegTables.NaturalOrder[k]];
@@ -145,14 +145,14 @@ internal sealed unsafe class BlockSmoothing : IDisposable
     /// </summary>
     private void FindRows(JpegComponent component, int y, short** rows)
     {
-        int v = component.V, mcu = y / v, i = y % v, last = _frame.McusHigh - 1;
+        int v = component.V, mcu = y / v, i = y % v, last = this.frame.McusHigh - 1;
         int count = mcu < last ? v : component.BlocksHigh - last * v;
         int above = i > 0 || mcu > 0 ? y - 1 : y, farAbove = i > 1 || mcu > 1 ? y - 2 : above;
         int below = i < count - 1 || mcu < last ? y + 1 : y, farBelow = i < count - 2 || mcu + 1 < last ? y + 2 : below;
-        rows[0] = _coefficients.Row(component, farAbove);
-        rows[1] = _coefficients.Row(component, above);
-        rows[2] = _coefficients.Row(component, y);
-        rows[3] = _coefficients.Row(component, below);
-        rows[4] = _coefficients.Row(component, farBelow);
+        rows[0] = this.coefficients.Row(component, farAbove);
+        rows[1] = this.coefficients.Row(component, above);
+        rows[2] = this.coefficients.Row(component, y);
+        rows[3] = this.coefficients.Row(component, below);
+        rows[4] = this.coefficients.Row(component, farBelow);
     }
 }

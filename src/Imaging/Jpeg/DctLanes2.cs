@@ -7,17 +7,17 @@ namespace TinyZsad.Imaging;
 /// <summary>Two blocks in 256-bit vectors, one in each half. For processors with AVX2.</summary>
 internal readonly unsafe struct DctLanes2 : IDctLanes<DctLanes2>
 {
-    private readonly Vector256<short> _v;
+    private readonly Vector256<short> v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private DctLanes2(Vector256<short> v) => _v = v;
+    private DctLanes2(Vector256<short> v) => this.v = v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private DctLanes2(Vector256<int> v) => _v = v.AsInt16();
+    private DctLanes2(Vector256<int> v) => this.v = v.AsInt16();
 
     public static int Blocks => 2;
 
-    private Vector256<int> Wide => _v.AsInt32();
+    private Vector256<int> Wide => this.v.AsInt32();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 Load(short* row) => new(Vector256.Create(Vector128.Load(row), Vector128.Load(row + 64)));
@@ -29,16 +29,16 @@ internal readonly unsafe struct DctLanes2 : IDctLanes<DctLanes2>
     public static DctLanes2 Broadcast(int value) => new(Vector256.Create(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static DctLanes2 operator |(DctLanes2 a, DctLanes2 b) => new(a._v | b._v);
+    public static DctLanes2 operator |(DctLanes2 a, DctLanes2 b) => new(a.v | b.v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static DctLanes2 Add16(DctLanes2 a, DctLanes2 b) => new(a._v + b._v);
+    public static DctLanes2 Add16(DctLanes2 a, DctLanes2 b) => new(a.v + b.v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static DctLanes2 Subtract16(DctLanes2 a, DctLanes2 b) => new(a._v - b._v);
+    public static DctLanes2 Subtract16(DctLanes2 a, DctLanes2 b) => new(a.v - b.v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static DctLanes2 Multiply16(DctLanes2 a, DctLanes2 b) => new(a._v * b._v);
+    public static DctLanes2 Multiply16(DctLanes2 a, DctLanes2 b) => new(a.v * b.v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 Add32(DctLanes2 a, DctLanes2 b) => new(a.Wide + b.Wide);
@@ -47,20 +47,20 @@ internal readonly unsafe struct DctLanes2 : IDctLanes<DctLanes2>
     public static DctLanes2 Subtract32(DctLanes2 a, DctLanes2 b) => new(a.Wide - b.Wide);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static DctLanes2 ShiftLeft16(DctLanes2 a, int bits) => new(a._v << bits);
+    public static DctLanes2 ShiftLeft16(DctLanes2 a, int bits) => new(a.v << bits);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 ShiftRight32(DctLanes2 a, int bits) => new(a.Wide >> bits);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 MultiplyPairs(DctLanes2 pairs, DctLanes2 constants) =>
-        new(Avx2.MultiplyAddAdjacent(pairs._v, constants._v));
+        new(Avx2.MultiplyAddAdjacent(pairs.v, constants.v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static DctLanes2 ZipLow16(DctLanes2 a, DctLanes2 b) => new(Avx2.UnpackLow(a._v, b._v));
+    public static DctLanes2 ZipLow16(DctLanes2 a, DctLanes2 b) => new(Avx2.UnpackLow(a.v, b.v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static DctLanes2 ZipHigh16(DctLanes2 a, DctLanes2 b) => new(Avx2.UnpackHigh(a._v, b._v));
+    public static DctLanes2 ZipHigh16(DctLanes2 a, DctLanes2 b) => new(Avx2.UnpackHigh(a.v, b.v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 ZipLow32(DctLanes2 a, DctLanes2 b) => new(Avx2.UnpackLow(a.Wide, b.Wide));
@@ -70,31 +70,31 @@ internal readonly unsafe struct DctLanes2 : IDctLanes<DctLanes2>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 ZipLow64(DctLanes2 a, DctLanes2 b) =>
-        new(Avx2.UnpackLow(a._v.AsInt64(), b._v.AsInt64()).AsInt16());
+        new(Avx2.UnpackLow(a.v.AsInt64(), b.v.AsInt64()).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 ZipHigh64(DctLanes2 a, DctLanes2 b) =>
-        new(Avx2.UnpackHigh(a._v.AsInt64(), b._v.AsInt64()).AsInt16());
+        new(Avx2.UnpackHigh(a.v.AsInt64(), b.v.AsInt64()).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 Narrow32(DctLanes2 low, DctLanes2 high) => new(Avx2.PackSignedSaturate(low.Wide, high.Wide));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 ToSamples(DctLanes2 low, DctLanes2 high) =>
-        new((Avx2.PackSignedSaturate(low._v, high._v) ^ Vector256.Create(sbyte.MinValue)).AsInt16());
+        new((Avx2.PackSignedSaturate(low.v, high.v) ^ Vector256.Create(sbyte.MinValue)).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DctLanes2 WhereZero(DctLanes2 test, DctLanes2 yes, DctLanes2 no)
     {
-        Vector256<long> zero = Vector256.Equals(test._v.AsInt64(), Vector256<long>.Zero);
+        Vector256<long> zero = Vector256.Equals(test.v.AsInt64(), Vector256<long>.Zero);
         Vector256<long> both = Avx2.UnpackLow(zero, zero) & Avx2.UnpackHigh(zero, zero);
-        return new(Vector256.ConditionalSelect(both.AsInt16(), yes._v, no._v));
+        return new(Vector256.ConditionalSelect(both.AsInt16(), yes.v, no.v));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreTwoRows(DctLanes2 samples, byte* row, nint stride)
     {
-        Vector256<byte> rows = Avx2.Permute4x64(samples._v.AsInt64(), 0b11_01_10_00).AsByte();
+        Vector256<byte> rows = Avx2.Permute4x64(samples.v.AsInt64(), 0b11_01_10_00).AsByte();
         rows.GetLower().Store(row);
         rows.GetUpper().Store(row + stride);
     }

@@ -25,22 +25,22 @@ internal sealed class HuffmanCode
 
     private const int MaxLength = 16;
 
-    private readonly uint[] _lookup = new uint[1 << LookupBits];
+    private readonly uint[] lookup = new uint[1 << LookupBits];
 
     /// <summary>For each length: the first 16 bits that are beyond its codes.</summary>
-    private readonly uint[] _limits = new uint[MaxLength + 1];
+    private readonly uint[] limits = new uint[MaxLength + 1];
 
     /// <summary>For each length: the place of its first symbol, less its first code.</summary>
-    private readonly int[] _places = new int[MaxLength + 1];
+    private readonly int[] places = new int[MaxLength + 1];
 
-    private readonly byte[] _symbols;
+    private readonly byte[] symbols;
 
-    private readonly bool _dc;
+    private readonly bool dc;
 
     private HuffmanCode(byte[] symbols, bool dc)
     {
-        _symbols = symbols;
-        _dc = dc;
+        this.symbols = symbols;
+        this.dc = dc;
     }
 
     /// <summary>Makes a code from how many codes there are of each length, 1 to 16, and their symbols in order.</summary>
@@ -52,18 +52,18 @@ internal sealed class HuffmanCode
             return null;
         }
 
-        var made = new HuffmanCode(symbols.ToArray(), dc);
-        Array.Fill(made._lookup, Special);
+        HuffmanCode made = new HuffmanCode(symbols.ToArray(), dc);
+        Array.Fill(made.lookup, Special);
         int code = 0, place = 0;
         for (int length = 1; length <= MaxLength; length++)
         {
-            made._places[length] = place - code;
+            made.places[length] = place - code;
             for (int i = 0; i < counts[length - 1]; i++, code++, place++)
             {
                 if (length <= LookupBits && code < 1 << length)
                 {
                     int first = code << (LookupBits - length);
-                    made._lookup.AsSpan(first, 1 << (LookupBits - length)).Fill(made.Entry(symbols[place], length));
+                    made.lookup.AsSpan(first, 1 << (LookupBits - length)).Fill(made.Entry(symbols[place], length));
                 }
             }
 
@@ -73,7 +73,7 @@ internal sealed class HuffmanCode
                 return null;
             }
 
-            made._limits[length] = (uint)code << (MaxLength - length);
+            made.limits[length] = (uint)code << (MaxLength - length);
             code <<= 1;
         }
 
@@ -81,7 +81,7 @@ internal sealed class HuffmanCode
     }
 
     /// <summary>For <see cref="Look"/>: a loop keeps it in a register.</summary>
-    public ref uint Lookup => ref MemoryMarshal.GetArrayDataReference(_lookup);
+    public ref uint Lookup => ref MemoryMarshal.GetArrayDataReference(this.lookup);
 
     /// <summary>The entry that some bits start with, if its code is short; else one with length 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -98,10 +98,10 @@ internal sealed class HuffmanCode
 
         for (int length = LookupBits + 1; length <= MaxLength; length++)
         {
-            if (first < _limits[length])
+            if (first < limits[length])
             {
-                int place = _places[length] + (int)(first >> (MaxLength - length));
-                return Entry(_symbols[place], length);
+                int place = places[length] + (int)(first >> (MaxLength - length));
+                return Entry(this.symbols[place], length);
             }
         }
 
@@ -111,6 +111,6 @@ internal sealed class HuffmanCode
     private uint Entry(byte symbol, int length)
     {
         int zeros = symbol >> 4, size = symbol & 15;
-        return size == 0 && !_dc ? Special | (uint)symbol << 8 | (uint)length : (uint)(zeros << 16 | size << 8 | (length + size));
+        return size == 0 && !this.dc ? Special | (uint)symbol << 8 | (uint)length : (uint)(zeros << 16 | size << 8 | (length + size));
     }
 }

@@ -163,7 +163,7 @@ internal static unsafe class InverseDct
     /// <summary>32-bit numbers for the eight columns of each block: those of the first four, and those of the others.</summary>
     private readonly struct Wide<T>(T low, T high) where T : unmanaged, IDctLanes<T>
     {
-        private readonly T _low = low, _high = high;
+        private readonly T low = low, high = high;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Wide<T> Of(int value) => new(T.Broadcast(value), T.Broadcast(value));
@@ -182,13 +182,13 @@ internal static unsafe class InverseDct
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Wide<T> operator +(Wide<T> a, Wide<T> b) => new(T.Add32(a._low, b._low), T.Add32(a._high, b._high));
+        public static Wide<T> operator +(Wide<T> a, Wide<T> b) => new(T.Add32(a.low, b.low), T.Add32(a.high, b.high));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Wide<T> operator -(Wide<T> a, Wide<T> b) =>
-            new(T.Subtract32(a._low, b._low), T.Subtract32(a._high, b._high));
+            new(T.Subtract32(a.low, b.low), T.Subtract32(a.high, b.high));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public T Narrow(int shift) => T.Narrow32(T.ShiftRight32(_low, shift), T.ShiftRight32(_high, shift));
+        public T Narrow(int shift) => T.Narrow32(T.ShiftRight32(this.low, shift), T.ShiftRight32(this.high, shift));
     }
 }

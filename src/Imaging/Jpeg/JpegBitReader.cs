@@ -15,21 +15,21 @@ internal unsafe ref struct JpegBitReader
 
     private const int BufferBytes = 1 << 14;
 
-    private readonly ReadOnlySpan<byte> _jpeg;
-    private readonly byte* _buffer;
-    private byte* _end;
+    private readonly ReadOnlySpan<byte> jpeg;
+    private readonly byte* buffer;
+    private byte* end;
 
     /// <summary>Where the unread data goes on in the file; once ended, where the marker starts.</summary>
-    private int _at;
-    private bool _ended;
+    private int at;
+    private bool ended;
 
     /// <param name="jpeg">The file.</param>
     /// <param name="start">Where the coded data starts.</param>
     /// <param name="buffer">Memory of <see cref="NeededBytes"/>.</param>
     public JpegBitReader(ReadOnlySpan<byte> jpeg, int start, byte* buffer)
     {
-        _jpeg = jpeg;
-        _buffer = buffer;
+        this.jpeg = jpeg;
+        this.buffer = buffer;
         StartAt(start);
     }
 
@@ -41,10 +41,10 @@ internal unsafe ref struct JpegBitReader
     /// <summary>
     /// Sees to it that an MCU can be read. False where more was read than there is: the data ended too early.
     /// </summary>
-    public bool Prepare() => Bits.Position <= _end - Reserve || Fill();
+    public bool Prepare() => Bits.Position <= end - Reserve || Fill();
 
     /// <summary>False where more was read than there is.</summary>
-    public readonly bool IsWithinData => Bits.Position <= _end;
+    public readonly bool IsWithinData => Bits.Position <= end;
 
     /// <summary>
     /// Goes on behind the next marker, if that is the one expected; data before it that nobody read are passed over.
@@ -52,7 +52,7 @@ internal unsafe ref struct JpegBitReader
     /// <returns>The marker that was found where it is another one, null where none was.</returns>
     public bool Restart(byte expected, out JpegSegment? found)
     {
-        found = JpegSegment.Next(_jpeg, _at);
+        found = JpegSegment.Next(this.jpeg, at);
         if (found?.Marker != expected)
         {
             return false;
@@ -63,65 +63,65 @@ internal unsafe ref struct JpegBitReader
     }
 
     /// <summary>Where to look for the next marker.</summary>
-    public readonly int Offset => _at;
+    public readonly int Offset => at;
 
     private void StartAt(int offset)
     {
-        _at = offset;
-        _ended = false;
-        _end = _buffer;
-        Bits = new BitBuffer(_buffer);
+        at = offset;
+        ended = false;
+        end = this.buffer;
+        Bits = new BitBuffer(this.buffer);
         Fill();
     }
 
     private bool Fill()
     {
-        if (_ended)
+        if (ended)
         {
             return IsWithinData;
         }
 
         // The last MCU was read from at least as many bytes as it can take, so that nothing behind the end was looked at.
         byte* unread = Bits.Next;
-        var left = (int)(_end - unread);
-        Buffer.MemoryCopy(unread, _buffer, BufferBytes, left);
-        Bits.Next = _buffer;
-        _end = _buffer + left;
+        var left = (int)(end - unread);
+        Buffer.MemoryCopy(unread, this.buffer, BufferBytes, left);
+        Bits.Next = this.buffer;
+        end = this.buffer + left;
         Unstuff();
-        NativeMemory.Clear(_end, Reserve);
+        NativeMemory.Clear(end, Reserve);
         return true;
     }
 
     /// <summary>Fills the buffer with data from the file, up to a marker.</summary>
     private void Unstuff()
     {
-        var space = new Span<byte>(_end, (int)(_buffer + BufferBytes - _end));
-        while (!space.IsEmpty && !_ended)
+        Span<byte> space = new Span<byte>(end, (int)(this.buffer + BufferBytes - end));
+        while (!space.IsEmpty && !ended)
         {
-            ReadOnlySpan<byte> data = _jpeg.Slice(_at, Math.Min(_jpeg.Length - _at, space.Length));
+            ReadOnlySpan<byte> data = this.jpeg.Slice(at, Math.Min(this.jpeg.Length - at, space.Length));
             int plain = data.IndexOf((byte)0xFF);
             plain = plain < 0 ? data.Length : plain;
             data[..plain].CopyTo(space);
             space = space[plain..];
-            _at += plain;
+            at += plain;
             if (plain < data.Length)
             {
                 // 0xFF and 0 are one byte of data; between them, more 0xFF are padding.
-                int next = _jpeg[_at..].IndexOfAnyExcept((byte)0xFF);
-                _ended = next < 0 || _jpeg[_at + next] != 0;
-                if (!_ended)
+                int next = this.jpeg[at..].IndexOfAnyExcept((byte)0xFF);
+                ended = next < 0 || this.jpeg[at + next] != 0;
+                if (!ended)
                 {
                     space[0] = 0xFF;
                     space = space[1..];
-                    _at += next + 1;
+                    at += next + 1;
                 }
             }
             else
             {
-                _ended = _at == _jpeg.Length;
+                ended = at == this.jpeg.Length;
             }
         }
 
-        _end = _buffer + BufferBytes - space.Length;
+        end = this.buffer + BufferBytes - space.Length;
     }
 }

@@ -9,18 +9,18 @@ internal sealed unsafe class JpegCoefficients : IDisposable
     /// <summary>Coefficients of a block, in natural order.</summary>
     public const int BlockSize = 64;
 
-    private readonly JpegFrame _frame;
-    private readonly bool _whole;
-    private readonly NativeBuffer<short>?[] _blocks;
-    private readonly NativeBuffer<ulong>?[] _nonzero;
+    private readonly JpegFrame frame;
+    private readonly bool whole;
+    private readonly NativeBuffer<short>?[] blocks;
+    private readonly NativeBuffer<ulong>?[] nonzero;
 
     /// <param name="frame">The frame.</param>
     /// <param name="whole">True for those of the whole picture.</param>
     public JpegCoefficients(JpegFrame frame, bool whole)
     {
-        (_frame, _whole) = (frame, whole);
-        _blocks = new NativeBuffer<short>?[frame.Components.Length];
-        _nonzero = new NativeBuffer<ulong>?[frame.Components.Length];
+        (this.frame, this.whole) = (frame, whole);
+        this.blocks = new NativeBuffer<short>?[frame.Components.Length];
+        nonzero = new NativeBuffer<ulong>?[frame.Components.Length];
     }
 
     /// <summary>Makes room for the components of a scan, where there is none yet.</summary>
@@ -29,41 +29,41 @@ internal sealed unsafe class JpegCoefficients : IDisposable
         foreach (JpegScanComponent scanned in scan.Components)
         {
             JpegComponent component = scanned.Component;
-            _blocks[component.Index] ??= new NativeBuffer<short>(BlocksOf(component) * BlockSize);
-            _nonzero[component.Index] ??= new NativeBuffer<ulong>(BlocksOf(component));
+            this.blocks[component.Index] ??= new NativeBuffer<short>(BlocksOf(component) * BlockSize);
+            nonzero[component.Index] ??= new NativeBuffer<ulong>(BlocksOf(component));
         }
     }
 
     /// <summary>A component's row of blocks, counted in the picture.</summary>
     public short* Row(JpegComponent component, int row) =>
-        _blocks[component.Index]!.Start + (long)(row % RowsOf(component)) * component.RowBlocks * BlockSize;
+        this.blocks[component.Index]!.Start + (long)(row % RowsOf(component)) * component.RowBlocks * BlockSize;
 
     /// <summary>
     /// Of each block of such a row, which coefficients are not zero: a bit each in zigzag order, without the constant one.
     /// </summary>
     public ulong* NonzeroRow(JpegComponent component, int row) =>
-        _nonzero[component.Index]!.Start + (long)(row % RowsOf(component)) * component.RowBlocks;
+        nonzero[component.Index]!.Start + (long)(row % RowsOf(component)) * component.RowBlocks;
 
     /// <summary>Makes all blocks zero again.</summary>
     public void Clear()
     {
-        foreach (JpegComponent component in _frame.Components)
+        foreach (JpegComponent component in this.frame.Components)
         {
             var blocks = (int)BlocksOf(component);
-            new Span<short>(_blocks[component.Index]!.Start, blocks * BlockSize).Clear();
-            new Span<ulong>(_nonzero[component.Index]!.Start, blocks).Clear();
+            new Span<short>(this.blocks[component.Index]!.Start, blocks * BlockSize).Clear();
+            new Span<ulong>(nonzero[component.Index]!.Start, blocks).Clear();
         }
     }
 
     public void Dispose()
     {
-        foreach (IDisposable? buffer in (IEnumerable<IDisposable?>)[.. _blocks, .. _nonzero])
+        foreach (IDisposable? buffer in (IEnumerable<IDisposable?>)[.. this.blocks, .. nonzero])
         {
             buffer?.Dispose();
         }
     }
 
-    private int RowsOf(JpegComponent component) => _whole ? _frame.McusHigh * component.V : component.V;
+    private int RowsOf(JpegComponent component) => this.whole ? this.frame.McusHigh * component.V : component.V;
 
     private long BlocksOf(JpegComponent component) => (long)RowsOf(component) * component.RowBlocks;
 }

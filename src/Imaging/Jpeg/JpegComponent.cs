@@ -3,12 +3,12 @@ namespace TinyZsad.Imaging;
 /// <summary>One component of a JPEG frame, such as brightness.</summary>
 internal sealed class JpegComponent
 {
-    private readonly int _quantTable;
+    private readonly int quantTable;
 
     private JpegComponent(int index, byte id, int h, int v, int quantTable)
     {
         (Index, Id, H, V) = (index, id, h, v);
-        _quantTable = quantTable;
+        this.quantTable = quantTable;
         Array.Fill(UnknownBits, Unknown);
     }
 
@@ -81,6 +81,6 @@ internal sealed class JpegComponent
 
     /// <summary>Keeps the quantisation table for all scans to come, if this one is the component's first.</summary>
     public void LatchQuantisation(JpegTables tables, JpegSegment scan) =>
-        Quantisation ??= tables.Quantisation(_quantTable) ?? throw new ImageFormatException(
-            $"JPEG: {scan} needs quantisation table {_quantTable}, which no DQT before it defines.");
+        Quantisation ??= tables.Quantisation(this.quantTable) ?? throw new ImageFormatException(
+            $"JPEG: {scan} needs quantisation table {this.quantTable}, which no DQT before it defines.");
 }

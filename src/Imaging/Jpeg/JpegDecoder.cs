@@ -17,22 +17,22 @@ internal sealed unsafe class JpegDecoder : IDisposable
     /// </summary>
     private const int MaxScans = 500;
 
-    private readonly ImageLimits _limits;
-    private readonly JpegTables _tables = new();
-    private readonly NativeBuffer<byte> _buffer = new(JpegBitReader.NeededBytes);
-    private JpegFrame? _frame;
-    private JpegCoefficients? _coefficients;
-    private int _scans;
+    private readonly ImageLimits limits;
+    private readonly JpegTables tables = new();
+    private readonly NativeBuffer<byte> buffer = new(JpegBitReader.NeededBytes);
+    private JpegFrame? frame;
+    private JpegCoefficients? coefficients;
+    private int scans;
 
     /// <summary>What the application segments told.</summary>
-    private bool _jfif;
-    private byte? _adobeTransform;
-    private JpegSegment? _exif;
+    private bool jfif;
+    private byte? adobeTransform;
+    private JpegSegment? exif;
 
     /// <summary>What Exif data start with in a segment.</summary>
     private static ReadOnlySpan<byte> ExifSignature => "Exif\0\0"u8;
 
-    private JpegDecoder(ImageLimits limits) => _limits = limits;
+    private JpegDecoder(ImageLimits limits) => this.limits = limits;
 
     public static bool Recognises(ReadOnlySpan<byte> data) => data is [0xFF, JpegMarker.Soi, 0xFF, ..];
 
@@ -42,16 +42,16 @@ internal sealed unsafe class JpegDecoder : IDisposable
     /// <param name="applyExifOrientation">True to turn it as its Exif data say.</param>
     public static Image Decode(ReadOnlySpan<byte> jpeg, ImageLimits limits, bool applyExifOrientation)
     {
-        using var decoder = new JpegDecoder(limits);
+        using JpegDecoder decoder = new JpegDecoder(limits);
         Image image = decoder.Read(jpeg);
-        return applyExifOrientation && decoder._exif is { } exif
+        return applyExifOrientation && decoder.exif is { } exif
             ? ExifOrientation.Apply(image, ExifOrientation.Read(exif.Data(jpeg)[ExifSignature.Length..])) : image;
     }
 
     public void Dispose()
     {
-        _coefficients?.Dispose();
-        _buffer.Dispose();
+        coefficients?.Dispose();
+        buffer.Dispose();
     }
 
     private Image Read(ReadOnlySpan<byte> jpeg)
@@ -72,24 +72,24 @@ internal sealed unsafe class JpegDecoder : IDisposable
                 case JpegMarker.Eoi:
                     return RequirePicture(segment);
                 case JpegMarker.Dqt:
-                    _tables.ReadQuantisation(jpeg, segment);
+                    tables.ReadQuantisation(jpeg, segment);
                     break;
                 case JpegMarker.Dht:
-                    _tables.ReadHuffman(jpeg, segment);
+                    tables.ReadHuffman(jpeg, segment);
                     break;
                 case JpegMarker.Dri:
-                    _tables.ReadRestartInterval(jpeg, segment);
+                    tables.ReadRestartInterval(jpeg, segment);
                     break;
                 case JpegMarker.Dac:
                     throw new ImageFormatException($"JPEG: {segment} announces arithmetic coding, which is not supported; " +
                         "supported is Huffman coding.");
                 case >= JpegMarker.Sof0 and <= JpegMarker.Sof15 and not JpegMarker.Jpg:
-                    if (_frame is not null)
+                    if (this.frame is not null)
                     {
                         throw new ImageFormatException($"JPEG: {segment} starts a second frame; there must be one.");
                     }
 
-                    _frame = JpegFrame.Read(jpeg, segment, _limits);
+                    this.frame = JpegFrame.Read(jpeg, segment, this.limits);
                     break;
                 case >= JpegMarker.App0 and <= JpegMarker.App15:
                     NoteApplication(jpeg, segment);
@@ -101,7 +101,7 @@ internal sealed unsafe class JpegDecoder : IDisposable
             }
         }
 
-        return _frame is not null && IsComplete(_frame) ? Assemble(_frame) : throw new ImageFormatException(
+        return this.frame is not null && IsComplete(this.frame) ? Assemble(this.frame) : throw new ImageFormatException(
             $"JPEG: the data end at offset {jpeg.Length}, where a marker should follow; the file is cut off before its EOI.");
     }
 
@@ -111,13 +111,13 @@ internal sealed unsafe class JpegDecoder : IDisposable
         switch (segment.Marker)
         {
             case JpegMarker.App0 when data.Length >= 14 && data.StartsWith("JFIF\0"u8):
-                _jfif = true;
+                jfif = true;
                 break;
             case JpegMarker.App1 when data.StartsWith(ExifSignature):
-                _exif ??= segment;
+                this.exif ??= segment;
                 break;
             case JpegMarker.App14 when data.Length >= 12 && data.StartsWith("Adobe"u8):
-                _adobeTransform = data[11];
+                adobeTransform = data[11];
                 break;
         }
     }
@@ -126,23 +126,23 @@ internal sealed unsafe class JpegDecoder : IDisposable
     /// <returns>The picture, if a sequential file has told it all by now.</returns>
     private Image? ReadScan(ReadOnlySpan<byte> jpeg, JpegSegment segment, ref int at)
     {
-        JpegFrame frame = _frame ?? throw new ImageFormatException(
+        JpegFrame frame = this.frame ?? throw new ImageFormatException(
             $"JPEG: {segment} comes before any SOF, which must say the size.");
-        if (++_scans > MaxScans)
+        if (++scans > MaxScans)
         {
-            throw new ImageFormatException($"JPEG: {segment} is scan {_scans} of the picture; at most {MaxScans} are supported.");
+            throw new ImageFormatException($"JPEG: {segment} is scan {scans} of the picture; at most {MaxScans} are supported.");
         }
 
-        JpegScan scan = JpegScan.Read(jpeg, segment, frame, _tables);
+        JpegScan scan = JpegScan.Read(jpeg, segment, frame, tables);
         scan.RequireData(jpeg.Length);
         if (!frame.Progressive && scan.Components.Length == frame.Components.Length)
         {
             return ReadAtOnce(jpeg, frame, scan);
         }
 
-        _coefficients ??= new JpegCoefficients(frame, whole: true);
-        _coefficients.Provide(scan);
-        var decoder = new JpegScanDecoder(jpeg, scan, _tables.RestartInterval, _coefficients, _buffer.Start);
+        coefficients ??= new JpegCoefficients(frame, whole: true);
+        coefficients.Provide(scan);
+        JpegScanDecoder decoder = new JpegScanDecoder(jpeg, scan, tables.RestartInterval, coefficients, buffer.Start);
         for (int row = 0; row < frame.McusHigh; row++)
         {
             decoder.ReadRow(row);
@@ -156,15 +156,15 @@ internal sealed unsafe class JpegDecoder : IDisposable
     /// <summary>Reads and transforms a picture of one scan row by row.</summary>
     private Image ReadAtOnce(ReadOnlySpan<byte> jpeg, JpegFrame frame, JpegScan scan)
     {
-        using var picture = new JpegPicture(frame, JpegColour.Guess(frame, _jfif, _adobeTransform));
-        _coefficients = new JpegCoefficients(frame, whole: false);
-        _coefficients.Provide(scan);
-        var decoder = new JpegScanDecoder(jpeg, scan, _tables.RestartInterval, _coefficients, _buffer.Start);
+        using JpegPicture picture = new JpegPicture(frame, JpegColour.Guess(frame, jfif, adobeTransform));
+        coefficients = new JpegCoefficients(frame, whole: false);
+        coefficients.Provide(scan);
+        JpegScanDecoder decoder = new JpegScanDecoder(jpeg, scan, tables.RestartInterval, coefficients, buffer.Start);
         for (int row = 0; row < frame.McusHigh; row++)
         {
             decoder.ReadRow(row);
-            picture.Add(_coefficients, smoothing: null, row);
-            _coefficients.Clear();
+            picture.Add(coefficients, smoothing: null, row);
+            coefficients.Clear();
         }
 
         decoder.RequireEnd();
@@ -174,7 +174,7 @@ internal sealed unsafe class JpegDecoder : IDisposable
     /// <summary>At the end of the file: the picture, of which something of every component must be known.</summary>
     private Image RequirePicture(JpegSegment end)
     {
-        JpegFrame frame = _frame ?? throw new ImageFormatException($"JPEG: {end} comes before any SOF; there is no picture.");
+        JpegFrame frame = this.frame ?? throw new ImageFormatException($"JPEG: {end} comes before any SOF; there is no picture.");
         if (Array.Find(frame.Components, c => c.UnknownBits[0] == JpegComponent.Unknown) is { } missing)
         {
             throw new ImageFormatException($"JPEG: {end} comes before any scan of component {missing.Index}.");
@@ -185,11 +185,11 @@ internal sealed unsafe class JpegDecoder : IDisposable
 
     private Image Assemble(JpegFrame frame)
     {
-        using var picture = new JpegPicture(frame, JpegColour.Guess(frame, _jfif, _adobeTransform));
-        using BlockSmoothing? smoothing = BlockSmoothing.Create(frame, _coefficients!);
+        using JpegPicture picture = new JpegPicture(frame, JpegColour.Guess(frame, jfif, adobeTransform));
+        using BlockSmoothing? smoothing = BlockSmoothing.Create(frame, coefficients!);
         for (int row = 0; row < frame.McusHigh; row++)
         {
-            picture.Add(_coefficients!, smoothing, row);
+            picture.Add(coefficients!, smoothing, row);
         }
 
         return picture.ToImage();

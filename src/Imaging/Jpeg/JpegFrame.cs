@@ -74,7 +74,7 @@ internal sealed class JpegFrame
                 "supported are 1 (gray), 3 (colour) and 4 (CMYK).");
         }
 
-        var components = new JpegComponent[data[5]];
+        JpegComponent[] components = new JpegComponent[data[5]];
         for (int i = 0; i < components.Length; i++)
         {
             components[i] = JpegComponent.Read(i, data.Slice(6 + 3 * i, 3), segment);

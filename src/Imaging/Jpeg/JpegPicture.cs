@@ -3,26 +3,26 @@ namespace TinyZsad.Imaging;
 /// <summary>Blocks to pixels: transforms one row of MCUs after the other, and writes what rows of pixels that gives.</summary>
 internal sealed unsafe class JpegPicture : IDisposable
 {
-    private readonly JpegFrame _frame;
-    private readonly JpegColourSpace _space;
-    private readonly JpegPlane[] _planes;
-    private readonly bool _waits;
-    private readonly byte[] _pixels;
+    private readonly JpegFrame frame;
+    private readonly JpegColourSpace space;
+    private readonly JpegPlane[] planes;
+    private readonly bool waits;
+    private readonly byte[] pixels;
 
     /// <summary>For a row of pixels, as <see cref="JpegColour"/> writes them.</summary>
-    private readonly byte[] _row;
+    private readonly byte[] row;
 
     /// <summary>Rows of pixels that are written.</summary>
-    private int _done;
+    private int done;
 
     public JpegPicture(JpegFrame frame, JpegColourSpace space)
     {
-        (_frame, _space) = (frame, space);
-        _planes = [.. frame.Components.Select(c => new JpegPlane(frame, c))];
-        _waits = _planes.Any(p => p.NeedsNeighbours);
-        _pixels = Image.AllocatePixels(frame.Width, frame.Height);
+        (this.frame, this.space) = (frame, space);
+        planes = [.. frame.Components.Select(c => new JpegPlane(frame, c))];
+        waits = planes.Any(p => p.NeedsNeighbours);
+        this.pixels = Image.AllocatePixels(frame.Width, frame.Height);
         int step = JpegColour.Step;
-        _row = new byte[3 * ((frame.Width + step - 1) / step * step) + JpegColour.Beyond];
+        this.row = new byte[3 * ((frame.Width + step - 1) / step * step) + JpegColour.Beyond];
     }
 
     /// <summary>Adds a row of MCUs.</summary>
@@ -31,42 +31,42 @@ internal sealed unsafe class JpegPicture : IDisposable
     /// <param name="row">Its number, the one after the last call's.</param>
     public void Add(JpegCoefficients coefficients, BlockSmoothing? smoothing, int row)
     {
-        foreach (JpegPlane plane in _planes)
+        foreach (JpegPlane plane in planes)
         {
             plane.Transform(coefficients, smoothing, row);
         }
 
         // The lowest samples of a row of MCUs wait for those below them.
-        int end = row == _frame.McusHigh - 1 ? _frame.Height
-            : ((row + 1) * JpegFrame.BlockSide - (_waits ? 1 : 0)) * _frame.MaxV;
+        int end = row == this.frame.McusHigh - 1 ? this.frame.Height
+            : ((row + 1) * JpegFrame.BlockSide - (waits ? 1 : 0)) * this.frame.MaxV;
         byte** rows = stackalloc byte*[4];
-        fixed (byte* pixels = _pixels, spare = _row)
+        fixed (byte* pixels = this.pixels, spare = this.row)
         {
-            for (; _done < end; _done++)
+            for (; done < end; done++)
             {
-                for (int i = 0; i < _planes.Length; i++)
+                for (int i = 0; i < planes.Length; i++)
                 {
-                    rows[i] = _planes[i].PixelRow(_done);
+                    rows[i] = planes[i].PixelRow(done);
                 }
 
                 // A row is written in whole vectors. What is too much the rows below overwrite, if there are such.
-                long at = 3L * _frame.Width * _done;
-                bool fits = at + _row.Length <= _pixels.Length;
-                JpegColour.ToRgb(_space, rows, _frame.Width, fits ? pixels + at : spare);
+                long at = 3L * this.frame.Width * done;
+                bool fits = at + this.row.Length <= this.pixels.Length;
+                JpegColour.ToRgb(this.space, rows, this.frame.Width, fits ? pixels + at : spare);
                 if (!fits)
                 {
-                    new ReadOnlySpan<byte>(spare, 3 * _frame.Width).CopyTo(_pixels.AsSpan((int)at));
+                    new ReadOnlySpan<byte>(spare, 3 * this.frame.Width).CopyTo(this.pixels.AsSpan((int)at));
                 }
             }
         }
     }
 
     /// <summary>The picture, once all rows are added.</summary>
-    public Image ToImage() => new(_frame.Width, _frame.Height, _pixels);
+    public Image ToImage() => new(this.frame.Width, this.frame.Height, this.pixels);
 
     public void Dispose()
     {
-        foreach (JpegPlane plane in _planes)
+        foreach (JpegPlane plane in planes)
         {
             plane.Dispose();
         }

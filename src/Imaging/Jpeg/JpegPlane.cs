@@ -14,27 +14,27 @@ internal sealed unsafe class JpegPlane : IDisposable
     /// </summary>
     private const int Kept = 2;
 
-    private readonly JpegFrame _frame;
-    private readonly JpegComponent _component;
-    private readonly Way _way;
-    private readonly int _stride;
+    private readonly JpegFrame frame;
+    private readonly JpegComponent component;
+    private readonly Way way;
+    private readonly int stride;
 
     /// <summary>Rows of samples, a row of the output, and what lies between.</summary>
-    private readonly NativeBuffer<byte> _rows, _pixels;
-    private readonly NativeBuffer<ushort> _scratch;
+    private readonly NativeBuffer<byte> rows, pixels;
+    private readonly NativeBuffer<ushort> scratch;
 
     /// <summary>Which row of the component is the first in memory.</summary>
-    private int _first;
+    private int first;
 
     public JpegPlane(JpegFrame frame, JpegComponent component)
     {
-        (_frame, _component) = (frame, component);
-        _way = Choose(frame, component);
+        (this.frame, this.component) = (frame, component);
+        way = Choose(frame, component);
         int vector = Vector<byte>.Count;
-        _stride = component.RowBlocks * JpegFrame.BlockSide + vector;
-        _rows = new NativeBuffer<byte>((Kept + JpegFrame.BlockSide) * component.V * _stride);
-        _pixels = new NativeBuffer<byte>(frame.McusWide * frame.MaxH * JpegFrame.BlockSide + 2 * vector);
-        _scratch = new NativeBuffer<ushort>(_stride + 2 * vector);
+        stride = component.RowBlocks * JpegFrame.BlockSide + vector;
+        rows = new NativeBuffer<byte>((Kept + JpegFrame.BlockSide) * component.V * stride);
+        this.pixels = new NativeBuffer<byte>(frame.McusWide * frame.MaxH * JpegFrame.BlockSide + 2 * vector);
+        this.scratch = new NativeBuffer<ushort>(stride + 2 * vector);
     }
 
     private enum Way
@@ -47,7 +47,7 @@ internal sealed unsafe class JpegPlane : IDisposable
     }
 
     /// <summary>True where pixels depend on the rows of samples above and below.</summary>
-    public bool NeedsNeighbours => _way is Way.Smooth1x2 or Way.Smooth2x2;
+    public bool NeedsNeighbours => way is Way.Smooth1x2 or Way.Smooth2x2;
 
     /// <summary>Makes the samples of a row of MCUs.</summary>
     /// <param name="coefficients">Where its blocks are.</param>
@@ -55,22 +55,22 @@ internal sealed unsafe class JpegPlane : IDisposable
     /// <param name="row">Its number, the one after the last call's.</param>
     public void Transform(JpegCoefficients coefficients, BlockSmoothing? smoothing, int row)
     {
-        int v = _component.V, height = JpegFrame.BlockSide * v;
-        long keptBytes = (long)Kept * v * _stride;
+        int v = this.component.V, height = JpegFrame.BlockSide * v;
+        long keptBytes = (long)Kept * v * stride;
         if (row > 0)
         {
-            Buffer.MemoryCopy(_rows.Start + (long)height * _stride, _rows.Start, keptBytes, keptBytes);
+            Buffer.MemoryCopy(rows.Start + (long)height * stride, rows.Start, keptBytes, keptBytes);
         }
 
-        _first = row * height - Kept * v;
-        int end = Math.Min((row + 1) * v, _component.BlocksHigh);
+        first = row * height - Kept * v;
+        int end = Math.Min((row + 1) * v, this.component.BlocksHigh);
         for (int y = row * v; y < end; y++)
         {
             (nint blocks, nint nonzero) = smoothing is null
-                ? ((nint)coefficients.Row(_component, y), (nint)coefficients.NonzeroRow(_component, y))
-                : smoothing.Row(_component, y);
-            InverseDct.Transform((short*)blocks, (ulong*)nonzero, _component.RowBlocks, _component.Quantisation,
-                At(JpegFrame.BlockSide * y), _stride);
+                ? ((nint)coefficients.Row(this.component, y), (nint)coefficients.NonzeroRow(this.component, y))
+                : smoothing.Row(this.component, y);
+            InverseDct.Transform((short*)blocks, (ulong*)nonzero, this.component.RowBlocks, this.component.Quantisation,
+                At(JpegFrame.BlockSide * y), stride);
         }
     }
 
@@ -81,14 +81,14 @@ internal sealed unsafe class JpegPlane : IDisposable
     /// <param name="y">The row of the picture.</param>
     public byte* PixelRow(int y)
     {
-        int row = y * _component.V / _frame.MaxV, width = _component.Width;
+        int row = y * this.component.V / this.frame.MaxV, width = this.component.Width;
 
         // Of two rows of pixels, the first lies above the nearest samples, the second below. Beyond the edges nothing changes.
         bool above = y % 2 == 0;
-        byte* near = At(row), far = At(Math.Clamp(above ? row - 1 : row + 1, 0, _component.Height - 1));
-        byte* pixels = _pixels.Start;
-        ushort* scratch = _scratch.Start + Vector<ushort>.Count;
-        switch (_way)
+        byte* near = At(row), far = At(Math.Clamp(above ? row - 1 : row + 1, 0, this.component.Height - 1));
+        byte* pixels = this.pixels.Start;
+        ushort* scratch = this.scratch.Start + Vector<ushort>.Count;
+        switch (way)
         {
             case Way.Same:
                 return near;
@@ -102,7 +102,7 @@ internal sealed unsafe class JpegPlane : IDisposable
                 Upsampling.DoubleBetween(near, far, width, scratch, pixels);
                 break;
             default:
-                Upsampling.Repeat(near, width, _frame.MaxH / _component.H, pixels);
+                Upsampling.Repeat(near, width, this.frame.MaxH / this.component.H, pixels);
                 break;
         }
 
@@ -111,9 +111,9 @@ internal sealed unsafe class JpegPlane : IDisposable
 
     public void Dispose()
     {
-        _rows.Dispose();
-        _pixels.Dispose();
-        _scratch.Dispose();
+        rows.Dispose();
+        this.pixels.Dispose();
+        this.scratch.Dispose();
     }
 
     private static Way Choose(JpegFrame frame, JpegComponent component)
@@ -130,5 +130,5 @@ internal sealed unsafe class JpegPlane : IDisposable
         };
     }
 
-    private byte* At(int row) => _rows.Start + (long)(row - _first) * _stride;
+    private byte* At(int row) => rows.Start + (long)(row - first) * stride;
 }

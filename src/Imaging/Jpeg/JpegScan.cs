@@ -93,7 +93,7 @@ internal sealed class JpegScan
                 $"bits but the last, at most {MaxShift}, or one more bit.");
         }
 
-        var components = new JpegScanComponent[count];
+        JpegScanComponent[] components = new JpegScanComponent[count];
         for (int i = 0; i < count; i++)
         {
             byte id = data[1 + 2 * i], codes = data[2 + 2 * i];
@@ -107,7 +107,7 @@ internal sealed class JpegScan
                 kind is JpegScanKind.DcFirst or JpegScanKind.DcRefined ? null : Code(false, codes & 15));
         }
 
-        var scan = new JpegScan(segment, kind, components, frame, start, end, shift);
+        JpegScan scan = new JpegScan(segment, kind, components, frame, start, end, shift);
         return scan.McuBlocks <= MaxMcuBlocks ? scan : throw new ImageFormatException(
             $"JPEG: {segment} interleaves {scan.McuBlocks} blocks; at most {MaxMcuBlocks} are allowed.");
 

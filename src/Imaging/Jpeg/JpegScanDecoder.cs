@@ -3,24 +3,24 @@ namespace TinyZsad.Imaging;
 /// <summary>Reads the coefficients of a scan, one row of the frame's MCUs after the other.</summary>
 internal unsafe ref struct JpegScanDecoder
 {
-    private readonly JpegScan _scan;
-    private readonly JpegCoefficients _coefficients;
-    private readonly int _restartInterval;
+    private readonly JpegScan scan;
+    private readonly JpegCoefficients coefficients;
+    private readonly int restartInterval;
 
     /// <summary>The blocks of an MCU, each with its component.</summary>
-    private readonly McuBlock[] _mcu;
+    private readonly McuBlock[] mcu;
 
     /// <summary>Of each component of the scan: its last constant coefficient.</summary>
-    private readonly int[] _last;
-    private JpegBitReader _reader;
+    private readonly int[] last;
+    private JpegBitReader reader;
 
     /// <summary>MCUs done, and those until the next restart marker.</summary>
-    private long _done;
-    private int _toRestart;
-    private int _restarts;
+    private long done;
+    private int toRestart;
+    private int restarts;
 
     /// <summary>In how many blocks to come a band ends before it starts.</summary>
-    private int _endedBlocks;
+    private int endedBlocks;
 
     /// <param name="jpeg">The file.</param>
     /// <param name="scan">The scan, whose data start behind its header.</param>
@@ -30,23 +30,23 @@ internal unsafe ref struct JpegScanDecoder
     public JpegScanDecoder(ReadOnlySpan<byte> jpeg, JpegScan scan, int restartInterval, JpegCoefficients coefficients,
         byte* buffer)
     {
-        (_scan, _restartInterval, _coefficients) = (scan, restartInterval, coefficients);
-        _reader = new JpegBitReader(jpeg, scan.Segment.End, buffer);
-        _last = new int[scan.Components.Length];
-        _toRestart = restartInterval;
-        _mcu = [.. scan.Components.SelectMany((c, i) => Enumerable
+        (this.scan, this.restartInterval, this.coefficients) = (scan, restartInterval, coefficients);
+        reader = new JpegBitReader(jpeg, scan.Segment.End, buffer);
+        this.last = new int[scan.Components.Length];
+        toRestart = restartInterval;
+        this.mcu = [.. scan.Components.SelectMany((c, i) => Enumerable
             .Range(0, scan.Interleaved ? c.Component.H * c.Component.V : 1)
             .Select(b => new McuBlock(c.Component, i, b % c.Component.H, b / c.Component.H, c.Dc, c.Ac)))];
     }
 
     /// <summary>Where to look for the marker after the scan, once it is read.</summary>
-    public readonly int Offset => _reader.Offset;
+    public readonly int Offset => reader.Offset;
 
     /// <summary>Reads what the scan tells of a row of the frame's MCUs.</summary>
     public void ReadRow(int row)
     {
-        int blockRows = _scan.Interleaved ? 1 : _scan.Components[0].Component.V;
-        int end = Math.Min((row + 1) * blockRows, _scan.McusHigh);
+        int blockRows = this.scan.Interleaved ? 1 : this.scan.Components[0].Component.V;
+        int end = Math.Min((row + 1) * blockRows, this.scan.McusHigh);
         for (int y = row * blockRows; y < end; y++)
         {
             ReadMcus(y);
@@ -56,7 +56,7 @@ internal unsafe ref struct JpegScanDecoder
     /// <summary>Checks that the scan's data did not end before its last MCU.</summary>
     public readonly void RequireEnd()
     {
-        if (!_reader.IsWithinData)
+        if (!reader.IsWithinData)
         {
             throw EndedEarly();
         }
@@ -65,47 +65,47 @@ internal unsafe ref struct JpegScanDecoder
     private void ReadMcus(int row)
     {
         // Where each block of the MCU lies, and how far it is to the next MCU's.
-        int blocks = _mcu.Length;
+        int blocks = this.mcu.Length;
         short** at = stackalloc short*[blocks];
         ulong** nonzero = stackalloc ulong*[blocks];
         int* step = stackalloc int[blocks];
         for (int i = 0; i < blocks; i++)
         {
-            McuBlock block = _mcu[i];
-            int blockRow = _scan.Interleaved ? row * block.Component.V + block.Y : row;
-            step[i] = _scan.Interleaved ? block.Component.H : 1;
-            at[i] = _coefficients.Row(block.Component, blockRow) + block.X * JpegCoefficients.BlockSize;
-            nonzero[i] = _coefficients.NonzeroRow(block.Component, blockRow) + block.X;
+            McuBlock block = this.mcu[i];
+            int blockRow = this.scan.Interleaved ? row * block.Component.V + block.Y : row;
+            step[i] = this.scan.Interleaved ? block.Component.H : 1;
+            at[i] = this.coefficients.Row(block.Component, blockRow) + block.X * JpegCoefficients.BlockSize;
+            nonzero[i] = this.coefficients.NonzeroRow(block.Component, blockRow) + block.X;
         }
 
-        for (int mcu = 0; mcu < _scan.McusWide; mcu++)
+        for (int mcu = 0; mcu < this.scan.McusWide; mcu++)
         {
-            if (_restartInterval > 0 && _toRestart-- == 0)
+            if (this.restartInterval > 0 && toRestart-- == 0)
             {
                 Restart();
             }
 
-            if (!_reader.Prepare())
+            if (!reader.Prepare())
             {
                 throw EndedEarly();
             }
 
             for (int i = 0; i < blocks; i++)
             {
-                ReadBlock(in _mcu[i], at[i], nonzero[i]);
+                ReadBlock(in this.mcu[i], at[i], nonzero[i]);
                 at[i] += step[i] * JpegCoefficients.BlockSize;
                 nonzero[i] += step[i];
             }
 
-            _done++;
+            done++;
         }
     }
 
     private void ReadBlock(in McuBlock block, short* coefficients, ulong* nonzero)
     {
-        ref BitBuffer bits = ref _reader.Bits;
-        int shift = _scan.Shift;
-        switch (_scan.Kind)
+        ref BitBuffer bits = ref reader.Bits;
+        int shift = this.scan.Shift;
+        switch (this.scan.Kind)
         {
             case JpegScanKind.Sequential:
                 ReadDc(block, coefficients, 0);
@@ -118,29 +118,29 @@ internal unsafe ref struct JpegScanDecoder
                 bits.Refill();
                 coefficients[0] |= (short)(bits.Take(1) << shift);
                 break;
-            case JpegScanKind.AcFirst when _endedBlocks > 0:
-            case JpegScanKind.AcRefined when _endedBlocks > 0 && (*nonzero & _scan.Band) == 0:
-                _endedBlocks--;
+            case JpegScanKind.AcFirst when endedBlocks > 0:
+            case JpegScanKind.AcRefined when endedBlocks > 0 && (*nonzero & this.scan.Band) == 0:
+                endedBlocks--;
                 break;
             case JpegScanKind.AcFirst:
                 int ended = CoefficientReader.ReadBand(
-                    ref bits, block.Ac!, coefficients, _scan.Start, _scan.End, shift, ref *nonzero);
+                    ref bits, block.Ac!, coefficients, this.scan.Start, this.scan.End, shift, ref *nonzero);
                 RequireSound(ended, int.MaxValue);
-                _endedBlocks = Math.Max(ended - 1, 0);
+                endedBlocks = Math.Max(ended - 1, 0);
                 break;
             default:
                 ended = CoefficientReader.RefineBand(
-                    ref bits, block.Ac!, coefficients, _scan.Start, _scan.End, shift, ref *nonzero, _endedBlocks);
+                    ref bits, block.Ac!, coefficients, this.scan.Start, this.scan.End, shift, ref *nonzero, endedBlocks);
                 RequireSound(ended, int.MaxValue);
-                _endedBlocks = Math.Max(ended - 1, 0);
+                endedBlocks = Math.Max(ended - 1, 0);
                 break;
         }
     }
 
     private void ReadDc(in McuBlock block, short* coefficients, int shift)
     {
-        ref int last = ref _last[block.Index];
-        if (!CoefficientReader.ReadDc(ref _reader.Bits, block.Dc!, ref last))
+        ref int last = ref this.last[block.Index];
+        if (!CoefficientReader.ReadDc(ref reader.Bits, block.Dc!, ref last))
         {
             RequireSound(CoefficientReader.BadCode, 0);
         }
@@ -150,21 +150,21 @@ internal unsafe ref struct JpegScanDecoder
 
     private void Restart()
     {
-        byte expected = (byte)(JpegMarker.Rst0 + _restarts++ % 8);
-        if (!_reader.IsWithinData)
+        byte expected = (byte)(JpegMarker.Rst0 + restarts++ % 8);
+        if (!reader.IsWithinData)
         {
             throw EndedEarly();
         }
 
-        if (!_reader.Restart(expected, out JpegSegment? found))
+        if (!reader.Restart(expected, out JpegSegment? found))
         {
-            throw new ImageFormatException($"JPEG: in the scan of {_scan.Segment}, {JpegMarker.Name(expected)} should follow " +
-                $"MCU {_done} of {Mcus}; there is {(found is null ? "no marker" : found)}.");
+            throw new ImageFormatException($"JPEG: in the scan of {this.scan.Segment}, {JpegMarker.Name(expected)} should follow " +
+                $"MCU {done} of {Mcus}; there is {(found is null ? "no marker" : found)}.");
         }
 
-        Array.Clear(_last);
-        _endedBlocks = 0;
-        _toRestart = _restartInterval - 1;
+        Array.Clear(this.last);
+        endedBlocks = 0;
+        toRestart = this.restartInterval - 1;
     }
 
     private readonly void RequireSound(int blocks, int most)
@@ -172,17 +172,17 @@ internal unsafe ref struct JpegScanDecoder
         if ((uint)blocks > (uint)most)
         {
             // Behind the end of the data there are only zeros, which may well be no code.
-            throw !_reader.IsWithinData ? EndedEarly() : new ImageFormatException(
-                $"JPEG: the scan of {_scan.Segment} is damaged in MCU {_done} of {Mcus}, before offset {_reader.Offset}: " +
+            throw !reader.IsWithinData ? EndedEarly() : new ImageFormatException(
+                $"JPEG: the scan of {this.scan.Segment} is damaged in MCU {done} of {Mcus}, before offset {reader.Offset}: " +
                 (blocks == CoefficientReader.TooManyZeros ? "a run of zeros leads out of a block." : "some bits are no code."));
         }
     }
 
     private readonly ImageFormatException EndedEarly() => new(
-        $"JPEG: the data of the scan of {_scan.Segment} end at offset {_reader.Offset}, after {_done} of {Mcus} MCUs at most; " +
+        $"JPEG: the data of the scan of {this.scan.Segment} end at offset {reader.Offset}, after {done} of {Mcus} MCUs at most; " +
         "the file is cut off or damaged.");
 
-    private readonly long Mcus => (long)_scan.McusWide * _scan.McusHigh;
+    private readonly long Mcus => (long)this.scan.McusWide * this.scan.McusHigh;
 
     /// <summary>One of the blocks of an MCU: whose it is, which of these, and how it is coded.</summary>
     private readonly record struct McuBlock(

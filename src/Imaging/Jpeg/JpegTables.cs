@@ -8,8 +8,8 @@ internal sealed class JpegTables
     /// <summary>How many tables of each kind there are.</summary>
     public const int Slots = 4;
 
-    private readonly ushort[]?[] _quantisation = new ushort[]?[Slots];
-    private readonly CodeSlot?[] _dc = new CodeSlot?[Slots], _ac = new CodeSlot?[Slots];
+    private readonly ushort[]?[] quantisation = new ushort[]?[Slots];
+    private readonly CodeSlot?[] dc = new CodeSlot?[Slots], ac = new CodeSlot?[Slots];
 
     /// <summary>MCUs of a scan between two restart markers; 0 where there are none.</summary>
     public int RestartInterval { get; private set; }
@@ -23,7 +23,7 @@ internal sealed class JpegTables
     ];
 
     /// <summary>The 64 steps of a quantisation table in natural order, or null where it is not defined.</summary>
-    public ushort[]? Quantisation(int slot) => _quantisation[slot];
+    public ushort[]? Quantisation(int slot) => quantisation[slot];
 
     /// <summary>
     /// The code of a scan's DC or AC symbols. Where a sequential file defines none, as frames of Motion JPEG do, it is the
@@ -36,7 +36,7 @@ internal sealed class JpegTables
             throw new ImageFormatException($"JPEG: {scan} names Huffman table {slot}; there are 0 to {Slots - 1}.");
         }
 
-        if ((dc ? _dc : _ac)[slot] is { } defined)
+        if ((dc ? this.dc : ac)[slot] is { } defined)
         {
             return defined.Code ?? throw new ImageFormatException($"JPEG: {scan} needs {(dc ? "DC" : "AC")} Huffman table " +
                 $"{slot} of {defined.Source}, which has more codes of some length than there can be, or a meaningless symbol.");
@@ -67,7 +67,7 @@ internal sealed class JpegTables
                 table[NaturalOrder[i]] = bytes == 1 ? step[0] : BinaryPrimitives.ReadUInt16BigEndian(step);
             }
 
-            _quantisation[slot] = table;
+            quantisation[slot] = table;
             left = left[(1 + 64 * bytes)..];
         }
     }
@@ -91,7 +91,7 @@ internal sealed class JpegTables
                     "and one for each of at most 256 symbols.");
             }
 
-            (kind == 0 ? _dc : _ac)[slot] = new CodeSlot(left.Slice(1, 16 + symbols).ToArray(), kind == 0, segment);
+            (kind == 0 ? this.dc : ac)[slot] = new CodeSlot(left.Slice(1, 16 + symbols).ToArray(), kind == 0, segment);
             left = left[(17 + symbols)..];
         }
     }
@@ -112,11 +112,11 @@ internal sealed class JpegTables
     /// </summary>
     private sealed class CodeSlot(byte[] definition, bool dc, JpegSegment source)
     {
-        private HuffmanCode? _code;
+        private HuffmanCode? code;
 
         public JpegSegment Source => source;
 
         /// <summary>Null for a damaged one.</summary>
-        public HuffmanCode? Code => _code ??= HuffmanCode.Create(definition.AsSpan(0, 16), definition.AsSpan(16), dc);
+        public HuffmanCode? Code => code ??= HuffmanCode.Create(definition.AsSpan(0, 16), definition.AsSpan(16), dc);
     }
 }

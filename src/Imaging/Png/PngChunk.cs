@@ -49,7 +49,7 @@ internal readonly record struct PngChunk(uint Type, int Offset, int Length)
                 $"{left - HeaderBytes - ChecksumBytes} are left; the file is cut off or the length is damaged.");
         }
 
-        var chunk = new PngChunk(type, offset, (int)length);
+        PngChunk chunk = new PngChunk(type, offset, (int)length);
         if (chunk.IsCritical)
         {
             uint stored = BinaryPrimitives.ReadUInt32BigEndian(png[(chunk.End - ChecksumBytes)..]);

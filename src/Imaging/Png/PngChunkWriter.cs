@@ -5,8 +5,8 @@ namespace TinyZsad.Imaging;
 /// <summary>Writes what it is given as consecutive chunks of one type; the last when it is disposed of.</summary>
 internal sealed class PngChunkWriter(Stream target, uint type) : Stream
 {
-    private readonly byte[] _buffer = new byte[1 << 16];
-    private int _length;
+    private readonly byte[] buffer = new byte[1 << 16];
+    private int length;
 
     public override bool CanRead => false;
 
@@ -40,11 +40,11 @@ internal sealed class PngChunkWriter(Stream target, uint type) : Stream
     {
         while (!data.IsEmpty)
         {
-            int count = Math.Min(data.Length, _buffer.Length - _length);
-            data[..count].CopyTo(_buffer.AsSpan(_length));
+            int count = Math.Min(data.Length, this.buffer.Length - length);
+            data[..count].CopyTo(this.buffer.AsSpan(length));
             data = data[count..];
-            _length += count;
-            if (_length == _buffer.Length)
+            length += count;
+            if (length == this.buffer.Length)
             {
                 WriteChunk();
             }
@@ -64,7 +64,7 @@ internal sealed class PngChunkWriter(Stream target, uint type) : Stream
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing && _length > 0)
+        if (disposing && length > 0)
         {
             WriteChunk();
         }
@@ -74,7 +74,7 @@ internal sealed class PngChunkWriter(Stream target, uint type) : Stream
 
     private void WriteChunk()
     {
-        Write(target, type, _buffer.AsSpan(0, _length));
-        _length = 0;
+        Write(target, type, this.buffer.AsSpan(0, length));
+        length = 0;
     }
 }

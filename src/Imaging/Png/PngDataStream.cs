@@ -5,8 +5,8 @@ namespace TinyZsad.Imaging;
 /// <summary>The data of consecutive IDAT chunks, already checked, read as one stream. The memory must stay pinned.</summary>
 internal sealed unsafe class PngDataStream(byte* firstChunk, byte* end) : Stream
 {
-    private byte* _next = firstChunk;
-    private int _left;
+    private byte* next = firstChunk;
+    private int left;
 
     public override bool CanRead => true;
 
@@ -27,27 +27,27 @@ internal sealed unsafe class PngDataStream(byte* firstChunk, byte* end) : Stream
         int done = 0;
         while (done < buffer.Length)
         {
-            if (_left == 0)
+            if (left == 0)
             {
-                if (_next == end)
+                if (next == end)
                 {
                     break;
                 }
 
-                _left = (int)BinaryPrimitives.ReadUInt32BigEndian(new ReadOnlySpan<byte>(_next, 4));
-                _next += PngChunk.HeaderBytes;
+                left = (int)BinaryPrimitives.ReadUInt32BigEndian(new ReadOnlySpan<byte>(next, 4));
+                next += PngChunk.HeaderBytes;
             }
 
             // Zero for an empty chunk, of which only the checksum is left to skip.
 
-            int count = Math.Min(_left, buffer.Length - done);
-            new ReadOnlySpan<byte>(_next, count).CopyTo(buffer[done..]);
+            int count = Math.Min(left, buffer.Length - done);
+            new ReadOnlySpan<byte>(next, count).CopyTo(buffer[done..]);
             done += count;
-            _next += count;
-            _left -= count;
-            if (_left == 0)
+            next += count;
+            left -= count;
+            if (left == 0)
             {
-                _next += PngChunk.ChecksumBytes;
+                next += PngChunk.ChecksumBytes;
             }
         }
 

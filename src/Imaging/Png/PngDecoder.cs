@@ -28,8 +28,8 @@ internal static unsafe class PngDecoder
         Layout layout = Walk(png, limits);
         fixed (byte* first = png)
         {
-            using var chunks = new PngDataStream(first + layout.FirstData.Offset, first + layout.LastData.End);
-            using var inflater = new ZLibStream(chunks, CompressionMode.Decompress);
+            using PngDataStream chunks = new PngDataStream(first + layout.FirstData.Offset, first + layout.LastData.End);
+            using ZLibStream inflater = new ZLibStream(chunks, CompressionMode.Decompress);
             Image image = ReadRows(inflater, layout, layout.Palette is { } palette ? palette.Data(png) : []);
             return applyExifOrientation && layout.Exif is { } exif
                 ? ExifOrientation.Apply(image, ExifOrientation.Read(exif.Data(png))) : image;
@@ -133,8 +133,8 @@ internal static unsafe class PngDecoder
     private static Image ReadRows(ZLibStream inflater, Layout layout, ReadOnlySpan<byte> palette)
     {
         PngHeader header = layout.Header;
-        var rows = new PngRowReader(inflater, layout.FirstData, header);
-        var expander = new PngRowExpander(header, palette);
+        PngRowReader rows = new PngRowReader(inflater, layout.FirstData, header);
+        PngRowExpander expander = new PngRowExpander(header, palette);
         byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
         int imageRowBytes = 3 * header.Width;
 

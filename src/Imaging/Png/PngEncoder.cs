@@ -48,8 +48,8 @@ public static class PngEncoder
         });
         header[10..].Clear();
         PngChunkWriter.Write(stream, PngChunk.Ihdr, header);
-        using (var chunks = new PngChunkWriter(stream, PngChunk.Idat))
-        using (var deflater = new ZLibStream(chunks, CompressionLevel.Optimal))
+        using (PngChunkWriter chunks = new PngChunkWriter(stream, PngChunk.Idat))
+        using (ZLibStream deflater = new ZLibStream(chunks, CompressionLevel.Optimal))
         {
             WriteRows(deflater, view);
         }
@@ -59,7 +59,7 @@ public static class PngEncoder
 
     private static void WriteRows(ZLibStream deflater, ImageView view)
     {
-        var filter = new PngRowFilter(view.Width, view.Format.BytesPerPixel());
+        PngRowFilter filter = new PngRowFilter(view.Width, view.Format.BytesPerPixel());
         bool swapped = view.Format is PixelFormat.Bgr24 or PixelFormat.Bgra32;
         for (int y = 0; y < view.Height; y++)
         {

@@ -23,7 +23,7 @@ internal readonly record struct PngHeader(int Width, int Height, byte BitDepth, 
         limits.CheckSize("PNG", width, height);
 
         byte depth = ihdr[8];
-        var colour = (PngColour)ihdr[9];
+        PngColour colour = (PngColour)ihdr[9];
         bool known = colour switch
         {
             PngColour.Gray => depth is 1 or 2 or 4 or 8 or 16,
@@ -43,7 +43,7 @@ internal readonly record struct PngHeader(int Width, int Height, byte BitDepth, 
                 $"interlace {ihdr[12]}; allowed are 0, 0 and 0 or 1.");
         }
 
-        var header = new PngHeader((int)width, (int)height, depth, colour, ihdr[12] == 1);
+        PngHeader header = new PngHeader((int)width, (int)height, depth, colour, ihdr[12] == 1);
         if (header.RowBytes(header.Width) > Array.MaxLength)
         {
             throw new ImageFormatException($"PNG: a row of {width} pixels takes {header.RowBytes(header.Width)} bytes; " +
@@ -100,7 +100,7 @@ internal readonly record struct PngPass(int X0, int Y0, int StepX, int StepY, in
 
         ReadOnlySpan<(int X0, int Y0, int StepX, int StepY)> adam7 =
             [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
-        var passes = new List<PngPass>(adam7.Length);
+        List<PngPass> passes = new List<PngPass>(adam7.Length);
         foreach ((int x0, int y0, int stepX, int stepY) in adam7)
         {
             int width = Count(header.Width, x0, stepX), height = Count(header.Height, y0, stepY);

@@ -3,19 +3,19 @@ namespace TinyZsad.Imaging;
 /// <summary>Unfiltered rows of a PNG of any colour type and depth to tight 8-bit RGB.</summary>
 internal readonly ref struct PngRowExpander
 {
-    private readonly PngHeader _header;
+    private readonly PngHeader header;
 
     /// <summary>The palette, three bytes a colour; for gray below 8 bits, its levels.</summary>
-    private readonly ReadOnlySpan<byte> _colours;
+    private readonly ReadOnlySpan<byte> colours;
 
     public PngRowExpander(PngHeader header, ReadOnlySpan<byte> palette)
     {
-        _header = header;
-        _colours = header.Colour == PngColour.Palette ? palette : header.BitDepth < 8 ? GrayLevels(header.BitDepth) : [];
+        this.header = header;
+        this.colours = header.Colour == PngColour.Palette ? palette : header.BitDepth < 8 ? GrayLevels(header.BitDepth) : [];
     }
 
     /// <summary>True where a row is RGB as it stands.</summary>
-    public bool IsIdentity => _header is { Colour: PngColour.Rgb, BitDepth: 8 };
+    public bool IsIdentity => this.header is { Colour: PngColour.Rgb, BitDepth: 8 };
 
     /// <summary>Expands one row.</summary>
     /// <param name="row">The row.</param>
@@ -23,7 +23,7 @@ internal readonly ref struct PngRowExpander
     /// <param name="y">The row's number in its pass, for messages.</param>
     public void Expand(ReadOnlySpan<byte> row, Span<byte> rgb, int y)
     {
-        switch (_header.Colour, _header.BitDepth)
+        switch (this.header.Colour, this.header.BitDepth)
         {
             case (_, < 8) or (PngColour.Palette, 8):
                 LookUp(row, rgb, y);
@@ -70,7 +70,7 @@ internal readonly ref struct PngRowExpander
 
     private void LookUp(ReadOnlySpan<byte> row, Span<byte> rgb, int y)
     {
-        int depth = _header.BitDepth, mask = (1 << depth) - 1, colours = _colours.Length / 3, bit = 0;
+        int depth = this.header.BitDepth, mask = (1 << depth) - 1, colours = this.colours.Length / 3, bit = 0;
         for (int to = 0; to < rgb.Length; to += 3, bit += depth)
         {
             int index = row[bit >> 3] >> (8 - depth - (bit & 7)) & mask;
@@ -80,7 +80,7 @@ internal readonly ref struct PngRowExpander
                     $"the palette has {colours} colours.");
             }
 
-            _colours.Slice(3 * index, 3).CopyTo(rgb[to..]);
+            this.colours.Slice(3 * index, 3).CopyTo(rgb[to..]);
         }
     }
 

@@ -9,8 +9,8 @@ namespace TinyZsad.Imaging;
 /// </summary>
 internal sealed class PngRowFilter
 {
-    private readonly int _distance, _rowBytes;
-    private byte[] _above, _row, _best, _trial;
+    private readonly int distance, rowBytes;
+    private byte[] above, row, best, trial;
 
     /// <summary>For rows of so many pixels of 1, 3 or 4 bytes.</summary>
     public PngRowFilter(int width, int pixelBytes)
@@ -21,12 +21,12 @@ internal sealed class PngRowFilter
             throw new ArgumentException($"A row of {width} pixels takes more bytes than one array holds.", nameof(width));
         }
 
-        (_distance, _rowBytes) = (pixelBytes, (int)bytes);
-        (_above, _row, _best, _trial) = (new byte[padded], new byte[padded], new byte[padded], new byte[padded]);
+        (this.distance, this.rowBytes) = (pixelBytes, (int)bytes);
+        (this.above, this.row, best, trial) = (new byte[padded], new byte[padded], new byte[padded], new byte[padded]);
     }
 
     /// <summary>Where the next row's bytes go, before <see cref="Apply"/>.</summary>
-    public Span<byte> NextRow => _row.AsSpan(_distance, _rowBytes);
+    public Span<byte> NextRow => this.row.AsSpan(this.distance, this.rowBytes);
 
     /// <summary>Filters the row; the result, with the filter's number before it, is good until the next call.</summary>
     public ReadOnlySpan<byte> Apply()
@@ -37,18 +37,18 @@ internal sealed class PngRowFilter
         Try<AboveGuess>(PngFilter.Up, ref least);
         Try<MeanGuess>(PngFilter.Average, ref least);
         Try<PaethGuess>(PngFilter.Paeth, ref least);
-        (_above, _row) = (_row, _above);
-        return _best.AsSpan(0, 1 + _rowBytes);
+        (this.above, this.row) = (this.row, this.above);
+        return best.AsSpan(0, 1 + this.rowBytes);
     }
 
     private void Try<TGuess>(byte filter, ref long least) where TGuess : IGuess
     {
-        long sum = Difference<TGuess>(_row, _above, _trial.AsSpan(1), _rowBytes, _distance);
+        long sum = Difference<TGuess>(this.row, this.above, trial.AsSpan(1), this.rowBytes, this.distance);
         if (sum < least)
         {
             least = sum;
-            _trial[0] = filter;
-            (_best, _trial) = (_trial, _best);
+            trial[0] = filter;
+            (best, trial) = (trial, best);
         }
     }
 

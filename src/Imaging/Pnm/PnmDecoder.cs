@@ -14,7 +14,7 @@ internal static class PnmDecoder
     public static Image Decode(ReadOnlySpan<byte> data, ImageLimits limits)
     {
         int kind = data[1] - '0';
-        var tokens = new PnmTokens(data, 2);
+        PnmTokens tokens = new PnmTokens(data, 2);
         PnmHeader header = kind == 7 ? PnmHeader.ReadPam(ref tokens, limits) : PnmHeader.Read(ref tokens, kind, limits);
         return kind switch
         {

@@ -7,13 +7,13 @@ internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
 {
     private const int LongestWord = 10;
 
-    private readonly ReadOnlySpan<byte> _data = data;
+    private readonly ReadOnlySpan<byte> data = data;
 
     /// <summary>The place of the next byte.</summary>
     public int Offset { get; private set; } = offset;
 
     /// <summary>All from there on.</summary>
-    public readonly ReadOnlySpan<byte> Rest => _data[Offset..];
+    public readonly ReadOnlySpan<byte> Rest => this.data[Offset..];
 
     public static bool IsSpace(byte c) => c is (byte)' ' or (>= 9 and <= 13);
 
@@ -26,9 +26,9 @@ internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
         SkipSpace();
         int start = Offset;
         long value = 0;
-        while (Offset < _data.Length && char.IsAsciiDigit((char)_data[Offset]) && Offset - start < LongestWord)
+        while (Offset < this.data.Length && char.IsAsciiDigit((char)this.data[Offset]) && Offset - start < LongestWord)
         {
-            value = 10 * value + (_data[Offset++] - '0');
+            value = 10 * value + (this.data[Offset++] - '0');
         }
 
         if (Offset == start || !AtEndOfWord)
@@ -45,8 +45,8 @@ internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
     public bool NextBit()
     {
         SkipSpace();
-        return Offset < _data.Length && _data[Offset] is (byte)'0' or (byte)'1'
-            ? _data[Offset++] == '1'
+        return Offset < this.data.Length && this.data[Offset] is (byte)'0' or (byte)'1'
+            ? this.data[Offset++] == '1'
             : throw new ImageFormatException($"PNM: at offset {Offset} a pixel should be, 0 or 1.");
     }
 
@@ -55,41 +55,41 @@ internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
     {
         SkipSpace();
         int start = Offset;
-        while (Offset < _data.Length && char.IsAsciiLetter((char)_data[Offset]) && Offset - start < LongestWord)
+        while (Offset < this.data.Length && char.IsAsciiLetter((char)this.data[Offset]) && Offset - start < LongestWord)
         {
             Offset++;
         }
 
         return Offset > start && AtEndOfWord
-            ? Encoding.ASCII.GetString(_data[start..Offset])
+            ? Encoding.ASCII.GetString(this.data[start..Offset])
             : throw new ImageFormatException($"PNM: at offset {start} a line of the PAM header should start with a word.");
     }
 
     /// <summary>The one byte of space between a header and the pixels; a comment there ends with it.</summary>
     public void SkipOneSpace()
     {
-        if (Offset < _data.Length && _data[Offset] == '#')
+        if (Offset < this.data.Length && this.data[Offset] == '#')
         {
             SkipLine();
         }
 
-        Offset = Math.Min(Offset + 1, _data.Length);
+        Offset = Math.Min(Offset + 1, this.data.Length);
     }
 
     /// <summary>On to the end of the line.</summary>
     public void SkipLine()
     {
         int length = Rest.IndexOfAny((byte)'\n', (byte)'\r');
-        Offset = length < 0 ? _data.Length : Offset + length;
+        Offset = length < 0 ? this.data.Length : Offset + length;
     }
 
-    private readonly bool AtEndOfWord => Offset == _data.Length || IsSpace(_data[Offset]) || _data[Offset] == '#';
+    private readonly bool AtEndOfWord => Offset == this.data.Length || IsSpace(this.data[Offset]) || this.data[Offset] == '#';
 
     private void SkipSpace()
     {
-        while (Offset < _data.Length && (IsSpace(_data[Offset]) || _data[Offset] == '#'))
+        while (Offset < this.data.Length && (IsSpace(this.data[Offset]) || this.data[Offset] == '#'))
         {
-            if (_data[Offset] == '#')
+            if (this.data[Offset] == '#')
             {
                 SkipLine();
             }

@@ -3,14 +3,14 @@ namespace TinyZsad.Imaging;
 /// <summary>An RGB picture in the making: rectangles and text on it, clipped to its borders.</summary>
 internal readonly ref struct Canvas(Span<byte> pixels, int width, int height)
 {
-    private readonly Span<byte> _pixels = pixels;
+    private readonly Span<byte> pixels = pixels;
 
     public int Width { get; } = width;
 
     public int Height { get; } = height;
 
     /// <summary>Some pixels of a row.</summary>
-    public Span<byte> Row(int y, int x, int count) => _pixels.Slice(3 * (y * Width + x), 3 * count);
+    public Span<byte> Row(int y, int x, int count) => this.pixels.Slice(3 * (y * Width + x), 3 * count);
 
     public void Fill(int x, int y, int width, int height, (byte R, byte G, byte B) colour)
     {

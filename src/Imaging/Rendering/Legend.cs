@@ -10,23 +10,23 @@ internal readonly struct Legend
 
     private static readonly (byte, byte, byte) Background = (24, 24, 27), Ink = (240, 240, 240), DimInk = (160, 160, 165);
 
-    private readonly string _score, _high, _middle, _low;
-    private readonly int _scale;
+    private readonly string score, high, middle, low;
+    private readonly int scale;
 
     /// <summary>Lays it out for a picture of a given size: text about a thirtieth of the shorter side high.</summary>
     public Legend(int pictureWidth, int pictureHeight, float low, float high, float score)
     {
-        _scale = Math.Max((Math.Min(pictureWidth, pictureHeight) + 100) / 220, 1);
+        scale = Math.Max((Math.Min(pictureWidth, pictureHeight) + 100) / 220, 1);
         int decimals = Math.Clamp(2 - (int)Math.Floor(Math.Log10((double)high - low)), 0, 6);
-        _score = Text(score, decimals + 1);
-        _high = Text(high, decimals);
-        _middle = Text(((double)low + high) / 2, decimals);
-        _low = Text(low, decimals);
+        this.score = Text(score, decimals + 1);
+        this.high = Text(high, decimals);
+        middle = Text(((double)low + high) / 2, decimals);
+        this.low = Text(low, decimals);
 
-        int labels = Math.Max(BitmapFont.Measure(_high), Math.Max(BitmapFont.Measure(_middle), BitmapFont.Measure(_low)));
-        int header = Math.Max(BitmapFont.Measure(Title), BitmapFont.Measure(_score));
-        Width = _scale * (2 * Gap + Math.Max(BarWidth + Gap + labels, header));
-        LeastHeight = _scale * (HeaderHeight + LeastBarHeight + Gap);
+        int labels = Math.Max(BitmapFont.Measure(this.high), Math.Max(BitmapFont.Measure(middle), BitmapFont.Measure(this.low)));
+        int header = Math.Max(BitmapFont.Measure(Title), BitmapFont.Measure(this.score));
+        Width = scale * (2 * Gap + Math.Max(BarWidth + Gap + labels, header));
+        LeastHeight = scale * (HeaderHeight + LeastBarHeight + Gap);
     }
 
     /// <summary>Pixels that the strip takes beside the picture.</summary>
@@ -40,12 +40,12 @@ internal readonly struct Legend
     /// <summary>Draws it at the right border of a canvas, over the whole height.</summary>
     public void Draw(Canvas canvas)
     {
-        int left = canvas.Width - Width + Gap * _scale;
+        int left = canvas.Width - Width + Gap * scale;
         canvas.Fill(canvas.Width - Width, 0, Width, canvas.Height, Background);
-        canvas.Write(Title, left, Gap * _scale, _scale, DimInk);
-        canvas.Write(_score, left, (2 * Gap + BitmapFont.Height) * _scale, _scale, Ink);
+        canvas.Write(Title, left, Gap * scale, scale, DimInk);
+        canvas.Write(this.score, left, (2 * Gap + BitmapFont.Height) * scale, scale, Ink);
 
-        int top = HeaderHeight * _scale, height = canvas.Height - top - Gap * _scale, width = BarWidth * _scale;
+        int top = HeaderHeight * scale, height = canvas.Height - top - Gap * scale, width = BarWidth * scale;
         ReadOnlySpan<byte> colours = Heatmap.Colours;
         for (int y = 0; y < height; y++)
         {
@@ -53,10 +53,10 @@ internal readonly struct Legend
             canvas.Fill(left, top + y, width, 1, (colours[3 * level], colours[3 * level + 1], colours[3 * level + 2]));
         }
 
-        int labels = left + width + Gap * _scale, text = BitmapFont.Height * _scale;
-        canvas.Write(_high, labels, top, _scale, Ink);
-        canvas.Write(_middle, labels, top + (height - text) / 2, _scale, DimInk);
-        canvas.Write(_low, labels, top + height - text, _scale, Ink);
+        int labels = left + width + Gap * scale, text = BitmapFont.Height * scale;
+        canvas.Write(this.high, labels, top, scale, Ink);
+        canvas.Write(middle, labels, top + (height - text) / 2, scale, DimInk);
+        canvas.Write(this.low, labels, top + height - text, scale, Ink);
     }
 
     private static string Text(double value, int decimals) => !double.IsFinite(value)

@@ -42,10 +42,10 @@ public static class Overlay
             throw new ArgumentOutOfRangeException(nameof(opacity), opacity, "It must be 0 to 1.");
         }
 
-        var legend = new Legend(picture.Width, picture.Height, low, high, score);
+        Legend legend = new Legend(picture.Width, picture.Height, low, high, score);
         int width = checked(picture.Width + legend.Width), height = Math.Max(picture.Height, legend.LeastHeight);
         byte[] pixels = Image.AllocatePixels(width, height);
-        var canvas = new Canvas(pixels, width, height);
+        Canvas canvas = new Canvas(pixels, width, height);
         canvas.Fill(0, picture.Height, width, height - picture.Height, (0, 0, 0));
         legend.Draw(canvas);
         Blend(picture, map, mapWidth, mapHeight, low, high, opacity, canvas);
@@ -102,7 +102,7 @@ public static class Overlay
     {
         public static LinearTap[] ForAxis(int from, int to)
         {
-            var taps = new LinearTap[to];
+            LinearTap[] taps = new LinearTap[to];
             double scale = (double)from / to;
             for (int i = 0; i < to; i++)
             {

@@ -26,7 +26,7 @@ internal interface ISampleSums<TSelf> where TSelf : unmanaged, ISampleSums<TSelf
 internal readonly struct SampleSums128(Vector128<int> a, Vector128<int> b, Vector128<int> c, Vector128<int> d)
     : ISampleSums<SampleSums128>
 {
-    private readonly Vector128<int> _a = a, _b = b, _c = c, _d = d;
+    private readonly Vector128<int> a = a, b = b, c = c, d = d;
 
     public static SampleSums128 Broadcast(int value)
     {
@@ -43,16 +43,16 @@ internal readonly struct SampleSums128(Vector128<int> a, Vector128<int> b, Vecto
         (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(samples);
         (Vector128<uint> a, Vector128<uint> b) = Vector128.Widen(low);
         (Vector128<uint> c, Vector128<uint> d) = Vector128.Widen(high);
-        return new(_a + a.AsInt32() * weights._a, _b + b.AsInt32() * weights._b,
-            _c + c.AsInt32() * weights._c, _d + d.AsInt32() * weights._d);
+        return new(this.a + a.AsInt32() * weights.a, this.b + b.AsInt32() * weights.b,
+            this.c + c.AsInt32() * weights.c, this.d + d.AsInt32() * weights.d);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector128<int> SumPixels() => _a + _b + (_c + _d);
+    public Vector128<int> SumPixels() => this.a + this.b + (this.c + this.d);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector128<byte> ToBytes() =>
-        Vector128.Narrow(Vector128.Narrow(Level(_a), Level(_b)), Vector128.Narrow(Level(_c), Level(_d)));
+        Vector128.Narrow(Vector128.Narrow(Level(this.a), Level(this.b)), Vector128.Narrow(Level(this.c), Level(this.d)));
 
     /// <summary>Shifted down and clamped.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -63,7 +63,7 @@ internal readonly struct SampleSums128(Vector128<int> a, Vector128<int> b, Vecto
 /// <summary>The sums in two vectors of eight.</summary>
 internal readonly struct SampleSums256(Vector256<int> a, Vector256<int> b) : ISampleSums<SampleSums256>
 {
-    private readonly Vector256<int> _a = a, _b = b;
+    private readonly Vector256<int> a = a, b = b;
 
     public static SampleSums256 Broadcast(int value) => new(Vector256.Create(value), Vector256.Create(value));
 
@@ -73,25 +73,25 @@ internal readonly struct SampleSums256(Vector256<int> a, Vector256<int> b) : ISa
     public SampleSums256 MultiplyAdd(Vector128<byte> samples, SampleSums256 weights)
     {
         (Vector256<uint> a, Vector256<uint> b) = Vector256.Widen(Vector256.WidenLower(samples.ToVector256Unsafe()));
-        return new(_a + a.AsInt32() * weights._a, _b + b.AsInt32() * weights._b);
+        return new(this.a + a.AsInt32() * weights.a, this.b + b.AsInt32() * weights.b);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector128<int> SumPixels()
     {
-        Vector256<int> sum = _a + _b;
+        Vector256<int> sum = this.a + this.b;
         return sum.GetLower() + sum.GetUpper();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector128<byte> ToBytes() =>
-        new SampleSums128(_a.GetLower(), _a.GetUpper(), _b.GetLower(), _b.GetUpper()).ToBytes();
+        new SampleSums128(this.a.GetLower(), this.a.GetUpper(), this.b.GetLower(), this.b.GetUpper()).ToBytes();
 }
 
 /// <summary>The sums in one vector of sixteen.</summary>
 internal readonly struct SampleSums512(Vector512<int> all) : ISampleSums<SampleSums512>
 {
-    private readonly Vector512<int> _all = all;
+    private readonly Vector512<int> all = all;
 
     public static SampleSums512 Broadcast(int value) => new(Vector512.Create(value));
 
@@ -101,17 +101,17 @@ internal readonly struct SampleSums512(Vector512<int> all) : ISampleSums<SampleS
     public SampleSums512 MultiplyAdd(Vector128<byte> samples, SampleSums512 weights)
     {
         Vector256<ushort> wide = Vector256.WidenLower(samples.ToVector256Unsafe());
-        return new(_all + Vector512.WidenLower(wide.ToVector512Unsafe()).AsInt32() * weights._all);
+        return new(this.all + Vector512.WidenLower(wide.ToVector512Unsafe()).AsInt32() * weights.all);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector128<int> SumPixels()
     {
-        Vector256<int> sum = _all.GetLower() + _all.GetUpper();
+        Vector256<int> sum = this.all.GetLower() + this.all.GetUpper();
         return sum.GetLower() + sum.GetUpper();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector128<byte> ToBytes() => new SampleSums128(_all.GetLower().GetLower(), _all.GetLower().GetUpper(),
-        _all.GetUpper().GetLower(), _all.GetUpper().GetUpper()).ToBytes();
+    public Vector128<byte> ToBytes() => new SampleSums128(this.all.GetLower().GetLower(), this.all.GetLower().GetUpper(),
+        this.all.GetUpper().GetLower(), this.all.GetUpper().GetUpper()).ToBytes();
 }

@@ -8,7 +8,7 @@ namespace TinyZsad.Imaging;
 /// </summary>
 internal readonly ref struct ResampleWeights : IDisposable
 {
-    private readonly int[] _first, _taps, _weights;
+    private readonly int[] first, taps, weights;
 
     /// <summary>Weights are integers times 2^-22. A sum starts from a half, and shifting it down by 22 bits rounds it.</summary>
     /// <remarks>
@@ -37,9 +37,9 @@ internal readonly ref struct ResampleWeights : IDisposable
 
         Count = to;
         Stride = (int)stride;
-        _first = ArrayPool<int>.Shared.Rent(to);
-        _taps = ArrayPool<int>.Shared.Rent(to);
-        _weights = ArrayPool<int>.Shared.Rent(Stride * to);
+        first = ArrayPool<int>.Shared.Rent(to);
+        taps = ArrayPool<int>.Shared.Rent(to);
+        this.weights = ArrayPool<int>.Shared.Rent(Stride * to);
         double[] exact = ArrayPool<double>.Shared.Rent(mostTaps);
         for (int i = 0; i < to; i++)
         {
@@ -52,7 +52,7 @@ internal readonly ref struct ResampleWeights : IDisposable
                 sum += exact[j - low];
             }
 
-            Span<int> weights = _weights.AsSpan(i * Stride, Stride);
+            Span<int> weights = this.weights.AsSpan(i * Stride, Stride);
             weights[((high - low) * lanes)..].Clear();
             for (int j = 0; j < high - low; j++)
             {
@@ -60,8 +60,8 @@ internal readonly ref struct ResampleWeights : IDisposable
                 weights.Slice(j * lanes, lanes).Fill((int)(w < 0 ? w - 0.5 : w + 0.5));
             }
 
-            _first[i] = low;
-            _taps[i] = high - low;
+            first[i] = low;
+            taps[i] = high - low;
         }
 
         ArrayPool<double>.Shared.Return(exact);
@@ -74,19 +74,19 @@ internal readonly ref struct ResampleWeights : IDisposable
     public int Stride { get; }
 
     /// <summary>The first input position of each output position; never decreasing.</summary>
-    public ReadOnlySpan<int> First => _first.AsSpan(0, Count);
+    public ReadOnlySpan<int> First => first.AsSpan(0, Count);
 
     /// <summary>How many input positions each output position reads.</summary>
-    public ReadOnlySpan<int> Taps => _taps.AsSpan(0, Count);
+    public ReadOnlySpan<int> Taps => taps.AsSpan(0, Count);
 
     /// <summary>The weights, <see cref="Stride"/> numbers for each output position.</summary>
-    public ReadOnlySpan<int> Weights => _weights.AsSpan(0, Count * Stride);
+    public ReadOnlySpan<int> Weights => this.weights.AsSpan(0, Count * Stride);
 
     /// <summary>Gives the memory back; the weights must not be used any more.</summary>
     public void Dispose()
     {
-        ArrayPool<int>.Shared.Return(_first);
-        ArrayPool<int>.Shared.Return(_taps);
-        ArrayPool<int>.Shared.Return(_weights);
+        ArrayPool<int>.Shared.Return(first);
+        ArrayPool<int>.Shared.Return(taps);
+        ArrayPool<int>.Shared.Return(this.weights);
     }
 }

@@ -82,7 +82,7 @@ public static unsafe class Resampler
         }
 
         // Between the passes: only the rows that the vertical one reads, padded to whole chunks.
-        using var down = new ResampleWeights(source.Height, height, filter, group: 1, lanes: 1);
+        using ResampleWeights down = new ResampleWeights(source.Height, height, filter, group: 1, lanes: 1);
         int first = down.First[0], rows = down.First[^1] + down.Taps[^1] - first;
         long stride = ((long)rowBytes + Chunk - 1) / Chunk * Chunk;
         if (stride * rows > Array.MaxLength)
@@ -127,7 +127,7 @@ public static unsafe class Resampler
 
         int pixelBytes = source.Format.BytesPerPixel();
         Vector128<byte> toRgb0 = PixelRows.ToRgb0(source.Format);
-        using var across = new ResampleWeights(source.Width, width, filter, Group, lanes: 4);
+        using ResampleWeights across = new ResampleWeights(source.Width, width, filter, Group, lanes: 4);
 
         // How far into a row, or beyond it, the vectors of sixteen bytes reach. What they read there has weight zero, so
         // other rows may lie there; but where the memory ends, a row must be copied first.

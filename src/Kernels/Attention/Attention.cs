@@ -95,7 +95,9 @@ public static unsafe class Attention
     {
         double[] q = new double[a.HeadDim], k = new double[a.HeadDim], p = new double[a.Keys];
         for (int b = 0; b < a.Batch; b++)
+        {
             for (int h = 0; h < a.Heads; h++)
+            {
                 for (int i = 0; i < a.Queries; i++)
                 {
                     int output = a.OutputRows == null ? b * a.Queries + i : a.OutputRows[b * a.Queries + i];
@@ -126,6 +128,8 @@ public static unsafe class Attention
                         a.Y[(nint)output * a.LdY + h * a.HeadDim + c] = (float)y;
                     }
                 }
+            }
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -192,8 +196,10 @@ public static unsafe class Attention
                 run = map == null ? keys : RowsInOrder(map + j, first + keys - j);
                 nint from = (map == null ? j : map[j]) * a.LdV;
                 for (int c = 0; c < d; c += Tile.Columns)
+                {
                     Panel.Copy<F32Format, TVec>(v, from + c, a.LdV, Math.Min(d - c, Tile.Columns), run,
                         values + (nint)c * a.Keys + (nint)j * Tile.Columns);
+                }
             }
         }
         packed[0] = MathF.Sqrt(Scores.LargestSquare<TVec>(packed + BoundFloats, KeyPanels(a), d));
@@ -232,8 +238,12 @@ public static unsafe class Attention
             int token = batch * a.Queries + row;
             float* from = a.Q + head * a.HeadStride;
             if (a.InputRows != null) Gathered<TVec>(from, a.LdQ, a.InputRows + token, rows, d, a.Scale * Log2E, q);
-            else Rows<TVec>(from + token * a.LdQ, a.LdQ, rows, d, row - a.RotaryPrefix, a.QueryCos, a.QuerySin, a.Scale * Log2E,
+            else
+            {
+                Rows<TVec>(from + token * a.LdQ, a.LdQ, rows, d, row - a.RotaryPrefix, a.QueryCos, a.QuerySin, a.Scale * Log2E,
                 q);
+            }
+
             if (rows < Tile.Rows) new Span<float>(q + rows * d, (Tile.Rows - rows) * d).Clear();
 
             int rowsOfPanel = (rows + keyPanels - 1) / keyPanels;
@@ -248,12 +258,14 @@ public static unsafe class Attention
             // By the inequality of Cauchy and Schwarz no score is larger. Rounding is nothing beside the room left.
             float bound = MathF.Sqrt(Scores.LargestSquareOfRows<TVec>(q, rows, d)) * longestKey + largestBias;
             if (bound <= SmallScore)
+            {
                 for (int r = 0; r < rows; r++)
                 {
                     float* s = scores + r * ldScores;
                     for (int j = a.Keys; j < scored; j++) s[j] = -126; // keys that fill up the last panel
                     sums[r] = Scores.Powers<TVec>(s, scored);
                 }
+            }
             else
                 ShiftedPowers<TVec>(a.Keys, rows, scored, scores, ldScores, sums);
             for (int c = 0; c < d; c += Tile.Columns)

@@ -55,7 +55,10 @@ internal unsafe struct WindowBiases
                     new ReadOnlySpan<float>(slice + y * side, window).CopyTo(new Span<float>(scores + y * window, window));
                 Start.Rows[r] = scores;
             }
-            if (queryX < window - 1) queryX++;
+            if (queryX < window - 1)
+            {
+                queryX++;
+            }
             else if (queryY < window - 1)
             {
                 queryX = 0;

@@ -108,6 +108,7 @@ public static unsafe class Int8MatMul
         (int[] w, double[] t) = Quantized(a.N, a.K, (j, p) =>
             Widen.Scalar(args.W, args.Type, args.Layout == WeightLayout.OutIn ? (nint)j * args.K + p : (nint)p * args.N + j));
         for (int i = 0; i < a.M; i++)
+        {
             for (int j = 0; j < a.N; j++)
             {
                 long sum = 0;
@@ -119,6 +120,7 @@ public static unsafe class Int8MatMul
                 if (a.ActivateLast) y = activation.Scalar(y);
                 a.Y[i * a.LdY + j] = (float)y;
             }
+        }
     }
 
     private static (int[] Integers, double[] Scales) Quantized(int rows, int k, Func<int, int, float> value)
@@ -131,8 +133,11 @@ public static unsafe class Int8MatMul
             for (int p = 0; p < k; p++) max = Math.Max(max, Math.Abs(value(r, p)));
             if (max < Int8Rows.Least) continue;
             scales[r] = max / Int8Rows.Most;
-            for (int p = 0; p < k; p++) integers[r * k + p] = (int)Math.Round(value(r, p) * (Int8Rows.Most / max),
+            for (int p = 0; p < k; p++)
+            {
+                integers[r * k + p] = (int)Math.Round(value(r, p) * (Int8Rows.Most / max),
                 MidpointRounding.ToEven);
+            }
         }
         return (integers, scales);
     }

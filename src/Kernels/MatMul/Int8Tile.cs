@@ -63,14 +63,19 @@ public static unsafe class Int8Tile
     public static void Scalar(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc)
     {
         for (int i = 0; i < Rows; i++)
+        {
             for (int j = 0; j < Columns; j++)
             {
                 int sum = 0;
                 for (int p = 0; p < k; p++)
+                {
                     sum += (ElementSize == 1 ? a[i * lda + p] - Offset
                         : ((short*)(a + i * lda))[p]) * b[(nint)p / 4 * 4 * Columns + 4 * j + p % 4];
+                }
+
                 c[i * ldc + j] = sum;
             }
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

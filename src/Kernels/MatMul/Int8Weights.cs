@@ -77,12 +77,15 @@ public static unsafe class Int8Weights
         new Span<float>(scale, 2 * Tile.Columns).Clear();
         float* poison = factor;
         for (int p = 0; p < k; p++)
+        {
             for (int c = 0; c < Tile.Columns; c++)
             {
                 float v = columns[(nint)p * Tile.Columns + c];
                 scale[c] = Math.Max(scale[c], Math.Abs(v));
                 poison[c] += 0 * v;
             }
+        }
+
         for (int c = 0; c < Tile.Columns; c++)
         {
             float max = scale[c];
@@ -101,6 +104,7 @@ public static unsafe class Int8Weights
         new Span<float>(scale, width).CopyTo(new Span<float>(panel, width));
         new Span<int>(correction, width).Clear();
         for (int p = 0; p < Int8Rows.Padded(k); p++)
+        {
             for (int c = 0; c < width; c++)
             {
                 // Where the factor is zero the product may still be NaN.
@@ -108,5 +112,6 @@ public static unsafe class Int8Weights
                 integers[(nint)p / 4 * 4 * width + 4 * c + p % 4] = (sbyte)integer;
                 correction[c] -= Int8Tile.Offset * integer;
             }
+        }
     }
 }

@@ -127,8 +127,11 @@ public static unsafe class MatMul
         float* tile = scratch;
         float* panels = tile + Tile.Rows * Tile.Columns;
         if (previous < 0 || previous / cut.Blocks != group)
+        {
             for (int column = first; column < last; column += Tile.Columns)
                 Panel.Expand(a.W, a.Type, a.Layout, a.N, a.K, column, panels + (nint)(column - first) * a.K);
+        }
+
         float* x = a.X;
         nint ldx = a.LdX;
         bool few = a.M < Tile.Rows;
@@ -180,8 +183,12 @@ public static unsafe class MatMul
     private static float* AboveZeros(in MatMulArgs a, float* strip, out nint stride)
     {
         stride = a.K;
-        for (int r = 0; r < a.M; r++) new ReadOnlySpan<float>(a.X + r * a.LdX, a.K)
+        for (int r = 0; r < a.M; r++)
+        {
+            new ReadOnlySpan<float>(a.X + r * a.LdX, a.K)
             .CopyTo(new Span<float>(strip + (nint)r * a.K, a.K));
+        }
+
         for (int r = a.M; r < Tile.Rows; r++) new Span<float>(strip + (nint)r * a.K, a.K).Clear();
         return strip;
     }
@@ -190,6 +197,7 @@ public static unsafe class MatMul
     public static void Scalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
     {
         for (int i = 0; i < a.M; i++)
+        {
             for (int j = 0; j < a.N; j++)
             {
                 double sum = a.Bias == null ? 0 : a.Bias[j];
@@ -201,6 +209,7 @@ public static unsafe class MatMul
                 if (a.ActivateLast) sum = activation.Scalar(sum);
                 a.Y[i * a.LdY + j] = (float)sum;
             }
+        }
     }
 
     private static double Weight(in MatMulArgs a, int output, int input)
@@ -254,7 +263,10 @@ public static unsafe class MatMul
         {
             TVec v = TVec.Load(tile) + bias;
             if (!a.ActivateLast) v = activation.Invoke(v);
-            if (residual == null) v *= scale;
+            if (residual == null)
+            {
+                v *= scale;
+            }
             else
             {
                 v = TVec.MultiplyAdd(v, scale, TVec.Load(residual));

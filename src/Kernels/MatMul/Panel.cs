@@ -62,12 +62,17 @@ public static unsafe class Panel
             nint from = at + c * stride;
             int p = 0;
             if (typeof(TFormat) == typeof(F16Format) && typeof(TVec) == typeof(Lanes16) && rows == lanes)
+            {
                 for (; p <= k - 2 * lanes; p += 2 * lanes)
+                {
                     if (!TurnHalves((ushort*)w + from + p, stride, panel + (nint)p * columns + c))
                     {
                         TurnSquare<TFormat, TVec>(w, from + p, stride, rows, panel + (nint)p * columns + c);
                         TurnSquare<TFormat, TVec>(w, from + p + lanes, stride, rows, panel + (nint)(p + lanes) * columns + c);
                     }
+                }
+            }
+
             for (; p <= k - lanes; p += lanes)
                 TurnSquare<TFormat, TVec>(w, from + p, stride, rows, panel + (nint)p * columns + c);
             for (; p < k; p++)

@@ -119,6 +119,7 @@ public static unsafe class Tile
     public static void Scalar(float* a, nint lda, float* b, nint k, float* c, nint ldc, Start* start = null)
     {
         for (int i = 0; i < Rows; i++)
+        {
             for (int j = 0; j < Columns; j++)
             {
                 nint at = start == null ? 0 : j < Columns / 2 ? start->First + j : start->Second + j - Columns / 2;
@@ -126,6 +127,7 @@ public static unsafe class Tile
                 for (nint p = 0; p < k; p++) sum += (double)a[i * lda + p] * b[p * Columns + j];
                 c[i * ldc + j] = (float)sum;
             }
+        }
     }
 
     /// <summary>24 accumulators, 2 of B, 1 broadcast: 27 of 32 registers.</summary>

@@ -22,8 +22,8 @@ internal sealed class BytePairMerges
     private const int WordEnd = 256;
     private const int NoMerge = int.MaxValue;
 
-    private readonly int[] _byteIds = new int[256];
-    private readonly IdTable _merged = new();
+    private readonly int[] byteIds = new int[256];
+    private readonly IdTable merged = new();
 
     /// <summary>Reads the table once over its bytes; only the lines that CLIP uses are read.</summary>
     /// <param name="table">A line of version, then two symbols a line with a space between them, in the order of rank.</param>
@@ -33,7 +33,7 @@ internal sealed class BytePairMerges
     {
         // Symbols are looked up by a 64-bit hash of their spelling. That no two of CLIP's collide is a fact: its table would be
         // refused otherwise.
-        var ids = new IdTable();
+        IdTable ids = new IdTable();
         AddByteSymbols(ids);
 
         byte[] buffer = new byte[1 << 16];
@@ -61,7 +61,7 @@ internal sealed class BytePairMerges
                 (int leftId, int rightId) = (ids.Find(leftHash), ids.Find(Hash(right)));
                 if (leftId < 0 || rightId < 0)
                     throw Error(id, "a line joins a symbol that none before it makes");
-                if (!_merged.TryAdd(Pair(leftId, rightId), id) || !ids.TryAdd(Hash(right, leftHash), id))
+                if (!merged.TryAdd(Pair(leftId, rightId), id) || !ids.TryAdd(Hash(right, leftHash), id))
                     throw Error(id, "a line makes a symbol that is there already");
                 id++;
             }
@@ -94,7 +94,7 @@ internal sealed class BytePairMerges
     {
         int count = word.Length;
         for (int i = 0; i < count; i++)
-            symbols[i] = _byteIds[word[i]];
+            symbols[i] = byteIds[word[i]];
         symbols[count - 1] += WordEnd;
         // merges[i] is what symbols i and i + 1 become.
         for (int i = 0; i + 1 < count; i++)
@@ -133,7 +133,7 @@ internal sealed class BytePairMerges
         return count;
     }
 
-    private int Merged(int left, int right) => _merged.Find(Pair(left, right)) is >= 0 and int id ? id : NoMerge;
+    private int Merged(int left, int right) => merged.Find(Pair(left, right)) is >= 0 and int id ? id : NoMerge;
 
     private static ulong Pair(int left, int right) => (ulong)(left + 1) << 32 | (uint)right;
 
@@ -146,8 +146,8 @@ internal sealed class BytePairMerges
         for (int id = 0; id < 256; id++)
         {
             int value = order[id];
-            _byteIds[value] = id;
-            var rune = new Rune(IsPrintable(value) ? value : 256 + others++);
+            byteIds[value] = id;
+            Rune rune = new Rune(IsPrintable(value) ? value : 256 + others++);
             ulong hash = Hash(spelling[..rune.EncodeToUtf8(spelling)]);
             ids.TryAdd(hash, id);
             ids.TryAdd(Hash("</w>"u8, hash), id + WordEnd);

@@ -23,7 +23,7 @@ internal static class CanonicalComposition
             return text;
         List<int> points = Decompose(text);
         Join(points);
-        var result = new StringBuilder(text.Length);
+        StringBuilder result = new StringBuilder(text.Length);
         foreach (int point in points)
             result.Append(new Rune(point));
         return result.ToString();
@@ -33,7 +33,7 @@ internal static class CanonicalComposition
     internal static List<int> Decompose(string text)
     {
         Tables tables = LazyTables.Value;
-        var points = new List<int>(text.Length);
+        List<int> points = new List<int>(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
             Append(rune.Value);
         SortMarks();
@@ -102,13 +102,13 @@ internal static class CanonicalComposition
 
     private sealed class Tables
     {
-        private readonly Dictionary<int, int> _classes = [];
-        private readonly Dictionary<(int, int), int> _composites = [];
+        private readonly Dictionary<int, int> classes = [];
+        private readonly Dictionary<(int, int), int> composites = [];
 
         internal Tables()
         {
             using Stream resource = typeof(Tables).Assembly.GetManifestResourceStream("canonical_composition.txt")!;
-            using var reader = new StreamReader(resource, Encoding.ASCII);
+            using StreamReader reader = new StreamReader(resource, Encoding.ASCII);
             while (reader.ReadLine() is string line)
             {
                 if (line[0] == '#')
@@ -118,18 +118,18 @@ internal static class CanonicalComposition
                 if (line[0] == 'c')
                 {
                     for (; code <= first; code++)
-                        _classes.Add(code, int.Parse(words[3], CultureInfo.InvariantCulture));
+                        classes.Add(code, int.Parse(words[3], CultureInfo.InvariantCulture));
                     continue;
                 }
                 Decompositions.Add(code, (first, second));
                 if (line[0] == 'p')
-                    _composites.Add((first, second), code);
+                    composites.Add((first, second), code);
             }
         }
 
         internal Dictionary<int, (int First, int Second)> Decompositions { get; } = [];
 
-        internal int Class(int point) => _classes.GetValueOrDefault(point);
+        internal int Class(int point) => classes.GetValueOrDefault(point);
 
         internal int? Composite(int first, int second)
         {
@@ -138,7 +138,7 @@ internal static class CanonicalComposition
                 return HangulBase + (lead * VowelCount + vowel) * TailCount;
             if ((uint)syllable < HangulCount && syllable % TailCount == 0 && tail is > 0 and < TailCount)
                 return first + tail;
-            return _composites.TryGetValue((first, second), out int joined) ? joined : null;
+            return composites.TryGetValue((first, second), out int joined) ? joined : null;
         }
 
         private static int Hex(string digits) => int.Parse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);

@@ -34,12 +34,12 @@ public sealed class ClipTokenizer
 
     private static readonly string[] Contractions = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
-    private readonly BytePairMerges _merges;
+    private readonly BytePairMerges merges;
 
     private ClipTokenizer()
     {
         using Stream table = OpenTable();
-        _merges = new BytePairMerges(table);
+        this.merges = new BytePairMerges(table);
     }
 
     /// <summary>The tokenizer; its table is read on first use.</summary>
@@ -95,7 +95,7 @@ public sealed class ClipTokenizer
             else
             {
                 Utf8.FromUtf16(text[..length], utf8.AsSpan(0, BytePairMerges.MaxWordBytes), out _, out int bytes);
-                int encoded = _merges.Encode(utf8.AsSpan(0, bytes), symbols, merges);
+                int encoded = this.merges.Encode(utf8.AsSpan(0, bytes), symbols, merges);
                 int kept = Math.Min(encoded, ids.Length - count);
                 symbols[..kept].CopyTo(ids[count..]);
                 count += kept;

@@ -26,7 +26,7 @@ internal static class HtmlEntities
         int next = text.IndexOf('&');
         if (next < 0)
             return text;
-        var result = new StringBuilder(text.Length);
+        StringBuilder result = new StringBuilder(text.Length);
         int done = 0;
         for (; next >= 0; next = text.IndexOf('&', next))
         {

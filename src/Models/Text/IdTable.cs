@@ -11,18 +11,18 @@ internal sealed class IdTable
     private const int Bits = 17;
 
     // Key 0 marks a free place.
-    private readonly ulong[] _keys = new ulong[1 << Bits];
-    private readonly int[] _ids = new int[1 << Bits];
+    private readonly ulong[] keys = new ulong[1 << Bits];
+    private readonly int[] ids = new int[1 << Bits];
 
     /// <summary>Adds a key; false if it is there already, or 0. Room for about 100,000.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal bool TryAdd(ulong key, int id)
     {
         int place = Place(key);
-        if (key == 0 || _keys[place] != 0)
+        if (key == 0 || this.keys[place] != 0)
             return false;
-        _keys[place] = key;
-        _ids[place] = id;
+        this.keys[place] = key;
+        ids[place] = id;
         return true;
     }
 
@@ -31,14 +31,14 @@ internal sealed class IdTable
     internal int Find(ulong key)
     {
         int place = Place(key);
-        return _keys[place] == key ? _ids[place] : -1;
+        return this.keys[place] == key ? ids[place] : -1;
     }
 
     /// <summary>Where the key is, or would be.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int Place(ulong key)
     {
-        ulong[] keys = _keys;
+        ulong[] keys = this.keys;
         int place = (int)((key * 0x9e3779b97f4a7c15) >> (64 - Bits));
         while (keys[place] != 0 && keys[place] != key)
             place = (place + 1) & (keys.Length - 1);

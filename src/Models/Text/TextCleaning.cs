@@ -40,7 +40,7 @@ internal static class TextCleaning
     {
         if (!text.AsSpan().ContainsAnyInRange('\ud800', '\udfff'))
             return text;
-        var result = new StringBuilder(text.Length);
+        StringBuilder result = new StringBuilder(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
             result.Append(rune);
         return result.ToString();
@@ -68,7 +68,7 @@ internal static class TextCleaning
     {
         if (!text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
             return text;
-        var result = new StringBuilder(text.Length);
+        StringBuilder result = new StringBuilder(text.Length);
         foreach (char c in text)
         {
             if (Tidied(c) is string tidied)

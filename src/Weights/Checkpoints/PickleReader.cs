@@ -215,7 +215,10 @@ internal ref struct PickleReader(
     {
         if (id is not object?[] { Length: 5 } parts || parts[0] is not "storage" || parts[1] is not PickleGlobal global
             || StorageType(global) is not { } type || parts[2] is not string key || parts[4] is not long count)
+        {
             throw Error("refers to something outside that is no tensor's storage");
+        }
+
         (long offset, long length) = find(key);
         return count >= 0 && count <= long.MaxValue / type.ByteSize() && length == count * type.ByteSize()
             ? new TorchStorage(type, offset, count)
@@ -243,7 +246,10 @@ internal ref struct PickleReader(
         if (arguments is not [TorchStorage storage, long offset, object?[] size, object?[] stride, ..]
             || size.Length != stride.Length || size.Length > TensorSize.MaxRank
             || !size.All(n => n is long) || !stride.All(n => n is long))
+        {
             throw Error($"calls {Shown.Quote(RebuildTensor)} with arguments that it does not take");
+        }
+
         ImmutableArray<long> shape = [.. size.Cast<long>()], strides = [.. stride.Cast<long>()];
         if (++tensors > MaxTensors) throw Error($"holds more than {MaxTensors} tensors");
         if (offset < 0 || shape.Any(n => n < 0) || strides.Any(n => n < 0))

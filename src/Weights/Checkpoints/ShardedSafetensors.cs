@@ -34,9 +34,12 @@ internal static class ShardedSafetensors
             }
             Dictionary<string, CheckpointTensor> tensors = new(StringComparer.Ordinal);
             foreach ((string tensor, string name) in places)
+            {
                 tensors.Add(tensor, files[name].TryGet(tensor, out TensorEntry? entry)
                     ? View(files[name], entry)
                     : throw index.Error($"it says that {Shown.Quote(name)} holds {Shown.Quote(tensor)}, which it does not"));
+            }
+
             string sha256 = index.Sha256();
             return new Checkpoint(index.Name, $"safetensors in {files.Count} files", tensors, new Dictionary<string, object>(),
                 files.Values, () => [(index.Name, sha256), .. files.Values.Select(f => (f.Name, f.ComputeSha256()))]);
@@ -70,8 +73,11 @@ internal static class ShardedSafetensors
                 string name = tensor.Value.ValueKind == JsonValueKind.String ? tensor.Value.GetString()! : "";
                 // Whatever the system separates folders by.
                 if (name.Length == 0 || name is "." or ".." || name.AsSpan().ContainsAny("/\\:\0"))
+                {
                     throw index.Error($"it says that {Shown.Quote(tensor.Name)} is in {Shown.Quote(tensor.Value.GetRawText())}; "
                         + "a file's name alone is right, of a file in the index's own folder");
+                }
+
                 if (!places.TryAdd(tensor.Name, name))
                     throw index.Error($"it names {Shown.Quote(tensor.Name)} twice");
             }

@@ -59,8 +59,11 @@ internal sealed class ZipDirectory
         if (entry.Encrypted)
             throw file.Error($"{where} is encrypted; PyTorch encrypts nothing");
         if (entry.Method != 0 || entry.Stored != entry.Length)
+        {
             throw file.Error($"{where} is compressed (method {entry.Method}, {entry.Stored} bytes for {entry.Length}); "
                 + "PyTorch stores tensors as they are, and only those archives are read");
+        }
+
         if (file.UInt32(entry.Header) != LocalSignature)
             throw file.Error($"{where} has no local header at byte {entry.Header}");
         int nameLength = file.UInt16(entry.Header + 26), extra = file.UInt16(entry.Header + 28);
@@ -149,8 +152,10 @@ internal sealed class ZipDirectory
         {
             bool last = i + 1 == places.Count;
             if (places[i].End > (last ? directory : places[i + 1].Begin))
+            {
                 throw file.Error($"ZIP entry {Shown.Quote(places[i].Name)} overlaps "
                     + (last ? "the directory" : Shown.Quote(places[i + 1].Name)));
+            }
         }
     }
 }

@@ -19,8 +19,11 @@ public class DamagedJpegTests
         foreach ((byte marker, string name) in ((byte, string)[])[(0xC3, "lossless coding"), (0xC5, "hierarchical coding"),
             (0xC7, "hierarchical coding"), (0xC9, "arithmetic coding"), (0xCA, "arithmetic coding"),
             (0xCB, "lossless arithmetic coding"), (0xCE, "hierarchical arithmetic coding")])
+        {
             yield return ($"SOF{marker - Sof0}", Renamed(colour, Sof0, marker),
                 $"SOF{marker - Sof0} at offset 158 announces {name}");
+        }
+
         yield return ("DAC", colour.Before(Dht, TestJpeg.Segment(0xCC, 0, 0)), "arithmetic coding, which is not supported");
         yield return ("12 bits", colour.With(Sof0, 0, 12), "samples of 12 bits");
         yield return ("height by DNL", colour.With(Sof0, 1, 0, 0), "DNL");
@@ -168,13 +171,13 @@ public class DamagedJpegTests
     {
         byte[] good = [.. "II*\0"u8, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0];
         Assert.That(ExifOrientation.Read(good), Is.EqualTo(6));
-        var random = new Random(5);
+        Random random = new Random(5);
         for (int i = 0; i < 20_000; i++)
         {
             byte[] bad = good[..Math.Min(i, good.Length)];
             for (int n = i < good.Length ? 0 : random.Next(1, 4); n > 0; n--)
                 bad[random.Next(bad.Length)] = (byte)random.Next(256);
-            using var guarded = new GuardedBuffer(bad);
+            using GuardedBuffer guarded = new GuardedBuffer(bad);
             Assert.That(ExifOrientation.Read(guarded.Span), Is.InRange(1, 8));
         }
 

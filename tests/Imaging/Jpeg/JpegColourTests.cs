@@ -58,8 +58,10 @@ public unsafe class JpegColourTests
                 {
                     (byte, byte, byte) expected = definition(x, (byte)i, i >> 8, (byte)(i * 7 + 3));
                     if ((to[3 * x], to[3 * x + 1], to[3 * x + 2]) != expected)
+                    {
                         Assert.Fail($"{space} {x}, {(byte)i}, {i >> 8}, {(byte)(i * 7 + 3)}: " +
                             $"{to[3 * x]}, {to[3 * x + 1]}, {to[3 * x + 2]} for {expected}");
+                    }
                 }
             }
         }

@@ -18,9 +18,12 @@ internal sealed class JpegCorpus : IDisposable
         string script = Path.GetFullPath(TestData.Path("..", "Imaging", "Jpeg", "jpeg_corpus.py"));
         string? python = new[] { "python3", "/usr/bin/python3" }.FirstOrDefault(p => Run(p, "-c", "import numpy, PIL").Code == 0);
         if (python is null || new[] { "cjpeg", "djpeg" }.Any(p => Run(p, "-version").Code < 0))
+        {
             Assert.Ignore("This needs Python with NumPy and Pillow, cjpeg and djpeg, which are not installed; on Debian: apt " +
                 "install python3-numpy python3-pil libjpeg-turbo-progs.");
-        var corpus = new JpegCorpus(Directory.CreateTempSubdirectory("tinyzsad-jpeg-").FullName);
+        }
+
+        JpegCorpus corpus = new JpegCorpus(Directory.CreateTempSubdirectory("tinyzsad-jpeg-").FullName);
         (int code, string output) = Run(python!, script, corpus.Folder);
         Assert.That(code, Is.Zero, output);
         return corpus;

@@ -7,19 +7,19 @@ namespace TinyZsad.Tests.Imaging;
 /// <summary>JPEG against libjpeg-turbo's djpeg, and Pillow where there are inks or orientations, byte by byte.</summary>
 public class JpegCorpusTests
 {
-    private JpegCorpus _corpus = null!;
+    private JpegCorpus corpus = null!;
 
     [OneTimeSetUp]
-    public void Make() => _corpus = JpegCorpus.Make();
+    public void Make() => corpus = JpegCorpus.Make();
 
     [OneTimeTearDown]
-    public void Delete() => _corpus?.Dispose();
+    public void Delete() => corpus?.Dispose();
 
     [Test]
     public void EveryPictureIsLibjpegs()
     {
         using StringWriter output = new();
-        (int pictures, int different) = JpegCorpus.Check(_corpus.Folder, turned: false, output);
+        (int pictures, int different) = JpegCorpus.Check(corpus.Folder, turned: false, output);
         TestContext.Out.WriteLine(output);
         Assert.That(pictures, Is.GreaterThan(1800));
         Assert.That(different, Is.Zero, output.ToString());
@@ -29,7 +29,7 @@ public class JpegCorpusTests
     [TestCase("HWIntrinsic")]
     public void EveryPictureIsLibjpegsWithout(string instructionSet)
     {
-        ProcessStartInfo start = new("dotnet", [typeof(JpegCorpusTests).Assembly.Location, "jpeg", _corpus.Folder])
+        ProcessStartInfo start = new("dotnet", [typeof(JpegCorpusTests).Assembly.Location, "jpeg", corpus.Folder])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -47,7 +47,7 @@ public class JpegCorpusTests
     public void OrientationIsPillowsIfAskedFor()
     {
         using StringWriter output = new();
-        (int pictures, int different) = JpegCorpus.Check(_corpus.Folder, turned: true, output);
+        (int pictures, int different) = JpegCorpus.Check(corpus.Folder, turned: true, output);
         Assert.That(pictures, Is.GreaterThanOrEqualTo(40));
         Assert.That(different, Is.Zero, output.ToString());
     }
@@ -55,6 +55,6 @@ public class JpegCorpusTests
     [TestCase("arithmetic.refused", "SOF9")]
     [TestCase("arithmetic-progressive.refused", "SOF10")]
     public void RefusesArithmeticCodingByName(string name, string marker) =>
-        Assert.That(() => Image.Load(_corpus.Read(name)), Throws.TypeOf<ImageFormatException>()
+        Assert.That(() => Image.Load(corpus.Read(name)), Throws.TypeOf<ImageFormatException>()
             .With.Message.Contains(marker).And.Message.Contains("arithmetic coding, which is not supported"));
 }

@@ -44,7 +44,7 @@ internal sealed class TestJpeg
     /// <summary>The file with the parameters of the first segment of a marker replaced.</summary>
     public byte[] Replaced(byte marker, Func<byte[], byte[]> change)
     {
-        var copy = new TestJpeg([.. Segments]);
+        TestJpeg copy = new TestJpeg([.. Segments]);
         int index = copy.Segments.FindIndex(s => s.Marker == marker);
         copy.Segments[index] = (marker, change((byte[])copy.Segments[index].Data.Clone()));
         return copy.File();
