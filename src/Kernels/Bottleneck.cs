@@ -31,7 +31,7 @@ public unsafe struct BottleneckArgs
     /// </summary>
     public MatMulArgs Project;
 
-    /// <summary>Threads that the work is cut for, at least 1; the layers' own do not count. Results do not depend on it.</summary>
+    /// <summary>Threads that the work is cut for, at least 1, whatever the layers say. Results do not depend on it.</summary>
     public int Threads;
 }
 

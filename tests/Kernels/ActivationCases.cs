@@ -61,7 +61,7 @@ internal static unsafe class ActivationCases
             return new(
                 () => Activate.Execute(source, mine, n, f),
                 () => Activate.Scalar(x, definition, n, f),
-                () => Difference.Max(mine, definition, n, i => unit(x[i], Math.Abs(definition[i]))));
+                () => Difference.Between(mine, definition, n, i => unit(x[i], Math.Abs(definition[i]))));
         })
         { Because = "", Bytes = 8.0 * n, Typical = n == 20011 && !inPlace };
 

@@ -21,12 +21,23 @@ internal static unsafe class AttentionCases
         .. from window in (int[])[1, 3, 4, 7, 8, 16, 17] select Windows(3, 2, window, 20, size: 20),
         .. from window in (int[])[1, 4, 7, 8, 16, 17] select Windows(3, 2, window, 32, inOrder: true),
         Windows(1, 12, 32, 32, inOrder: true), Windows(16, 6, 16, 32, inOrder: true),
+        // Strips that ask for the next one's queries, between several panels of keys.
+        Heads(2, 2, 50, 150, 40),
+        .. from operand in "qkv" from bits in (int[])[11, 8] select Heads(1, 2, 24, 1029, 64, operand: operand, bits: bits),
         Heads(35, 8, 77, 77, 64), Heads(35, 8, 1, 77, 64), Heads(1, 2, 24, 1024, 64), Heads(1, 6, 1029, 1029, 64, 5),
     ];
 
-    private static KernelCase Heads(int batch, int heads, int queries, int keys, int d, int? prefix = null, double size = 1.5) =>
+    private const string RmsBecause =
+        "; as random walks, the d roundings of a score, of size 1.5 sqrt d, and the sum over keys, with 8 for the powers and the "
+        + "rest, of values of about one";
+
+    /// <summary>The bound on the root mean square, see <see cref="RmsBecause"/>.</summary>
+    private static double Rms(int d, double size, int keys) => (0.5 * size * Math.Sqrt(d) + 0.5 * Math.Sqrt(keys) + 8) / 4 * E;
+
+    private static KernelCase Heads(int batch, int heads, int queries, int keys, int d, int? prefix = null, double size = 1.5,
+        char operand = ' ', int bits = 24) =>
         new("Attention", $"{batch} x {heads} heads of {d}, {queries} by {keys}{(prefix is { } p ? $" rotary after {p}" : "")}"
-            + $"{(size > 1.5 ? $" queries of {size}" : "")}",
+            + $"{(size > 1.5 ? $" queries of {size}" : "")}{(bits < 24 ? $" {operand} of {bits} bits" : "")}",
             workspace =>
         {
             int width = heads * d, ldq = width + 3, ldk = width + 1, ldv = width + 2, ldy = width + 1;
@@ -47,19 +58,25 @@ internal static unsafe class AttentionCases
             }
             AttentionArgs mine = a, definition = a;
             mine.Y = workspace.Output(Extent(batch * queries, width, ldy));
+            if (operand == 'q') mine.Q = workspace.Rounded(a.Q, Extent(batch * queries, width, ldq), bits);
+            if (operand == 'k') mine.K = workspace.Rounded(a.K, Extent(batch * keys, width, ldk), bits);
+            if (operand == 'v') mine.V = workspace.Rounded(a.V, Extent(batch * keys, width, ldv), bits);
             definition.Y = workspace.Output(Extent(batch * queries, width, ldy));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
                 () => EachItem(Attention.Items(mine), keys > 1000, (item, previous) =>
                     Attention.Execute(mine, item, previous, scratch)),
                 () => Attention.Scalar(definition),
-                () => Difference.Max(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
+                () => Difference.Between(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
         })
         {
             // A score sums d products of magnitude 1.5 * size * 2/pi, scaled by 1/sqrt d: its error s moves every weight by s
             // relatively. Values are below 4.
             Tolerance = (1.5 * size * Math.Sqrt(d) * (d + 8) + keys + Chain(keys, 2) + 16) * E,
-            Because = "the scores' error, then a sum of weights and one of weighted values, in units of the largest value (4)",
+            RmsTolerance = Rms(d, size, keys),
+            Coarse = bits < 24,
+            Because = "the scores' error, then a sum of weights and one of weighted values, in units of the largest value (4)"
+                + RmsBecause,
             Flops = 4.0 * batch * heads * queries * keys * d,
             Bytes = 4.0 * batch * heads * d * (2 * queries + 2 * keys),
             Typical = keys > 1000 && queries > 1000,
@@ -108,11 +125,13 @@ internal static unsafe class AttentionCases
                 () => EachItem(Attention.Items(mine), windows * window * window > 1000, (item, previous) =>
                     Attention.Execute(mine, item, previous, scratch)),
                 () => Attention.Scalar(definition),
-                () => Difference.Max(mine.Y, definition.Y, rows - 1, heads * d, ldy, (_, _, _) => 4));
+                () => Difference.Between(mine.Y, definition.Y, rows - 1, heads * d, ldy, (_, _, _) => 4));
         })
         {
             Tolerance = (1.5 * size * Math.Sqrt(d) * (d + 8) + window * window + Chain(window * window, 2) + 16) * E,
-            Because = "the scores' error, then a sum of weights and one of weighted values, in units of the largest value (4)",
+            RmsTolerance = Rms(d, size, window * window),
+            Because = "the scores' error, then a sum of weights and one of weighted values, in units of the largest value (4)"
+                + RmsBecause,
             Flops = 4.0 * windows * heads * window * window * window * window * d,
             Bytes = 16.0 * windows * window * window * heads * d,
             Typical = windows * window * window > 1000,

@@ -25,7 +25,7 @@ internal static unsafe class ElementwiseCases
             return new(
                 () => ScaleAdd.Execute(source, stride, scale, x, xStride, mine, stride, rows, cols),
                 () => ScaleAdd.Scalar(residual, stride, scale, x, xStride, definition, stride, rows, cols),
-                () => Difference.Max(mine, definition, rows, cols, stride, (_, r, c) =>
+                () => Difference.Between(mine, definition, rows, cols, stride, (_, r, c) =>
                     Math.Abs(residual[r * stride + c]) + Math.Abs((double)scale[c] * x[r * xStride + c])));
         })
         {

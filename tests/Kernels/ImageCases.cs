@@ -48,7 +48,7 @@ internal static unsafe class ImageCases
                     }
                 },
                 () => Bilinear.Scalar(x, xStride, height, width, definition, yStride, outHeight, outWidth, mode),
-                () => Difference.Max(mine, definition, outHeight, outWidth, yStride, (_, _, _) => largest));
+                () => Difference.Between(mine, definition, outHeight, outWidth, yStride, (_, _, _) => largest));
         })
         {
             Tolerance = 15 * E,
@@ -113,7 +113,7 @@ internal static unsafe class ImageCases
                         GaussianBlur.Execute(x, xStride, height, width, weight, radius, mine, yStride, begin, end, scratch);
                 },
                 () => GaussianBlur.Scalar(x, xStride, height, width, sigma, definition, yStride),
-                () => Difference.Max(mine, definition, height, width, yStride, (_, _, _) => largest));
+                () => Difference.Between(mine, definition, height, width, yStride, (_, _, _) => largest));
         })
         {
             Tolerance = (2 * (GaussianBlur.Radius(sigma) + 4) + 1) * E,

@@ -94,18 +94,19 @@ internal static unsafe class Int8Cases
         return new(() => Int8Rows.Execute(x, ldx, count, k, mine), () => Int8Rows.Scalar(x, ldx, count, k, definition),
             () =>
         {
-            double error = 0;
+            Difference error = default;
             for (int r = 0; r < count; r++)
             {
                 byte* i = mine + r * Int8Rows.Stride(k), j = definition + r * Int8Rows.Stride(k);
                 float s = Int8Rows.ScaleOf(i, k), t = Int8Rows.ScaleOf(j, k);
-                error = Math.Max(error, Math.Max(Same(i, j, Int8Rows.Stride(k) - sizeof(float)), Difference.Exact(&s, &t, 1)));
+                error = error.Or(Same(i, j, Int8Rows.Stride(k) - sizeof(float))).Or(Difference.Exact(&s, &t, 1));
                 // The definition itself: half a step, and NaN where it must be.
-                if (float.IsNaN(t) != r is 5 or 6 or 7) error = double.PositiveInfinity;
+                if (float.IsNaN(t) != r is 5 or 6 or 7) error = Difference.Unless(false);
                 for (int p = 0; p < k && !float.IsNaN(t); p++)
                 {
                     double value = (double)t * (Int8Tile.ElementSize == 1 ? i[p] - Int8Tile.Offset : ((short*)i)[p]);
-                    if (Math.Abs(x[r * ldx + p] - value) > t * (0.5 + 1.0 / (1 << 15)) + Int8Rows.Least) error = double.PositiveInfinity;
+                    if (Math.Abs(x[r * ldx + p] - value) > t * (0.5 + 1.0 / (1 << 15)) + Int8Rows.Least)
+                        error = Difference.Unless(false);
                 }
             }
             return error;
@@ -139,14 +140,13 @@ internal static unsafe class Int8Cases
             () => Int8Weights.Scalar(w, type, layout, n, k, definition),
             () =>
             {
-                double error = 0;
+                Difference error = default;
                 nint head = sizeof(float) * Int8Tile.Columns, panel = Int8Weights.PanelBytes(k);
                 for (nint at = 0; at < bytes; at += panel)
                 {
-                    error = Math.Max(error, Math.Max(Difference.Exact((float*)(mine + at), (float*)(definition + at),
-                        Int8Tile.Columns), Same(mine + at + head, definition + at + head, panel - head)));
+                    error = error.Or(Difference.Exact((float*)(mine + at), (float*)(definition + at), Int8Tile.Columns))
+                        .Or(Same(mine + at + head, definition + at + head, panel - head));
                 }
-
                 return error;
             });
     })
@@ -192,7 +192,7 @@ internal static unsafe class Int8Cases
                         if (i % ldy >= n) definition.Y[i] = added[i];
                 },
                 // The sum, of about normal numbers, is below 6 sqrt k but for one in a billion.
-                () => Difference.Max(mine.Y, definition.Y, m, n, ldy, (_, r, c) =>
+                () => Difference.Between(mine.Y, definition.Y, m, n, ldy, (_, r, c) =>
                     (6 * Math.Sqrt(k) + 6 + Math.Abs(a.Bias[c])) * (scale ? Math.Abs(a.Scale[c]) : 1) + (residual
                         ? Math.Abs(added[r * ldy + c]) : 0)));
         })
@@ -205,6 +205,6 @@ internal static unsafe class Int8Cases
             Typical = m >= 1000,
         };
 
-    private static double Same<T>(T* a, T* b, nint n) where T : unmanaged, IEquatable<T> =>
-        new Span<T>(a, (int)n).SequenceEqual(new Span<T>(b, (int)n)) ? 0 : double.PositiveInfinity;
+    private static Difference Same<T>(T* a, T* b, nint n) where T : unmanaged, IEquatable<T> =>
+        Difference.Unless(new Span<T>(a, (int)n).SequenceEqual(new Span<T>(b, (int)n)));
 }

@@ -12,6 +12,7 @@ internal static class KernelSuite
         output.WriteLine($"{Simd.Lanes} lanes, products of {Products}");
         int passed = 0, failed = 0;
         string kernel = "";
+        Difference shares = default;
         using Workspace workspace = new();
         foreach (KernelCase c in KernelCases.All)
         {
@@ -19,12 +20,15 @@ internal static class KernelSuite
                 continue;
             if (c.Kernel != kernel)
             {
+                WriteShares(shares, output);
+                shares = default;
                 output.WriteLine(kernel = c.Kernel);    // a read outside ends the process: the last line says in which kernel
                 output.Flush();
             }
             // The small cases meet every end of memory and every misalignment; a large one would only take longer.
             IEnumerable<Layout> layouts = c.Typical ? Layout.All[..1] : Layout.All;
-            string? failure = layouts.Select(layout => Failure(c, layout, workspace)).FirstOrDefault(f => f != null);
+            string? failure = null;
+            foreach (Layout layout in layouts) failure ??= Failure(c, layout, workspace, ref shares);
             if (failure == null)
                 passed++;
             else
@@ -32,14 +36,22 @@ internal static class KernelSuite
             if (failure != null)
                 output.WriteLine($"FAILED {c.Name}, {failure}");
         }
+        WriteShares(shares, output);
         output.WriteLine($"{passed} passed, {failed} failed");
         return failed == 0 && passed > 0 ? 0 : 1;
+    }
+
+    /// <summary>How much of its tolerances a kernel used at most, in all its cases.</summary>
+    private static void WriteShares(Difference shares, TextWriter output)
+    {
+        if (shares.Max > 0)
+            output.WriteLine($"  {shares.Max:p0} of the error allowed, {shares.RootMeanSquare:p0} of the root mean square");
     }
 
     /// <summary>How 8-bit integers are multiplied in this process.</summary>
     public static string Products => Vnni512.IsSupported ? "bytes, emitted" : AvxVnni.IsSupported ? "bytes" : "16-bit integers";
 
-    private static string? Failure(KernelCase c, Layout layout, Workspace workspace)
+    private static string? Failure(KernelCase c, Layout layout, Workspace workspace, ref Difference shares)
     {
         workspace.Reset(layout);
         KernelRun run = c.Prepare(workspace);
@@ -47,7 +59,14 @@ internal static class KernelSuite
         if (!workspace.Untouched())
             return $"{layout}: it wrote outside its result";
         run.Scalar();
-        double error = run.Error();
-        return error <= c.Tolerance ? null : $"{layout}: error {error:g3}, allowed {c.Tolerance:g3} ({c.Because})";
+        Difference error = run.Error();
+        if (c.Coarse)
+            return error.RootMeanSquare > c.RmsTolerance ? null
+                : $"{layout}: a rounded operand goes unnoticed, {error.RootMeanSquare:g3} of {c.RmsTolerance:g3}";
+        if (error.Max > 0) shares = shares.Or(new(error.Max / c.Tolerance, error.RootMeanSquare / c.RmsTolerance));
+        return error.Max > c.Tolerance ? $"{layout}: error {error.Max:g3}, allowed {c.Tolerance:g3} ({c.Because})"
+            : error.RootMeanSquare > c.RmsTolerance
+                ? $"{layout}: root mean square {error.RootMeanSquare:g3}, allowed {c.RmsTolerance:g3} ({c.Because})"
+            : null;
     }
 }

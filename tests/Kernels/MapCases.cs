@@ -29,6 +29,8 @@ internal static unsafe class MapCases
         .. from stride in (int[])[1, 2] from threads in (int[])[1, 2, 5]
             select Inverted<Gelu>(47, 13, 7, 21, 7, stride, false, threads),
         .. from stride in (int[])[1, 2] from threads in (int[])[2, 5] select AnyThreads(47, 13, 7, 21, 40, stride, threads),
+        // Several panels of both layers, whose results are asked for.
+        .. from bits in (int[])[24, 11, 8] select Inverted<Gelu>(9, 30, 7, 70, 70, 1, false, bits: bits),
         Inverted<Gelu>(128, 128, 96, 384, 96, 1, true), Inverted<Gelu>(128, 128, 96, 192, 192, 2, false),
         .. from cols in KernelCases.Lengths select Pool(19, cols),
         .. from rows in Enumerable.Range(1, 40) select Pool(rows, 18),
@@ -54,10 +56,11 @@ internal static unsafe class MapCases
                     DepthwiseConv.Execute(x, height, width, channels, w, bias, stride, mine, rows / 2, rows, f);
                 },
                 () => DepthwiseConv.Scalar(x, height, width, channels, w, bias, stride, definition, f),
-                () => Difference.Max(mine, definition, n, _ => 20));
+                () => Difference.Between(mine, definition, n, _ => 20));
         })
         {
             Tolerance = 1.2 * 16 * E,
+            RmsTolerance = E,
             Because =
                 "10 roundings and the activation's, in units of the largest sum of nine products (20); an activation's slope " +
                 "is below 1.2",
@@ -83,11 +86,13 @@ internal static unsafe class MapCases
                     Conv.Execute(x, height, width, channels, w, bias, outputs, stride, mine, rows / 2, rows, f, scratch);
                 },
                 () => Conv.Scalar(x, height, width, channels, w, bias, outputs, stride, definition, f),
-                () => Difference.Max(mine, definition, n, _ => 9.0 * channels * 2 / Math.PI + 8));
+                () => Difference.Between(mine, definition, n, _ => 9.0 * channels * 2 / Math.PI + 8));
         })
         {
             Tolerance = 1.2 * (9 * channels + 8) * E,
-            Because = "9 channels + 8 roundings, in units of the expected sum of magnitudes; an activation's slope is below 1.2",
+            RmsTolerance = MatMulCases.RmsOfSum,
+            Because = "9 channels + 8 roundings, in units of the expected sum of magnitudes; an activation's slope is below 1.2; "
+                + MatMulCases.RmsBecause,
             Flops = 18.0 * Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride)
                 * channels * outputs,
             Bytes = 4.0 * (height * width * channels
@@ -96,11 +101,11 @@ internal static unsafe class MapCases
         };
 
     private static KernelCase Inverted<TActivation>(int height, int width, int inputs, int expanded, int outputs, int stride,
-        bool residual, int threads = 1)
+        bool residual, int threads = 1, int bits = 24)
         where TActivation : struct, IActivation =>
         new($"Bottleneck {typeof(TActivation).Name}",
             $"{height} x {width} x {inputs} to {expanded} to {outputs} stride {stride}{(residual ? " residual" : "")}"
-                + $"{(threads > 1 ? $" for {threads} threads" : "")}", workspace =>
+                + $"{(threads > 1 ? $" for {threads} threads" : "")}{(bits < 24 ? $" {bits} bits" : "")}", workspace =>
         {
             int n = Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride);
             int pixels = height * width, length = Extent(n, outputs, outputs + 1);
@@ -110,6 +115,7 @@ internal static unsafe class MapCases
             if (residual) a.Project.Residual = workspace.Normal(length);
             BottleneckArgs mine = a, definition = a;
             mine.Project.Y = workspace.Output(length);
+            if (bits < 24) mine.Expand.X = workspace.Rounded(a.Expand.X, Extent(pixels, inputs, inputs + 3), bits);
             definition.Project.Y = workspace.Output(length);
             float* expandedMap = workspace.Output(pixels * expanded), convolved = workspace.Output(n * expanded);
             float* scratch = workspace.Block<float>(Bottleneck.ScratchFloats(a));
@@ -117,10 +123,12 @@ internal static unsafe class MapCases
                 () => EachItem(Bottleneck.Items(mine), height > 100, (item, previous) =>
                     Bottleneck.Execute(mine, default(TActivation), default(TActivation), item, previous, scratch)),
                 () => Bottleneck.Scalar(definition, default(TActivation), default(TActivation), expandedMap, convolved),
-                () => Difference.Max(mine.Project.Y, definition.Project.Y, n, outputs, outputs + 1, (_, _, _) => 8));
+                () => Difference.Between(mine.Project.Y, definition.Project.Y, n, outputs, outputs + 1, (_, _, _) => 8));
         })
         {
             Tolerance = 4 * (Math.Sqrt(inputs + expanded) + 16) * E,
+            RmsTolerance = E,
+            Coarse = bits < 24,
             Because = "the layers' roundings add up as a random walk, in units of the largest value (8)",
             Flops = 2.0 * height * width * inputs * expanded
                 + Convolution.OutputSize(height, stride) * Convolution.OutputSize(width,
@@ -184,7 +192,7 @@ internal static unsafe class MapCases
             float* x = workspace.Normal(Extent(rows, cols, stride)), mine = workspace.Output(cols),
                 definition = workspace.Output(cols);
             return new(() => MeanRows.Execute(x, stride, mine, rows, cols),
-                () => MeanRows.Scalar(x, stride, definition, rows, cols), () => Difference.Max(mine, definition, cols, _ => 4));
+                () => MeanRows.Scalar(x, stride, definition, rows, cols), () => Difference.Between(mine, definition, cols, _ => 4));
         })
         {
             Tolerance = (16 + rows / 16 + 3) * E,
@@ -200,7 +208,7 @@ internal static unsafe class MapCases
             for (int i = 0; i < count; i++) x[i] = workspace.Normal(n);
             float* mine = workspace.Output(n), definition = workspace.Output(n);
             return new(() => Mean.Execute(x, count, mine, n), () => Mean.Scalar(x, count, definition, n),
-                () => Difference.Max(mine, definition, n, _ => 4));
+                () => Difference.Between(mine, definition, n, _ => 4));
         })
         {
             Tolerance = (count + 2) * E,

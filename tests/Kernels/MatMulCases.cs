@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using TinyZsad.Formats;
 using TinyZsad.Kernels;
 using static TinyZsad.Tests.Kernels.KernelCase;
@@ -8,6 +9,15 @@ namespace TinyZsad.Tests.Kernels;
 internal static unsafe class MatMulCases
 {
     private static readonly FloatType[] Types = [FloatType.F32, FloatType.F16, FloatType.BF16];
+
+    /// <summary>Root mean square error of a sum of products of normal numbers, in units of its terms' magnitudes.</summary>
+    internal const double RmsOfSum = 1.5 * E;
+
+    /// <summary>Why <see cref="RmsOfSum"/> is what it is.</summary>
+    internal const string RmsBecause =
+        "after j terms a sum is about sqrt j, and rounded by at most that times e: the squares of these errors, a third of the "
+        + "largest on average, add up to (k e)^2 / 6, which is 0.64 e in units of the magnitudes' sum, 2 k / pi; and room for few "
+        + "results";
 
     public static IEnumerable<KernelCase> All =>
     [
@@ -33,6 +43,10 @@ internal static unsafe class MatMulCases
         .. from threads in (int[])[2, 5] from m in (int[])[7, 25, 500] select Product(m, 70, 40, FloatType.F16, threads: threads),
         .. from threads in (int[])[2, 5] from m in (int[])[7, 25, 500] from n in (int[])[70, 200]
             select AnyThreads(m, n, 1500, threads),
+        // Weights that come next, of which each item asks for its share.
+        .. from m in (int[])[1, 13, 200] from layout in (WeightLayout[])[WeightLayout.OutIn, WeightLayout.InOut]
+            select Product(m, 200, 300, FloatType.F16, layout, upcoming: true),
+        .. from bits in (int[])[24, 11, 8] select Product(60, 70, 1536, FloatType.F16, bits: bits),
         Product<Gelu>(1029, 1536, 384, default, FloatType.F16),
         Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
         Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true),
@@ -75,45 +89,61 @@ internal static unsafe class MatMulCases
             float* mine = workspace.Output(length), definition = workspace.Output(length);
             Start start = new() { Rows = workspace.Pointers(Tile.Rows), First = 1, Second = lanes + 4 };
             for (int i = 0; i < Tile.Rows; i++) start.Rows[i] = workspace.Normal(columns + 4);
+            const int weightBytes = 1000;
+            byte* weights = workspace.Block<byte>(weightBytes);
+            float* residual = workspace.Normal(Extent(Tile.Rows, columns, columns + 1)), run = workspace.Normal(100);
+            bool used = false;
             return new(
                 () =>
                 {
                     Start from = start;
-                    Ahead ahead = new() { Result = mine, LdResult = ldc };
+                    Ahead ahead = new()
+                    {
+                        Result = mine, LdResult = ldc, Residual = residual, LdResidual = columns + 1, Run = (byte*)run, Lines = 2,
+                        Weights = weights, WeightLines = 3, WeightsEnd = weights + weightBytes,
+                    };
                     Tile.Execute(a, lda, b, k, mine, ldc, asking ? &ahead : null, started ? &from : null);
+                    // A row with its share each time, and at most as many as there are.
+                    nint rows = (nint)(ahead.Result - mine) / ldc;
+                    used = ahead.Residual == residual + rows * (columns + 1) && ahead.Run == (byte*)run + rows * 2 * 64
+                        && ahead.Weights == weights + 3 * 64 * Math.Min(rows, (weightBytes + 191) / 192)
+                        && rows <= Tile.Rows && (rows > 0) == (asking && Sse.IsSupported);
                 },
                 () =>
                 {
                     Start from = start;
                     Tile.Scalar(a, lda, b, k, definition, ldc, started ? &from : null);
                 },
-                () => Difference.Max(mine, definition, Tile.Rows, columns, ldc, (_, r, c) =>
+                () => Difference.Unless(used).Or(Difference.Between(mine, definition, Tile.Rows, columns, ldc, (_, r, c) =>
                 {
                     double terms = started ? Math.Abs(start.Rows[r][c < lanes ? 1 + c : 4 + c]) : 0;
                     for (int p = 0; p < k; p++) terms += Math.Abs(a[r * lda + p] * b[p * columns + c]);
                     return terms;
-                }));
+                })));
         })
         {
             Tolerance = (k + 2) * E,
-            Because = "k additions and the definition's rounding, in units of the terms' magnitudes",
+            RmsTolerance = 2 * RmsOfSum,
+            Because = "k additions and the definition's rounding, in units of the terms' magnitudes; twice the usual root mean "
+                + "square, as a tile may have only twelve results; " + RmsBecause,
             Flops = 2.0 * Tile.Rows * Tile.Columns * k,
         };
 
     private static KernelCase Product(int m, int n, int k, FloatType type, WeightLayout layout = WeightLayout.OutIn,
         bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false,
-        int threads = 1) =>
-        Product<Identity>(m, n, k, default, type, layout, bias, scale, residual, inPlace, last, threads);
+        int threads = 1, bool upcoming = false, int bits = 24) =>
+        Product<Identity>(m, n, k, default, type, layout, bias, scale, residual, inPlace, last, threads, upcoming, bits);
 
     private static KernelCase Product<TActivation>(
         int m, int n, int k, TActivation f, FloatType type, WeightLayout layout = WeightLayout.OutIn,
         bool bias = true, bool scale = false, bool residual = false, bool inPlace = false, bool last = false,
-        int threads = 1)
+        int threads = 1, bool upcoming = false, int bits = 24)
         where TActivation : struct, IActivation =>
         new($"MatMul {typeof(TActivation).Name}",
             $"{m} x {n} x {k} {type} {layout}{(bias ? " bias" : "")}{(scale ? " scale" : "")}{(residual ? " residual" : "")}"
             + $"{(inPlace ? " in place" : "")}{(last ? " activate last" : "")}"
-            + $"{(threads > 1 ? $" for {threads} threads" : "")}", workspace =>
+            + $"{(threads > 1 ? $" for {threads} threads" : "")}{(upcoming ? " upcoming" : "")}{(bits < 24 ? $" {bits} bits" : "")}",
+            workspace =>
         {
             // A row stride of 4 KiB, where k is one less, is the case in which strips are copied.
             int ldx = k % 1024 == 1023 ? k + 1 : k + 3, ldy = n + 1, length = Extent(m, n, ldy);
@@ -132,6 +162,12 @@ internal static unsafe class MatMulCases
             definition.Y = workspace.Output(length);
             mine.Residual = inPlace ? mine.Y : added;
             definition.Residual = added;
+            if (bits < 24) mine.X = workspace.Rounded(a.X, Extent(m, k, ldx), bits);
+            if (upcoming)
+            {
+                mine.UpcomingBytes = 1000 * (m + 1);
+                mine.Upcoming = workspace.Block<byte>(mine.UpcomingBytes);
+            }
             float* scratch = workspace.Block<float>(MatMul.ScratchFloats(m, n, k, threads));
             return new(
                 () => EachItem(MatMul.Items(m, n, k, threads), m >= 1000, (item, previous) =>
@@ -144,13 +180,15 @@ internal static unsafe class MatMulCases
                     for (int i = 0; i < length; i++)
                         if (i % ldy >= n) definition.Y[i] = added[i];
                 },
-                () => Difference.Max(mine.Y, definition.Y, m, n, ldy, (_, r, c) => Magnitude(a, added, r, c)));
+                () => Difference.Between(mine.Y, definition.Y, m, n, ldy, (_, r, c) => Magnitude(a, added, r, c)));
         })
         {
             Tolerance = 1.2 * (k + 12) * E,
+            RmsTolerance = RmsOfSum,
+            Coarse = bits < 24,
             Because =
                 "k additions and 12 roundings of the epilogue, in units of the terms' magnitudes; an activation's slope is " +
-                "below 1.2",
+                "below 1.2; " + RmsBecause,
             Flops = 2.0 * m * n * k,
             Bytes = 4.0 * m * (k + n) + (double)n * k * type.Size(),
             Typical = m >= 1000,

@@ -45,7 +45,7 @@ internal static unsafe class RowCases
             return new(
                 () => LayerNorm.Execute(source, xStride, gamma, beta, Eps, mine, yStride, rows, cols),
                 () => LayerNorm.Scalar(x, xStride, gamma, beta, Eps, definition, yStride, rows, cols),
-                () => Difference.Max(mine, definition, rows, cols, yStride, (y, _, c) =>
+                () => Difference.Between(mine, definition, rows, cols, yStride, (y, _, c) =>
                     Math.Abs(gamma[c]) + Math.Abs(y - beta[c]) + Math.Abs(beta[c])));
         })
         {
@@ -68,7 +68,7 @@ internal static unsafe class RowCases
                 () => Softmax.Execute(source, xStride, mine, yStride, rows, cols),
                 () => Softmax.Scalar(x, xStride, definition, yStride, rows, cols),
                 // y (1 + |x - max|), where |x - max| <= -ln y; and what exp flushes to 0.
-                () => Difference.Max(mine, definition, rows, cols, yStride, (y, _, _) => y * (1 - Math.Log(y)) + 1e-30));
+                () => Difference.Between(mine, definition, rows, cols, yStride, (y, _, _) => y * (1 - Math.Log(y)) + 1e-30));
         })
         {
             Tolerance = (Chain(cols, 1) + Math.Log(cols) + 10) * E,
@@ -89,7 +89,7 @@ internal static unsafe class RowCases
             return new(
                 () => L2Normalize.Execute(source, xStride, mine, yStride, rows, cols),
                 () => L2Normalize.Scalar(x, xStride, definition, yStride, rows, cols),
-                () => Difference.Max(mine, definition, rows, cols, yStride, (y, _, _) => Math.Abs(y)));
+                () => Difference.Between(mine, definition, rows, cols, yStride, (y, _, _) => Math.Abs(y)));
         })
         {
             Tolerance = (Chain(cols, 4) / 2 + 5) * E,
@@ -110,7 +110,7 @@ internal static unsafe class RowCases
             return new(
                 () => Rotary.Execute(source, stride, cos, sin, Scale, mine, stride, rows, heads, headDim),
                 () => Rotary.Scalar(x, stride, cos, sin, Scale, definition, stride, rows, heads, headDim),
-                () => Difference.Max(mine, definition, rows, cols, stride, (_, r, c) =>
+                () => Difference.Between(mine, definition, rows, cols, stride, (_, r, c) =>
                 {
                     int partner = c % headDim < half ? c + half : c - half, t = r * half + c % headDim % half;
                     return Scale * (Math.Abs(x[r * stride + c] * cos[t]) + Math.Abs(x[r * stride + partner] * sin[t]));
@@ -133,7 +133,7 @@ internal static unsafe class RowCases
         return new(
             () => DotSmall.Execute(x, xStride, t, count, Scale, mine, yStride, rows, cols),
             () => DotSmall.Scalar(x, xStride, t, count, Scale, definition, yStride, rows, cols),
-            () => Difference.Max(mine, definition, rows, count, yStride, (_, r, j) =>
+            () => Difference.Between(mine, definition, rows, count, yStride, (_, r, j) =>
             {
                 double sum = 0;
                 for (int c = 0; c < cols; c++)
@@ -143,7 +143,9 @@ internal static unsafe class RowCases
     })
     {
         Tolerance = (Chain(cols, 4) + 3) * E,
-        Because = "product, the sum's chain, scale and definition, in units of scale times the sum of magnitudes",
+        RmsTolerance = 2 * MatMulCases.RmsOfSum,
+        Because = "product, the sum's chain, scale and definition, in units of scale times the sum of magnitudes; twice the "
+            + "usual root mean square, as there may be only two results; " + MatMulCases.RmsBecause,
         Flops = 2.0 * rows * cols * count,
         Bytes = 4.0 * rows * cols,
         Typical = rows > 1000,

@@ -99,7 +99,7 @@ internal static unsafe class TableCases
             return new(
                 () => *mine = TopKMean.Execute(x, n, k),
                 () => *definition = TopKMean.Scalar(x, n, k),
-                () => Difference.Max(mine, definition, 1, _ => magnitude));
+                () => Difference.Between(mine, definition, 1, _ => magnitude));
         })
         {
             Tolerance = 2.01 * E,

@@ -86,6 +86,16 @@ internal sealed unsafe class Workspace : IDisposable
         return to;
     }
 
+    /// <summary>
+    /// A copy rounded to so many significant bits, 8 as in bfloat16 or 11 as in binary16: what a test must not take for the
+    /// numbers themselves.
+    /// </summary>
+    public float* Rounded(float* x, nint n, int bits)
+    {
+        uint step = 1u << (24 - bits);
+        return Floats(n, i => BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(x[i]) + step / 2) & ~(step - 1)));
+    }
+
     /// <summary>Whether nothing was written beside the blocks.</summary>
     public bool Untouched()
     {
