@@ -63,7 +63,7 @@ public class JpegBenchmarks
     {
         string[] names = ["brick", "brick-stain", "grass-hole", "gravel-wire"];
         Image[] surfaces = [.. names.Select(n => Image.Load(TestData.Path("..", "..", "samples", n + ".png")))];
-        var pixels = new byte[3 * Width * Height];
+        byte[] pixels = new byte[3 * Width * Height];
         Random random = new Random(1);
         for (int i = 0; i < pixels.Length; i++)
         {

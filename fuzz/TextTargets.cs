@@ -117,8 +117,11 @@ internal static class TextTargets
         "it's 12 \ud83d\ude00 \u4e2d\u6587", new string('\u0301', 400), string.Concat(Enumerable.Repeat("&amp;", 200)),
     }.Select(Encoding.UTF8.GetBytes))
     {
-        Tokens = ["&", "&amp;", "&#", "&#x", ";", "&lt", "<", "'ll", "<end_of_text>", "\u00cc\u0081", "\u00ef\u00bc\u00a1", "\u00ed\u00a0\u0080",
-            "\0", "\u00f0\u009f\u0098\u0080", "amp;"],
+        Tokens =
+        [
+            "&", "&amp;", "&#", "&#x", ";", "&lt", "<", "'ll", "<end_of_text>", "\u00cc\u0081", "\u00ef\u00bc\u00a1", "\u00ed\u00a0\u0080",
+            "\0", "\u00f0\u009f\u0098\u0080", "amp;",
+        ],
         MaxBytes = 8 << 20,
         MaxBytesEach = 1024,
         Errors = [],

@@ -86,7 +86,10 @@ internal sealed class Terminal
     /// <param name="work">The work; it calls its argument after each step.</param>
     public void Track(string what, int steps, bool resultsAsTheyCome, Action<Action> work)
     {
-        if (!watchedError || steps < 2 || (resultsAsTheyCome && watchedOutput)) work(() => { });
+        if (!watchedError || steps < 2 || (resultsAsTheyCome && watchedOutput))
+        {
+            work(() => { });
+        }
         else
         {
             log.Progress()

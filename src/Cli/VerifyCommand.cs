@@ -78,9 +78,13 @@ internal sealed class VerifyCommand
         bool dumped = result.GetResult(image) is not null || result.GetResult(expected) is not null
             || result.GetResult(className) is not null;
         if (some && dumped)
+        {
             result.AddError("--image, --expected and --class are for a verification without a case, which has its own.");
+        }
         else if (!some && !dumped)
+        {
             result.AddError("Nothing to verify: name a reference case, or give -m MODEL, --image PICTURE and --expected FILE.");
+        }
         else if (dumped && Array.Find<Option>([model, image, expected], o => result.GetResult(o) is null) is { } missing)
         {
             result.AddError(

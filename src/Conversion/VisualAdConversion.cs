@@ -212,7 +212,10 @@ internal static class VisualAdConversion
             foreach (string leaf in new[] { "weight", "bias" })
             {
                 string attention = $"{theirs}.attention.attention";
-                if (original) draft.Add($"{ours}.attn.qkv.{leaf}", state.Take($"{theirs}.attn.qkv.{leaf}"));
+                if (original)
+                {
+                    draft.Add($"{ours}.attn.qkv.{leaf}", state.Take($"{theirs}.attn.qkv.{leaf}"));
+                }
                 else
                 {
                     draft.Add($"{ours}.attn.qkv.{leaf}", AlikeParts(

@@ -40,8 +40,13 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         PrependRowsOperation o => [PrependRows(o)],
         ConcatenateOperation o => [new RowsStep(o, (f, row, rows, _) =>
         {
-            for (int r = row; r < row + rows; r++) { new ReadOnlySpan<float>(r < o.A.Rows ? f.Floats(o.A, r) : f.Floats(o.B, r - o.A.Rows), o.Output.Columns)
-                    .CopyTo(new Span<float>(f.Floats(o.Output, r), o.Output.Columns)); } })],
+            for (int r = row; r < row + rows; r++)
+            {
+                float* from = r < o.A.Rows ? f.Floats(o.A, r) : f.Floats(o.B, r - o.A.Rows);
+                new ReadOnlySpan<float>(from, o.Output.Columns)
+                    .CopyTo(new Span<float>(f.Floats(o.Output, r), o.Output.Columns));
+            }
+        })],
         L2NormalizeOperation o => [new RowsStep(o, (f, row, rows, _) =>
             L2Normalize.Execute(f.Floats(o.X, row), f.Stride(o.X), f.Floats(o.Output, row), f.Stride(o.Output), rows,
                 o.X.Columns), inPlace: o.X)],
@@ -129,15 +134,12 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         new(o, (f, row, rows, _) =>
         {
             if (f.Stride(o.X) == o.X.Columns && f.Stride(o.Output) == o.X.Columns)
-                Kernels.Activate.Execute(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
-            else
             {
-                for (int r = row; r < row + rows; r++)
-                {
-                    Kernels.Activate.Execute(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns,
-                    activation);
-                }
+                Kernels.Activate.Execute(f.Floats(o.X, row), f.Floats(o.Output, row), (nint)rows * o.X.Columns, activation);
+                return;
             }
+            for (int r = row; r < row + rows; r++)
+                Kernels.Activate.Execute(f.Floats(o.X, r), f.Floats(o.Output, r), o.X.Columns, activation);
         }, inPlace: o.X);
 
     private static RowsStep Convolve<TActivation>(ConvOperation o, TActivation activation) where TActivation : struct, IActivation
@@ -219,7 +221,7 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
                     if (r >= row && r < row + rows)
                     {
                         Widen.Execute((byte*)p.Pointer + i * p.Type.Size(), p.Type,
-                        f.Floats(o.Output, r), columns);
+                            f.Floats(o.Output, r), columns);
                     }
                 }
             }

@@ -68,7 +68,8 @@ internal sealed unsafe class Int8Lowering(int threads) : IDisposable
         return (nint)p;
     }
 
-    private readonly struct Maker(LinearOperation linear, Layout layout, int threads, Value rows, nint weights) : CpuLowering.IWithActivation
+    private readonly struct Maker(LinearOperation linear, Layout layout, int threads, Value rows, nint weights)
+        : CpuLowering.IWithActivation
     {
         public Step Make<TActivation>(TActivation activation) where TActivation : struct, IActivation =>
             new Int8LinearStep<TActivation>(linear, layout, threads, rows, weights, activation);

@@ -14,9 +14,9 @@ public enum ValueKind
 }
 
 /// <summary>
-/// A matrix that flows through the graph: its size, not its place, which each device chooses. Tokens are rows and channels are columns; a map of H x W pixels is a matrix of H * W
-/// rows (channels last), a batch of sequences is their rows one after the other. A value may be a window on another one's rows
-/// and columns; it then owns no memory.
+/// A matrix that flows through the graph: its size, not its place, which each device chooses. Tokens are rows and channels are
+/// columns; a map of H x W pixels is a matrix of H * W rows (channels last), a batch of sequences is their rows one after the
+/// other. A value may be a window on another one's rows and columns; it then owns no memory.
 /// </summary>
 public sealed class Value
 {

@@ -127,7 +127,7 @@ public static unsafe class Bottleneck
             for (; ready <= Math.Min(middle + 1, a.Height - 1); ready++)
             {
                 ExpandRow(a, inner, ready, expand, tile,
-                RingRow(a, ring, ready));
+                    RingRow(a, ring, ready));
             }
 
             for (int c = 0; c < outWidth; c += Tile.Rows)

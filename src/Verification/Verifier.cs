@@ -98,7 +98,7 @@ public static class Verifier
             if (reference.Resized is not null && !expected.Any(t => t.Name == "resized"))
             {
                 rows.Add(CompareBytes("resized", pixels,
-                Image.Load(reference.Resized), system.ImageSize));
+                    Image.Load(reference.Resized), system.ImageSize));
             }
 
             ClassEmbedding? prepared = computed.TryGetValue("text.normal", out float[]? normal)

@@ -39,7 +39,7 @@ public enum ElementType
 /// <summary>Sizes, names and .NET types of an <see cref="ElementType"/>.</summary>
 public static class ElementTypes
 {
-    private static readonly FrozenDictionary<string, ElementType> byName =
+    private static readonly FrozenDictionary<string, ElementType> ByName =
         Enum.GetValues<ElementType>().ToFrozenDictionary(type => type.ToString());
 
     /// <summary>Every known name, for messages: "F64, F32, ...".</summary>
@@ -57,7 +57,7 @@ public static class ElementTypes
     };
 
     /// <summary>The element type of that exact name ("F16"), as a file's header spells it.</summary>
-    internal static bool TryParse(string name, out ElementType type) => byName.TryGetValue(name, out type);
+    internal static bool TryParse(string name, out ElementType type) => ByName.TryGetValue(name, out type);
 
     /// <summary>
     /// Whether elements of this type may be read as <typeparamref name="T"/>. The half floats may also be read as their bits.

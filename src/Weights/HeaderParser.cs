@@ -192,7 +192,7 @@ internal ref struct HeaderParser
     {
         if (json.TokenType != JsonTokenType.StartArray)
             throw TensorError($"has {Found()} as shape; it must be an array of non-negative integers");
-        var shape = ImmutableArray.CreateBuilder<long>();
+        ImmutableArray<long>.Builder shape = ImmutableArray.CreateBuilder<long>();
         while (json.Read() && json.TokenType != JsonTokenType.EndArray)
         {
             if (shape.Count == TensorSize.MaxRank)

@@ -119,7 +119,7 @@ public sealed class Int8PlanTests
         foreach (int threads in new[] { 2, 3, 5, 8 })
         {
             Assert.That(Plans.Run(Compile(g, threads: threads), X)["out.y"], Is.EqualTo(alone),
-            $"{threads} threads");
+                $"{threads} threads");
         }
         // Uniform numbers in 127 steps have errors of 1 / (127 sqrt 4) of their size, inputs and weights alike: 0.6 % a layer,
         // four layers one behind the other in each of two blocks: 1.6 %. Twice that is allowed.

@@ -50,7 +50,7 @@ public class ImageTests
         foreach ((int width, int height) in ((int, int)[])[(1, 1), (1, 5), (6, 1), (5, 5), (16, 3), (33, 21), (300, 200)])
         {
             int rowBytes = width * format.BytesPerPixel(), stride = rowBytes + gap;
-            var pixels = new byte[stride * height];
+            byte[] pixels = new byte[stride * height];
             Random random = new Random(width);
 
             // Smooth and noisy parts, so that every filter wins somewhere.
@@ -77,7 +77,7 @@ public class ImageTests
         Assert.That(large.Length, Is.InRange(3 * 300 * 300, 3 * 300 * 300 * 1.01));
         Assert.That(Image.Load(large.ToArray()).Pixels.SequenceEqual(noise.Pixels));
 
-        var ramp = new byte[3 * 256 * 256];
+        byte[] ramp = new byte[3 * 256 * 256];
         for (int i = 0; i < ramp.Length; i++)
             ramp[i] = (byte)(i / 3 % 256 + i / 768);
         using MemoryStream small = new MemoryStream();

@@ -19,7 +19,7 @@ internal sealed record PictureFixture(string Name, int Width, int Height, string
     /// <summary>Pixels by the rule that make.py describes.</summary>
     public static Image Pattern(int width, int height)
     {
-        var pixels = new byte[3 * width * height];
+        byte[] pixels = new byte[3 * width * height];
         uint state = (uint)(width * 65536 + height);
         for (int i = 0; i < pixels.Length; i++)
         {

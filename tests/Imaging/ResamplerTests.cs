@@ -19,7 +19,7 @@ public class ResamplerTests
     {
         Image source = Image.Load(TestData.Path("images", name + ".png"));
         Image expected = Image.Load(TestData.Path("images", $"{name}-{size}.png"));
-        var rgb = new byte[3 * size * size];
+        byte[] rgb = new byte[3 * size * size];
         BicubicResizer.Resize(source.View, rgb, size, size);
         Assert.That(rgb.AsSpan().SequenceEqual(expected.Pixels));
     }
@@ -30,8 +30,8 @@ public class ResamplerTests
         string[] words = line.Split(' ');
         int[] sizes = [.. words.Take(4).Select(int.Parse)];
         Image source = PictureFixture.Pattern(sizes[0], sizes[1]);
-        var filter = Enum.Parse<ResampleFilter>(words[4]);
-        var rgb = new byte[3 * sizes[2] * sizes[3]];
+        ResampleFilter filter = Enum.Parse<ResampleFilter>(words[4]);
+        byte[] rgb = new byte[3 * sizes[2] * sizes[3]];
         foreach (Resize resize in (Resize[])[Resampler.Resize, .. Widths])
         {
             Array.Clear(rgb);
@@ -49,9 +49,9 @@ public class ResamplerTests
         {
             int bytes = format.BytesPerPixel(), stride = width * bytes + gap;
             Random random = new Random(width);
-            var content = new byte[(height - 1) * stride + width * bytes];
+            byte[] content = new byte[(height - 1) * stride + width * bytes];
             random.NextBytes(content);
-            var rgb = new byte[3 * width * height];
+            byte[] rgb = new byte[3 * width * height];
             int[] order = format switch
             {
                 PixelFormat.Gray8 => [0, 0, 0],
@@ -68,7 +68,7 @@ public class ResamplerTests
             foreach ((int toWidth, int toHeight) in ((int, int)[])[(1, 1), (width, 7), (6, height), (width, height), (11, 14),
                 (50, 2)])
             {
-                var expected = new byte[3 * toWidth * toHeight];
+                byte[] expected = new byte[3 * toWidth * toHeight];
                 using GuardedBuffer result = new GuardedBuffer(expected);
                 Resampler.Resize<SampleSums128>(plain.View, expected, toWidth, toHeight, ResampleFilter.Bicubic);
                 foreach (Resize resize in Widths)
@@ -114,9 +114,9 @@ public class ResamplerTests
     [Test]
     public void AConstantStaysConstant([Values] ResampleFilter filter, [Values(0, 1, 127, 254, 255)] int value)
     {
-        var pixels = new byte[3 * 37 * 29];
+        byte[] pixels = new byte[3 * 37 * 29];
         Array.Fill(pixels, (byte)value);
-        var rgb = new byte[3 * 53 * 11];
+        byte[] rgb = new byte[3 * 53 * 11];
         Resampler.Resize(new ImageView(pixels, 37, 29, PixelFormat.Rgb24), rgb, 53, 11, filter);
         Assert.That(rgb, Is.All.EqualTo((byte)value));
     }
@@ -124,8 +124,8 @@ public class ResamplerTests
     [Test]
     public void RefusesWrongArguments()
     {
-        var pixels = new byte[300];
-        var rgb = new byte[300];
+        byte[] pixels = new byte[300];
+        byte[] rgb = new byte[300];
         Assert.That(() => Resampler.Resize(View(), rgb, 0, 5), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Resampler.Resize(View(), rgb, 5, -1), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Resampler.Resize(View(), rgb, 5, 5, (ResampleFilter)9), Throws.TypeOf<ArgumentOutOfRangeException>());
@@ -141,7 +141,7 @@ public class ResamplerTests
     public void AllocatesNothingOnceWarm()
     {
         Image source = PictureFixture.Pattern(300, 200);
-        var rgb = new byte[3 * 70 * 70];
+        byte[] rgb = new byte[3 * 70 * 70];
         for (int i = 0; i < 3; i++)
             BicubicResizer.Resize(source.View, rgb, 70, 70);
         long before = GC.GetAllocatedBytesForCurrentThread();

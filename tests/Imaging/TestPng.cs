@@ -37,7 +37,7 @@ internal sealed class TestPng
     /// <summary>What decoding must give.</summary>
     public byte[] Rgb()
     {
-        var rgb = new byte[3 * Width * Height];
+        byte[] rgb = new byte[3 * Width * Height];
         for (int i = 0; i < rgb.Length; i++)
         {
             int pixel = i / 3, channel = i % 3;
@@ -83,7 +83,7 @@ internal sealed class TestPng
                     }
                 }
 
-                var row = new byte[(bits.Count + 7) / 8];
+                byte[] row = new byte[(bits.Count + 7) / 8];
                 for (int i = 0; i < bits.Count; i++)
                     row[i / 8] |= (byte)(bits[i] ? 128 >> i % 8 : 0);
                 byte filter = Filters[rowNumber++ % Filters.Length];
@@ -112,7 +112,7 @@ internal sealed class TestPng
 
     private static byte[] Word(int value)
     {
-        var bytes = new byte[4];
+        byte[] bytes = new byte[4];
         BinaryPrimitives.WriteInt32BigEndian(bytes, value);
         return bytes;
     }

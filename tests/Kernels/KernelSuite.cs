@@ -61,8 +61,11 @@ internal static class KernelSuite
         run.Scalar();
         Difference error = run.Error();
         if (c.Coarse)
+        {
             return error.RootMeanSquare > c.RmsTolerance ? null
                 : $"{layout}: a rounded operand goes unnoticed, {error.RootMeanSquare:g3} of {c.RmsTolerance:g3}";
+        }
+
         if (error.Max > 0) shares = shares.Or(new(error.Max / c.Tolerance, error.RootMeanSquare / c.RmsTolerance));
         return error.Max > c.Tolerance ? $"{layout}: error {error.Max:g3}, allowed {c.Tolerance:g3} ({c.Because})"
             : error.RootMeanSquare > c.RmsTolerance

@@ -192,7 +192,8 @@ internal static unsafe class MapCases
             float* x = workspace.Normal(Extent(rows, cols, stride)), mine = workspace.Output(cols),
                 definition = workspace.Output(cols);
             return new(() => MeanRows.Execute(x, stride, mine, rows, cols),
-                () => MeanRows.Scalar(x, stride, definition, rows, cols), () => Difference.Between(mine, definition, cols, _ => 4));
+                () => MeanRows.Scalar(x, stride, definition, rows, cols),
+                () => Difference.Between(mine, definition, cols, _ => 4));
         })
         {
             Tolerance = (16 + rows / 16 + 3) * E,

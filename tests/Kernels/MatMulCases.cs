@@ -16,8 +16,8 @@ internal static unsafe class MatMulCases
     /// <summary>Why <see cref="RmsOfSum"/> is what it is.</summary>
     internal const string RmsBecause =
         "after j terms a sum is about sqrt j, and rounded by at most that times e: the squares of these errors, a third of the "
-        + "largest on average, add up to (k e)^2 / 6, which is 0.64 e in units of the magnitudes' sum, 2 k / pi; and room for few "
-        + "results";
+        + "largest on average, add up to (k e)^2 / 6, which is 0.64 e in units of the magnitudes' sum, 2 k / pi; and room for "
+        + "few results";
 
     public static IEnumerable<KernelCase> All =>
     [
@@ -142,7 +142,8 @@ internal static unsafe class MatMulCases
         new($"MatMul {typeof(TActivation).Name}",
             $"{m} x {n} x {k} {type} {layout}{(bias ? " bias" : "")}{(scale ? " scale" : "")}{(residual ? " residual" : "")}"
             + $"{(inPlace ? " in place" : "")}{(last ? " activate last" : "")}"
-            + $"{(threads > 1 ? $" for {threads} threads" : "")}{(upcoming ? " upcoming" : "")}{(bits < 24 ? $" {bits} bits" : "")}",
+            + $"{(threads > 1 ? $" for {threads} threads" : "")}{(upcoming ? " upcoming" : "")}"
+            + $"{(bits < 24 ? $" {bits} bits" : "")}",
             workspace =>
         {
             // A row stride of 4 KiB, where k is one less, is the case in which strips are copied.

@@ -89,7 +89,7 @@ public sealed class ClipTokenizerTests
     public void Entities_are_those_of_html()
     {
         using JsonDocument fixture = Fixture();
-        var entities = fixture.RootElement.GetProperty("entities").Deserialize<Dictionary<string, string>>()!;
+        Dictionary<string, string> entities = fixture.RootElement.GetProperty("entities").Deserialize<Dictionary<string, string>>()!;
         Assert.That(entities.Keys.Count(name => !name.EndsWith(';')), Is.EqualTo(106));
         foreach ((string name, string value) in entities)
             Assert.That(HtmlEntities.Unescape($"&{name}", closedOnly: false), Is.EqualTo(value), name);

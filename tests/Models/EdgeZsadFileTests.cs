@@ -272,7 +272,10 @@ public sealed class EdgeZsadFileTests
         {
             string[] parts = timm.Split('.');
             if (parts[^2..] is ["conv", "weight"]) parts[^2] = "c";
-            if (parts[1] == "patch_embed") parts[2] = parts[2] == "conv1" ? "seq.0" : "seq.2";
+            if (parts[1] == "patch_embed")
+            {
+                parts[2] = parts[2] == "conv1" ? "seq.0" : "seq.2";
+            }
             else
             {
                 (parts[1], parts[2]) = ("layers",

@@ -12,13 +12,13 @@ namespace TinyZsad.Tests.Weights;
 [TestFixture]
 public sealed class MutationTests
 {
-    private static readonly string[] words =
+    private static readonly string[] Words =
     [
         "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud800", "null", "-1", "0", "1e9", "9223372036854775807", "F32", "U8",
         "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"__metadata__\":{},", "\u00e9", " ", "\n", "\0",
     ];
 
-    private static readonly byte[][] good =
+    private static readonly byte[][] Good =
     [
         TestFiles.Written([]),
         TestFiles.Written([TensorDeclaration.FromValues<byte>("odd", [3], new byte[3]),
@@ -39,7 +39,7 @@ public sealed class MutationTests
         int opened = 0, refused = 0;
         for (int i = 0; i < count; i++)
         {
-            byte[] bytes = Mutate(kind, good[random.Next(good.Length)], random);
+            byte[] bytes = Mutate(kind, Good[random.Next(Good.Length)], random);
             try
             {
                 using SafetensorsFile file = SafetensorsFile.Open(bytes, "mutated");
@@ -87,7 +87,7 @@ public sealed class MutationTests
             case "truncate":
                 return bytes[..random.Next(bytes.Length)];
             case "splice":
-                byte[] other = good[random.Next(good.Length)];
+                byte[] other = Good[random.Next(Good.Length)];
                 return [.. bytes[..random.Next(bytes.Length)], .. other[random.Next(other.Length)..]];
             case "edit": // with the header's length set right, so that the JSON is reached
                 int length = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes);
@@ -96,7 +96,7 @@ public sealed class MutationTests
                 {
                     int at = random.Next(header.Count);
                     header.RemoveRange(at, Math.Min(random.Next(4), header.Count - at));
-                    header.InsertRange(at, Encoding.UTF8.GetBytes(words[random.Next(words.Length)]));
+                    header.InsertRange(at, Encoding.UTF8.GetBytes(Words[random.Next(Words.Length)]));
                 }
                 return [.. TestFiles.Raw([.. header], 0), .. bytes[(8 + length)..]];
             default: // another header length

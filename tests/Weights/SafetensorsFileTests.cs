@@ -8,7 +8,7 @@ namespace TinyZsad.Tests.Weights;
 [TestFixture]
 public sealed class SafetensorsFileTests
 {
-    private static readonly byte[] sample = TestFiles.Written(
+    private static readonly byte[] Sample = TestFiles.Written(
         [
             TensorDeclaration.FromValues<byte>("a", [3], new byte[] { 1, 2, 3 }),
             TensorDeclaration.FromValues<float>("b", [2, 1], new[] { 1.5f, -2 }), // three bytes in: unaligned
@@ -23,7 +23,7 @@ public sealed class SafetensorsFileTests
     public void ViewsHoldTheFilesValues([Values("path", "memory", "stream")] string form)
     {
         using SafetensorsFile file = Open(form);
-        Assert.That(file.Length, Is.EqualTo(sample.Length));
+        Assert.That(file.Length, Is.EqualTo(Sample.Length));
         Assert.That(file.Metadata, Is.EqualTo(new Dictionary<string, string> { ["format"] = "tinyzsad" }));
         Assert.That(file.Tensors.Select(t => t.ToString()), Is.EqualTo(
             new[] { "a: U8 [3]", "b: F32 [2, 1]", "c: F16 []", "d: I64 [0, 7]", "e: BF16 [1]", "f: BOOL [2]" }));
@@ -38,7 +38,7 @@ public sealed class SafetensorsFileTests
         Assert.That(Get(file, "f").AsSpan<byte>().ToArray(), Is.EqualTo(new byte[] { 1, 0 }));
         Assert.That(Marshal.ReadByte(Get(file, "a").Address, 2), Is.EqualTo(3));
         Assert.That(file.TryGet("g", out _), Is.False);
-        Assert.That(file.ComputeSha256(), Is.EqualTo(Convert.ToHexStringLower(SHA256.HashData(sample))));
+        Assert.That(file.ComputeSha256(), Is.EqualTo(Convert.ToHexStringLower(SHA256.HashData(Sample))));
     }
 
     [Test]
@@ -64,7 +64,7 @@ public sealed class SafetensorsFileTests
     [Test]
     public void AnotherTypeIsAnErrorThatNamesIt()
     {
-        using SafetensorsFile file = SafetensorsFile.Open(sample, "model");
+        using SafetensorsFile file = SafetensorsFile.Open(Sample, "model");
         Assert.That(() => Get(file, "b").AsSpan<int>().Length, Throws.TypeOf<ModelFormatException>()
             .With.Message.EqualTo("model: tensor 'b': its elements are F32, which cannot be read as Int32.")
             .And.Property(nameof(ModelFormatException.File)).EqualTo("model"));
@@ -86,15 +86,15 @@ public sealed class SafetensorsFileTests
     [Test]
     public unsafe void MemoryAndStreamsAreNotCopied()
     {
-        fixed (byte* start = sample)
+        fixed (byte* start = Sample)
         {
-            using SafetensorsFile file = SafetensorsFile.Open(sample, "memory");
-            Assert.That(file.Tensors[^1].Address, Is.EqualTo((nint)(start + sample.Length - 2)));
+            using SafetensorsFile file = SafetensorsFile.Open(Sample, "memory");
+            Assert.That(file.Tensors[^1].Address, Is.EqualTo((nint)(start + Sample.Length - 2)));
 
             // A stream is read whole, wherever it stands, and goes with the file.
-            UnmanagedMemoryStream stream = new UnmanagedMemoryStream(start, sample.Length) { Position = 5 };
+            UnmanagedMemoryStream stream = new UnmanagedMemoryStream(start, Sample.Length) { Position = 5 };
             using (SafetensorsFile streamed = SafetensorsFile.Open(stream, "stream"))
-                Assert.That(streamed.Tensors[^1].Address, Is.EqualTo((nint)(start + sample.Length - 2)));
+                Assert.That(streamed.Tensors[^1].Address, Is.EqualTo((nint)(start + Sample.Length - 2)));
             Assert.That(stream.CanRead, Is.False);
         }
     }
@@ -117,11 +117,11 @@ public sealed class SafetensorsFileTests
     public void ATemporaryModelIsDeletedWhenClosed()
     {
         string path = TestFiles.NewPath();
-        File.WriteAllBytes(path, sample);
+        File.WriteAllBytes(path, Sample);
         SafetensorsFile.Open(path).Dispose();
         Assert.That(File.Exists(path), Is.True);
         using (SafetensorsFile file = SafetensorsFile.Open(path, deleteOnClose: true))
-            Assert.That(file.ComputeSha256(), Is.EqualTo(Convert.ToHexStringLower(SHA256.HashData(sample))));
+            Assert.That(file.ComputeSha256(), Is.EqualTo(Convert.ToHexStringLower(SHA256.HashData(Sample))));
         Assert.That(File.Exists(path), Is.False);
     }
 
@@ -151,7 +151,7 @@ public sealed class SafetensorsFileTests
     public void AMalformedFileIsNotKeptOpen()
     {
         string path = TestFiles.NewPath();
-        File.WriteAllBytes(path, sample.AsSpan(0, sample.Length - 1));
+        File.WriteAllBytes(path, Sample.AsSpan(0, Sample.Length - 1));
         Assert.That(() => SafetensorsFile.Open(path), Throws.TypeOf<ModelFormatException>().With.Message.StartsWith(path));
         using (File.Open(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None)) { }
         File.Delete(path);
@@ -172,7 +172,7 @@ public sealed class SafetensorsFileTests
     public void ManyThreadsReadOneFile()
     {
         using SafetensorsFile file = Open("path");
-        string hash = Convert.ToHexStringLower(SHA256.HashData(sample));
+        string hash = Convert.ToHexStringLower(SHA256.HashData(Sample));
         Parallel.For(0, 64, _ =>
         {
             Assert.That(file.ComputeSha256(), Is.EqualTo(hash));
@@ -222,24 +222,24 @@ public sealed class SafetensorsFileTests
     private static SafetensorsFile Open(string form)
     {
         if (form == "memory")
-            return SafetensorsFile.Open(sample, form);
+            return SafetensorsFile.Open(Sample, form);
         if (form == "stream")
             return SafetensorsFile.Open(Unmanaged(), form);
         string path = TestFiles.NewPath();
-        File.WriteAllBytes(path, sample);
+        File.WriteAllBytes(path, Sample);
         return SafetensorsFile.Open(path, deleteOnClose: true);
     }
 
     // As an embedded resource is: memory that does not move. It lives as long as the tests do.
     private static unsafe UnmanagedMemoryStream Unmanaged()
     {
-        byte[] pinned = GC.AllocateArray<byte>(sample.Length, pinned: true);
-        sample.CopyTo(pinned, 0);
-        kept.Add(pinned);
-        return new UnmanagedMemoryStream((byte*)Marshal.UnsafeAddrOfPinnedArrayElement(pinned, 0), sample.Length);
+        byte[] pinned = GC.AllocateArray<byte>(Sample.Length, pinned: true);
+        Sample.CopyTo(pinned, 0);
+        Kept.Add(pinned);
+        return new UnmanagedMemoryStream((byte*)Marshal.UnsafeAddrOfPinnedArrayElement(pinned, 0), Sample.Length);
     }
 
-    private static readonly List<byte[]> kept = [];
+    private static readonly List<byte[]> Kept = [];
 
     private static TensorEntry Get(SafetensorsFile file, string name) =>
         file.TryGet(name, out TensorEntry? tensor) ? tensor : throw new KeyNotFoundException(name);

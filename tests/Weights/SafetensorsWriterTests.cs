@@ -16,7 +16,7 @@ public sealed class SafetensorsWriterTests
     //     "\uffee": np.zeros((0, 4), np.float32), 'q"\\\n\x7f/': np.array([-1], np.int64)},
     //     {"z": "last first", "model": "t\u00e9st\t\x01", "n": 3})
     // U+1F600 follows U+FFEE, though its UTF-16 surrogates (U+D83D ...) do not.
-    private static readonly string pythonHeader = """
+    private static readonly string PythonHeader = """
         {"__metadata__":{"z":"last first","model":"t\u00e9st\t\u0001","n":"3"},
         "a.half":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]},
         "b":{"dtype":"I32","shape":[3],"data_offsets":[4,16]},
@@ -42,7 +42,7 @@ public sealed class SafetensorsWriterTests
                 TensorDeclaration.FromValues<long>("q\"\\\n\x7f/", [1], new[] { -1L }),
             ],
             [new("z", "last first"), new("model", "t\u00e9st\t\x01"), new("n", "3")]);
-        string header = pythonHeader.PadRight(456);
+        string header = PythonHeader.PadRight(456);
         byte[] expected = [.. TestFiles.Raw(header, 0), .. Convert.FromHexString(PythonData)];
         Assert.That(written, Is.EqualTo(expected));
     }

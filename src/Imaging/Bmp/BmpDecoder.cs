@@ -69,7 +69,7 @@ internal static class BmpDecoder
     /// <summary>The palette as RGB.</summary>
     private static byte[] ReadPalette(ReadOnlySpan<byte> bmp, BmpHeader header)
     {
-        var palette = new byte[3 * header.PaletteColours];
+        byte[] palette = new byte[3 * header.PaletteColours];
         ReadOnlySpan<byte> entries = bmp.Slice(header.PaletteOffset, header.PaletteColours * header.PaletteEntryBytes);
         PixelRows.ToRgb(entries, palette, header.PaletteEntryBytes == 3 ? PixelFormat.Bgr24 : PixelFormat.Bgra32);
         return palette;

@@ -66,7 +66,7 @@ internal readonly record struct BmpHeader
         limits.CheckSize("BMP", width, Math.Abs(height));
 
         int planes = U16(bmp, core ? 22 : 26), bits = U16(bmp, core ? 24 : 28);
-        var compression = core ? BmpCompression.None : (BmpCompression)U32(bmp, 30);
+        BmpCompression compression = core ? BmpCompression.None : (BmpCompression)U32(bmp, 30);
         if (planes != 1)
         {
             throw new ImageFormatException($"BMP: the header claims {planes} planes; there must be 1.");

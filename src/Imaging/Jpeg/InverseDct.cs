@@ -73,7 +73,7 @@ internal static unsafe class InverseDct
     /// <summary>The one sample of a block that has only its first coefficient.</summary>
     private static byte Constant(short coefficient, short step)
     {
-        var kept = (short)(coefficient * step << KeptBits);
+        short kept = (short)(coefficient * step << KeptBits);
         return (byte)(Math.Clamp((kept + (1 << (KeptBits + 2))) >> (KeptBits + 3), -128, 127) + 128);
     }
 

@@ -83,7 +83,7 @@ internal unsafe ref struct JpegBitReader
 
         // The last MCU was read from at least as many bytes as it can take, so that nothing behind the end was looked at.
         byte* unread = Bits.Next;
-        var left = (int)(end - unread);
+        int left = (int)(end - unread);
         Buffer.MemoryCopy(unread, this.buffer, BufferBytes, left);
         Bits.Next = this.buffer;
         end = this.buffer + left;

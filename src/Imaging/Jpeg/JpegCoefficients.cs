@@ -49,7 +49,7 @@ internal sealed unsafe class JpegCoefficients : IDisposable
     {
         foreach (JpegComponent component in this.frame.Components)
         {
-            var blocks = (int)BlocksOf(component);
+            int blocks = (int)BlocksOf(component);
             new Span<short>(this.blocks[component.Index]!.Start, blocks * BlockSize).Clear();
             new Span<ulong>(nonzero[component.Index]!.Start, blocks).Clear();
         }

@@ -60,7 +60,7 @@ internal sealed class JpegTables
                     "and it takes 64 or 128 bytes.");
             }
 
-            var table = new ushort[64];
+            ushort[] table = new ushort[64];
             for (int i = 0; i < 64; i++)
             {
                 ReadOnlySpan<byte> step = left.Slice(1 + i * bytes, bytes);

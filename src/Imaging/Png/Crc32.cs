@@ -32,7 +32,7 @@ internal static class Crc32
 
     private static uint[] MakeTables()
     {
-        var tables = new uint[8 << 8];
+        uint[] tables = new uint[8 << 8];
         for (uint i = 0; i < 256; i++)
         {
             uint crc = i;

@@ -87,7 +87,7 @@ internal readonly ref struct PngRowExpander
     private static byte[] GrayLevels(int depth)
     {
         int top = (1 << depth) - 1;
-        var levels = new byte[3 * (top + 1)];
+        byte[] levels = new byte[3 * (top + 1)];
         for (int i = 0; i < levels.Length; i++)
         {
             levels[i] = (byte)(i / 3 * 255 / top);

@@ -115,7 +115,7 @@ internal static class PnmDecoder
 
     private static byte[] Levels(int maxValue)
     {
-        var levels = new byte[maxValue + 1];
+        byte[] levels = new byte[maxValue + 1];
         for (int v = 0; v <= maxValue; v++)
         {
             levels[v] = (byte)Math.Round(v / (double)maxValue * 255);

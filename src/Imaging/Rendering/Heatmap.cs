@@ -48,7 +48,7 @@ public static class Heatmap
 
     private static byte[] MakeTable()
     {
-        var table = new byte[3 * 256];
+        byte[] table = new byte[3 * 256];
         for (int i = 0; i < 256; i++)
         {
             double t = i / 255.0, lightness = 0.22 + 0.74 * t, hue = (285 + 180 * t) * Math.PI / 180;

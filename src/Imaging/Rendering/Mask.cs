@@ -17,7 +17,7 @@ public static class Mask
             throw new ArgumentException("The threshold must be a number.", nameof(threshold));
         }
 
-        var mask = new byte[map.Length];
+        byte[] mask = new byte[map.Length];
         for (int i = 0; i < map.Length; i++)
         {
             mask[i] = map[i] >= threshold ? (byte)255 : (byte)0;

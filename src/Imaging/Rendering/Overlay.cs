@@ -58,7 +58,7 @@ public static class Overlay
         int[] opacities = Opacities(opacity);
         ReadOnlySpan<byte> colours = Heatmap.Colours;
         LinearTap[] across = LinearTap.ForAxis(mapWidth, picture.Width), down = LinearTap.ForAxis(mapHeight, picture.Height);
-        var mixed = new float[mapWidth];
+        float[] mixed = new float[mapWidth];
         for (int y = 0; y < picture.Height; y++)
         {
             ReadOnlySpan<float> above = map.Slice(down[y].First * mapWidth, mapWidth);
@@ -87,7 +87,7 @@ public static class Overlay
     /// <summary>For each of the 256 levels how opaque it is, in 256ths: a smooth step, flat at both ends.</summary>
     private static int[] Opacities(float most)
     {
-        var opacities = new int[256];
+        int[] opacities = new int[256];
         for (int i = 0; i < opacities.Length; i++)
         {
             float t = i / 255f;

@@ -237,11 +237,14 @@ public static unsafe class Attention
             int rows = Math.Min(end - row, Tile.Rows);
             int token = batch * a.Queries + row;
             float* from = a.Q + head * a.HeadStride;
-            if (a.InputRows != null) Gathered<TVec>(from, a.LdQ, a.InputRows + token, rows, d, a.Scale * Log2E, q);
+            if (a.InputRows != null)
+            {
+                Gathered<TVec>(from, a.LdQ, a.InputRows + token, rows, d, a.Scale * Log2E, q);
+            }
             else
             {
                 Rows<TVec>(from + token * a.LdQ, a.LdQ, rows, d, row - a.RotaryPrefix, a.QueryCos, a.QuerySin, a.Scale * Log2E,
-                q);
+                    q);
             }
 
             if (rows < Tile.Rows) new Span<float>(q + rows * d, (Tile.Rows - rows) * d).Clear();
@@ -267,7 +270,9 @@ public static unsafe class Attention
                 }
             }
             else
+            {
                 ShiftedPowers<TVec>(a.Keys, rows, scored, scores, ldScores, sums);
+            }
             for (int c = 0; c < d; c += Tile.Columns)
             {
                 Tile.Execute(scores, ldScores, values + (nint)c * a.Keys, a.Keys, tile, Tile.Columns);

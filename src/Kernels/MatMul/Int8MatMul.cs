@@ -136,7 +136,7 @@ public static unsafe class Int8MatMul
             for (int p = 0; p < k; p++)
             {
                 integers[r * k + p] = (int)Math.Round(value(r, p) * (Int8Rows.Most / max),
-                MidpointRounding.ToEven);
+                    MidpointRounding.ToEven);
             }
         }
         return (integers, scales);

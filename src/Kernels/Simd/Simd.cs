@@ -36,7 +36,7 @@ public static class Simd
     /// the comparisons and the struct vanish. A few choose for themselves. The shape of <see cref="Tile"/> also depends on the
     /// number of registers, and that of <see cref="Int8Tile"/> on the instructions for products of bytes. What a linear layer
     /// does to each tile after its sums (<see cref="MatMul"/>) and <see cref="Rotary"/>, which <see cref="Attention"/> calls for
-    /// a few rows at a time, were measured to be 3 to 15 % slower this way.
+    /// a few rows at a time, were measured to be about a tenth slower this way.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void Run<TKernel>(TKernel kernel) where TKernel : struct, IWideKernel, allows ref struct
