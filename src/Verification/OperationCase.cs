@@ -94,8 +94,8 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
             case "topk_mean":
                 return g.TopKMean(x, Int("k"));
             case "bilinear":
-                return g.Bilinear(x, height, width, Int("height"), Int("width"),
-                    parameters["align_corners"].Truth() ? BilinearMode.AlignCorners : BilinearMode.HalfPixel);
+                BilinearMode mode = parameters["align_corners"].Truth() ? BilinearMode.AlignCorners : BilinearMode.HalfPixel;
+                return g.Bilinear(x, height, width, Int("height"), Int("width"), mode);
             default:
                 throw new ModelFormatException(
                     tensors.File.Name, $"case '{name}' asks for the operation '{op}', which is not known.");
