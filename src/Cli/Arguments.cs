@@ -15,9 +15,9 @@ internal static class Arguments
         Choice("--precision", "Compute linear layers in floats, or over 8-bit integers: faster, less exact",
         ("float32", Graph.Precision.Float32), ("int8", Graph.Precision.Int8));
 
-    public static Option<string> Device() =>
+    public static Option<string?> Device() =>
         Choice("--device", "What computes: the CPU's kernels, or their plain definitions (slow, for small cases)",
-            [.. DetectorOptions.DeviceNames.Select(name => (name, name))]);
+            [.. DetectorOptions.DeviceNames.Select(name => (name, (string?)name))]);
 
     public static Option<string?> ClassName(string description) => new("--class")
     {
@@ -74,14 +74,13 @@ internal static class Arguments
         },
     };
 
-    /// <summary>One of a few words; without it the first.</summary>
+    /// <summary>One of a few words; without it the type's default, which the first word must mean.</summary>
     public static Option<T> Choice<T>(string name, string description, params (string Word, T Value)[] choices)
     {
         Option<T> option = new(name)
         {
             Description = $"{description} (default: {choices[0].Word}).",
             HelpName = string.Join('|', choices.Select(c => c.Word)),
-            DefaultValueFactory = _ => choices[0].Value,
             CustomParser = result => Choose(result, name, result.Tokens[0].Value, choices),
         };
         option.CompletionSources.Add([.. choices.Select(c => c.Word)]);

@@ -89,7 +89,7 @@ internal sealed class BenchCommand
         Array.Sort(times);
 
         IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null
-            : Profile(detector, parsed.GetValue(profile) == "all");
+            : Profile(detector, asked, parsed.GetValue(profile) == "all", cancellation);
         Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads,
             parsed.GetValue(precision), load, first,
             firstResult.Timings.ClassEmbedding, times, PeakMemory(), entries);
@@ -117,9 +117,11 @@ internal sealed class BenchCommand
     private static string? Known(ModelInfo model) => model.StoredClasses.Count > 0 ? model.StoredClasses[0] : null;
 
     /// <summary>One entry an operation, or one a kind of operation, the slowest first.</summary>
-    private IReadOnlyList<ProfileEntry> Profile(AnomalyDetector detector, bool every)
+    private IReadOnlyList<ProfileEntry> Profile(
+        AnomalyDetector detector, string? className, bool every, CancellationToken cancellation)
     {
-        IReadOnlyList<ProfileEntry> entries = terminal.Wait("Profiling", () => detector.Profile());
+        IReadOnlyList<ProfileEntry> entries = terminal.Wait(
+            "Profiling", () => detector.Profile(className: className, cancellation: cancellation));
         return every ? entries : [.. entries.GroupBy(e => e.Kind)
             .Select(g => new ProfileEntry($"{g.Count()}", g.Key, TimeSpan.FromTicks(g.Sum(e => e.Time.Ticks)),
                 g.Sum(e => e.Flops), g.Sum(e => e.Bytes)))

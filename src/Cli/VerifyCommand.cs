@@ -45,7 +45,7 @@ internal sealed class VerifyCommand
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
-    private readonly Option<string> device = Arguments.Device();
+    private readonly Option<string?> device = Arguments.Device();
 
     private VerifyCommand(Terminal terminal, Command command)
     {
@@ -112,7 +112,7 @@ internal sealed class VerifyCommand
         double? limit = parsed.GetValue(tolerance);
         int team = parsed.GetValue(threads);
         Precision how = parsed.GetValue(precision);
-        string computing = parsed.GetValue(device)!;
+        string computing = parsed.GetValue(device) ?? DetectorOptions.DefaultDevice;
         foreach (string folder in parsed.GetValue(cases)!)
         {
             yield return (folder, () =>

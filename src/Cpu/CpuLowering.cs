@@ -65,7 +65,10 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         MeanRowsOperation o => [new RowsStep(o, (f, _, _, _) =>
             MeanRows.Execute(f.Floats(o.X), f.Stride(o.X), f.Floats(o.Output), o.X.Rows, o.X.Columns))],
         TopKMeanOperation o => [new RowsStep(o, (f, _, _, _) =>
-            *f.Floats(o.Output) = TopKMean.Execute(f.Floats(o.X), (nint)o.X.Rows * o.X.Columns, o.K))],
+        {
+            nint n = (nint)o.X.Rows * o.X.Columns;
+            *f.Floats(o.Output) = o.K == 1 ? Max.Execute(f.Floats(o.X), n) : TopKMean.Execute(f.Floats(o.X), n, o.K);
+        })],
         MatMulOperation o => [new MatMulStep(o, layout, threads)],
         SoftmaxOperation o => [new RowsStep(o, (f, row, rows, _) =>
             Softmax.Execute(f.Floats(o.X, row), f.Stride(o.X), f.Floats(o.Output, row), f.Stride(o.Output), rows, o.X.Columns),
@@ -211,22 +214,16 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
     private static RowsStep PrependRows(PrependRowsOperation o)
     {
         int columns = o.X.Columns, prefix = o.Output.Rows - o.X.Rows;
+        (Parameter Source, int Row)[] prepended = [.. o.PrependedRows.SelectMany(
+            p => Enumerable.Range(0, (int)(p.Count / columns)).Select(i => (p, i)))];
         return new RowsStep(o, (f, row, rows, _) =>
         {
-            int r = 0;
-            foreach (Parameter p in o.PrependedRows)
+            for (int r = row; r < Math.Min(prefix, row + rows); r++)
             {
-                for (nint i = 0; i < p.Count; i += columns, r++)
-                {
-                    if (r >= row && r < row + rows)
-                    {
-                        Widen.Execute((byte*)p.Pointer + i * p.Type.Size(), p.Type,
-                            f.Floats(o.Output, r), columns);
-                    }
-                }
+                (Parameter p, int i) = prepended[r];
+                Widen.Execute((byte*)p.Pointer + (nint)i * columns * p.Type.Size(), p.Type, f.Floats(o.Output, r), columns);
             }
-
-            for (r = Math.Max(prefix, row); r < row + rows; r++)
+            for (int r = Math.Max(prefix, row); r < row + rows; r++)
             {
                 new ReadOnlySpan<float>(f.Floats(o.X, r - prefix), columns)
                     .CopyTo(new Span<float>(f.Floats(o.Output, r), columns));

@@ -28,7 +28,7 @@ internal sealed class CpuPlan : Plan
         Team = team;
         Phases = phases;
         Layout = layout;
-        ScratchFloats = phases.SelectMany(p => p.Steps).Max(s => s.ScratchFloats);
+        ScratchFloats = phases.SelectMany(p => p.Steps).Select(s => s.ScratchFloats).DefaultIfEmpty().Max();
         Parts = [.. phases.Select(p => p.Part)];
     }
 

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using System.Runtime.ExceptionServices;
 using TinyZsad.Graph;
 
 namespace TinyZsad.Cpu;
@@ -57,7 +57,7 @@ internal sealed unsafe class CpuRun : Run
         profile?.Begin();
         plan.Team.Run(work);
         this.receiver = null;
-        if (failure is not null) throw new InvalidOperationException($"A step failed: {failure.Message}", failure);
+        if (failure is not null) ExceptionDispatchInfo.Throw(failure);
         if (stopAfter != Never) cancellation.ThrowIfCancellationRequested();
     }
 

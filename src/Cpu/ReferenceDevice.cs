@@ -5,7 +5,7 @@ namespace TinyZsad.Cpu;
 /// <summary>
 /// Executes a graph as it is written: every operation by itself, by its kernel's plain definition, sums in double precision, on
 /// the calling thread. It is the readable specification of every operation, and what fusion, lowering and other devices are
-/// compared with. Slow: for small networks. It computes in floats at any <see cref="Precision"/>.
+/// compared with. Slow: for small networks. It knows no <see cref="Precision"/> but <see cref="Precision.Float32"/>.
 /// </summary>
 public sealed class ReferenceDevice : Device
 {
@@ -16,11 +16,16 @@ public sealed class ReferenceDevice : Device
     public override int Threads => 1;
 
     /// <inheritdoc/>
+    public override bool Supports(Precision precision) => precision == Precision.Float32;
+
+    /// <inheritdoc/>
     public override Plan Compile(ComputeGraph graph, CompileOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(graph);
         graph.Freeze();
         options ??= new CompileOptions();
+        if (!Supports(options.Precision))
+            throw new NotSupportedException($"The reference device computes in 32-bit floats, not in {options.Precision}.");
         Tap[] taps = options.DemandedOf(graph);
         List<Operation> operations = Fusion.Run(
             graph, graph.Outputs.Values.Concat(taps.Select(t => t.Value)), new FusionRules());

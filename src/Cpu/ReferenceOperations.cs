@@ -92,9 +92,11 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
                     columns, rows, columns);
                 break;
             case EmbeddingOperation o:
+                CheckIndexes(Ints(o.Ids), rows, o.Table.Shape[0]);
                 Gather.Scalar(o.Table.Pointer, o.Table.Type, columns, Ints(o.Ids), rows, y, columns, columns);
                 break;
             case GatherRowsOperation o:
+                CheckIndexes(Ints(o.RowNumbers), rows, o.X.Rows);
                 Gather.Scalar(Floats(o.X), FloatType.F32, Stride(o.X), Ints(o.RowNumbers), rows, y, columns, columns);
                 break;
             case PrependRowsOperation o:
@@ -154,6 +156,16 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
         + ((long)value.FirstRow * Stride(value) + value.FirstColumn) * value.ElementSize;
 
     private int* Ints(Value value) => (int*)Bytes(value);
+
+    /// <summary>Row numbers come from the caller, and the definition does not look at them.</summary>
+    private static void CheckIndexes(int* index, int count, int rows)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            if ((uint)index[i] >= (uint)rows)
+                throw new ArgumentOutOfRangeException(nameof(index), index[i], $"Row number {i} is not 0 to {rows - 1}.");
+        }
+    }
 
     private static void Copy(float* from, float* to, int count) =>
         new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));

@@ -74,7 +74,8 @@ internal static unsafe class Rehearsal
         }
 
         Value image = g.NormalizeImage(g.Input("pixels", Pixels, 3, ValueKind.Byte), new float[3], [1, 1, 1]);
-        Value x = Gelu(g.Conv(image, Side, Side, 1, Weight(FloatType.F32, 3, 3, 3, Narrow), Weight(FloatType.F32, Narrow)));
+        Value stem = g.Conv(image, Side, Side, 1, Weight(FloatType.F32, 3, 3, 3, 3), Weight(FloatType.F32, 3));
+        Value x = Gelu(g.Conv(stem, Side, Side, 1, Weight(FloatType.F32, 3, 3, 3, Narrow), Weight(FloatType.F32, Narrow)));
         x = Linear(Gelu(Linear(Gelu(g.Add(x, Bottleneck(x, 1))), Narrow, trunk: true)), Width);
         x = g.Add(x, Linear(Gelu(Linear(g.LayerNorm(x, vector, vector, 1e-5f), 2 * Width)), Width));
 

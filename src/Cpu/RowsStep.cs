@@ -33,6 +33,9 @@ internal sealed unsafe class RowsStep : OperationStep
         InPlace = inPlace;
     }
 
+    /// <summary>What the kernel is compiled for: the type that its lambda lives in, activation included.</summary>
+    public Type? CompiledFor => kernel.Target?.GetType();
+
     public override int Items => (rows + rowsOfItem - 1) / rowsOfItem;
 
     public override nint ScratchFloats { get; }

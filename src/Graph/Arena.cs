@@ -73,7 +73,7 @@ internal static class Arena
         long total = Place(blocks.Values.Distinct());
         return (blocks.ToDictionary(b => b.Key, b => b.Value.Offset), total);
 
-        // Whole, no input (a caller fills it once for several executions), and read by nobody else now or later.
+        // Whole, no input (its place is fixed from the beginning), and read by nobody else now or later.
         bool MayTake(in Access access, Value v) =>
             v.Root == v && !inputs.Contains(v) && lastRead[v] == access.Moment && readers[(access.Moment, v)] == 1
             && access.Writes.Count == 1 && v.Rows == access.Writes[0].Rows && v.Columns == access.Writes[0].Columns;

@@ -226,7 +226,7 @@ public sealed class ComputeGraph
     {
         Check(pixels is { Type: ValueKind.Byte, Columns: 3, IsContiguous: true } && mean.Length == 3 && std.Length == 3,
             $"NormalizeImage: {pixels.Type} {pixels}.");
-        return Add(new NormalizeImageOperation(pixels, mean, std), pixels.Rows, 3);
+        return Add(new NormalizeImageOperation(pixels, [.. mean], [.. std]), pixels.Rows, 3);
     }
 
     /// <summary>
@@ -303,7 +303,7 @@ public sealed class ComputeGraph
 
     /// <summary>a b, or a bᵀ, of two values; a linear layer whose weights are computed.</summary>
     /// <param name="a">[rows, n].</param>
-    /// <param name="b">[n, columns], or [columns, n] where it is <paramref name="transposed"/>; without gaps.</param>
+    /// <param name="b">[n, columns], or [columns, n] where it is <paramref name="transposed"/>; whole rows of a value.</param>
     /// <param name="transposed">Whether b is taken as bᵀ.</param>
     public Value MatMul(Value a, Value b, bool transposed = false)
     {

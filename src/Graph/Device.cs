@@ -12,11 +12,15 @@ public abstract class Device : IDisposable
     /// <summary>Threads of the host that work on one execution; at least 1. Results do not depend on it.</summary>
     public abstract int Threads { get; }
 
+    /// <summary>Whether it computes linear layers so.</summary>
+    public virtual bool Supports(Precision precision) => true;
+
     /// <summary>Compiles a graph and freezes it.</summary>
     /// <param name="graph">The network. Its parameters' memory must outlive the plan.</param>
     /// <param name="options">What the plan hands out and how exactly it computes; null for the defaults.</param>
-    /// <exception cref="NotSupportedException">The device does not execute an operation of it; the message names the
-    /// kind.</exception>
+    /// <exception cref="NotSupportedException">
+    /// The device does not execute an operation of it, whose kind the message names, or not at the precision asked for.
+    /// </exception>
     public abstract Plan Compile(ComputeGraph graph, CompileOptions? options = null);
 
     /// <summary>
@@ -26,7 +30,7 @@ public abstract class Device : IDisposable
     /// <param name="precision">How linear layers will be computed.</param>
     public virtual void Rehearse(Precision precision) { }
 
-    /// <summary>Frees what it holds. Plans that it made can still be disposed of, and no longer be executed.</summary>
+    /// <summary>Frees what it holds. Dispose of its plans first.</summary>
     public void Dispose()
     {
         Free();

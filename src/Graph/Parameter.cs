@@ -19,6 +19,7 @@ public sealed unsafe class Parameter
         Address = address;
         Type = type;
         Shape = shape;
+        Count = shape.Aggregate(1L, (n, d) => n * d);
     }
 
     /// <summary>Its name in the checkpoint.</summary>
@@ -34,7 +35,7 @@ public sealed unsafe class Parameter
     public IReadOnlyList<int> Shape { get; }
 
     /// <summary>Product of the dimensions.</summary>
-    public long Count => Shape.Aggregate(1L, (n, d) => n * d);
+    public long Count { get; }
 
     /// <summary>Bytes it takes.</summary>
     public long Bytes => Count * Type.Size();

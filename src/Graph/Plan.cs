@@ -8,6 +8,7 @@ namespace TinyZsad.Graph;
 public abstract class Plan : IDisposable
 {
     private readonly ConcurrentBag<Run> idle = [];
+    private int disposals;
     private volatile bool disposed;
 
     /// <summary>Notes what was compiled.</summary>
@@ -57,7 +58,7 @@ public abstract class Plan : IDisposable
     /// </summary>
     public void Dispose()
     {
-        if (disposed) return;
+        if (Interlocked.Exchange(ref disposals, 1) != 0) return;
         disposed = true;
         Trim();
         Free();

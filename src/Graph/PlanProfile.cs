@@ -5,7 +5,6 @@ namespace TinyZsad.Graph;
 /// <summary>The time that each part of a plan took, summed over runs. One run at a time may write to it.</summary>
 public sealed class PlanProfile
 {
-    private readonly IReadOnlyList<PlanPart> parts;
     private readonly long[] ticks;
     private long last;
 
@@ -13,16 +12,19 @@ public sealed class PlanProfile
     public PlanProfile(Plan plan)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        parts = plan.Parts;
-        ticks = new long[parts.Count];
+        Plan = plan;
+        ticks = new long[plan.Parts.Count];
     }
+
+    /// <summary>Whose runs it measures.</summary>
+    public Plan Plan { get; }
 
     /// <summary>How many runs it holds.</summary>
     public int Runs { get; private set; }
 
     /// <summary>One line a part, in order of execution.</summary>
     public IReadOnlyList<ProfileEntry> Entries =>
-        [.. parts.Select((p, i) => new ProfileEntry(p.Label, p.Kind,
+        [.. Plan.Parts.Select((p, i) => new ProfileEntry(p.Label, p.Kind,
             TimeSpan.FromSeconds((double)ticks[i] / Stopwatch.Frequency / Math.Max(Runs, 1)), p.Flops, p.Bytes))];
 
     /// <summary>A run begins.</summary>

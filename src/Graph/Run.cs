@@ -4,7 +4,8 @@ namespace TinyZsad.Graph;
 
 /// <summary>
 /// One use of a plan: memory for its values. Rented from <see cref="Plan.Rent"/>; used by one caller at a time. It takes inputs,
-/// executes, and gives outputs, any number of times; then it is given back by <see cref="Dispose"/>.
+/// executes, and gives outputs, any number of times; then it is given back by <see cref="Dispose"/>. Executing overwrites inputs once
+/// they are no longer needed: they are filled anew before each execution.
 /// </summary>
 // Dispose gives the run back for further use; only End ends its life.
 #pragma warning disable CA1816
@@ -41,16 +42,30 @@ public abstract class Run : IDisposable
 
     /// <summary>Computes the outputs of the inputs. Results do not depend on the number of threads.</summary>
     /// <param name="receiver">Is handed the plan's taps.</param>
-    /// <param name="profile">Takes the time of every part.</param>
+    /// <param name="profile">Takes the time of every part; made for this run's plan.</param>
     /// <param name="cancellation">Looked at after every part.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the run can be used again.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// A part failed, because a row number lies outside its table or the receiver threw; the cause is its inner exception. The run
+    /// can be used again.
+    /// </exception>
+    /// <exception cref="ArgumentException">The profile is another plan's.</exception>
     /// <exception cref="ObjectDisposedException">The run was given back, or the plan is disposed.</exception>
     public void Execute(TapReceiver? receiver = null, PlanProfile? profile = null, CancellationToken cancellation = default)
     {
         cancellation.ThrowIfCancellationRequested();
         ThrowIfGivenBack();
         plan.ThrowIfDisposed();
-        Compute(receiver, profile, cancellation);
+        if (profile is not null && profile.Plan != plan)
+            throw new ArgumentException("The profile was made for another plan than the run's.", nameof(profile));
+        try
+        {
+            Compute(receiver, profile, cancellation);
+        }
+        catch (Exception e) when (e is not OperationCanceledException || !cancellation.IsCancellationRequested)
+        {
+            throw new InvalidOperationException($"A part failed: {e.Message}", e);
+        }
     }
 
     /// <summary>Gives the run back to its plan; once is enough, and further calls do nothing.</summary>
@@ -63,7 +78,7 @@ public abstract class Run : IDisposable
     /// <summary>The bytes of an input or an output in the host's memory, rows without gaps between them.</summary>
     protected abstract Span<byte> HostMemory(Value value);
 
-    /// <summary>Executes the plan once.</summary>
+    /// <summary>Executes the plan once. What a part throws is thrown here, after all threads have ended.</summary>
     protected abstract void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellation);
 
     /// <summary>Frees its memory; called once.</summary>

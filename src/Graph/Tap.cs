@@ -46,7 +46,7 @@ public sealed record Tap(string Name, Value Value, IReadOnlyList<int> Shape, Tap
 }
 
 /// <summary>
-/// Receives tapped values while a run goes on, in the order they are computed. May be called from any thread of the team, one at
+/// Receives tapped values while a run goes on, in the order they are computed. May be called from any thread of the device, one at
 /// a time.
 /// </summary>
 /// <param name="tap">Which one.</param>

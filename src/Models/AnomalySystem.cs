@@ -107,6 +107,7 @@ public abstract class AnomalySystem : IDisposable
     /// <exception cref="ArgumentException">The system cannot work at the image size asked for.</exception>
     public static AnomalySystem Load(SafetensorsFile file, Device device, int? imageSize = null)
     {
+        ArgumentNullException.ThrowIfNull(device);
         WeightStore weights = new(file);
         try
         {

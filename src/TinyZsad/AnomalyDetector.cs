@@ -12,8 +12,8 @@ namespace TinyZsad;
 /// <summary>
 /// Says how anomalous a picture is, and where, by a model that has never seen its kind.
 /// <para>
-/// Thread safe: any number of threads may detect with one detector at once. One of them at a time is computed by the detector's
-/// whole thread team, the others each on a thread of its own; results are the same, bit for bit. At most as many detections,
+/// Thread safe: any number of threads may detect with one detector at once. On the CPU one of them at a time is computed by the
+/// detector's whole thread team, the others each on its caller's thread; results are the same, bit for bit. At most as many detections,
 /// warm-ups and profiles as there are processors run at once (each needs an arena of some megabytes), further ones wait. Disposing
 /// while detections run is safe: they finish.
 /// </para>
@@ -121,7 +121,10 @@ public sealed class AnomalyDetector : IDisposable
     /// <param name="cancellation">Stops the detection between two operations.</param>
     /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
-    /// <exception cref="ModelFormatException">The class is not stored in the file, and the file has no text tower.</exception>
+    /// <exception cref="ModelFormatException">
+    /// The class is not stored in the file, and the file has no text tower; or the result is not finite, because weights are damaged:
+    /// the message names the first operation whose output is not.
+    /// </exception>
     public AnomalyResult Detect(Image image, string? className = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(image);
@@ -145,6 +148,16 @@ public sealed class AnomalyDetector : IDisposable
         long resized = Stopwatch.GetTimestamp();
         run.Execute(cancellation: cancellation);
         Detection detection = system.Read(run, score);
+        if (!float.IsFinite(detection.Score) || !FiniteCheck.AreFinite(detection.Map))
+        {
+            byte[] pixels = new byte[run.Bytes(AnomalySystem.Pixels).Length];
+            BicubicResizer.Resize(image, pixels, system.ImageSize, system.ImageSize);
+            throw FiniteCheck.Error(system, device, score, again =>
+            {
+                pixels.CopyTo(again.Bytes(AnomalySystem.Pixels));
+                system.Bind(again, prepared);
+            });
+        }
         long done = Stopwatch.GetTimestamp();
         return new AnomalyResult(detection, system.ImageSize, image.Width, image.Height, className,
             new DetectionTimings(Stopwatch.GetElapsedTime(embedded, resized), Stopwatch.GetElapsedTime(start, embedded),
@@ -263,8 +276,16 @@ public sealed class AnomalyDetector : IDisposable
         ArgumentNullException.ThrowIfNull(classNames);
         if (Path.GetFullPath(path) == Path.GetFullPath(Model.Path))
             throw new ArgumentException($"{path} is the loaded model itself; write to another file.", nameof(path));
-        using Turn turn = TakeTurn(cancellation);
-        system.SaveWithClasses(path, classNames, textTower, cancellation);
+        // Without a turn: many classes take minutes, which detections need not wait for.
+        lifetime.Enter();
+        try
+        {
+            system.SaveWithClasses(path, classNames, textTower, cancellation);
+        }
+        finally
+        {
+            lifetime.Leave();
+        }
     }
 
     /// <summary>Frees the model, now or when the last running detection ends.</summary>
@@ -275,9 +296,12 @@ public sealed class AnomalyDetector : IDisposable
     {
         ClassEmbedding? prepared = className is null || !system.TakesClassName ? null : system.Prepare(className, cancellation);
         using Run run = plan.Rent();
-        run.Bytes(AnomalySystem.Pixels).Fill(128);
-        system.Bind(run, prepared);
-        for (int i = 0; i < runs; i++) run.Execute(profile: profile, cancellation: cancellation);
+        for (int i = 0; i < runs; i++)
+        {
+            run.Bytes(AnomalySystem.Pixels).Fill(128);
+            system.Bind(run, prepared);
+            run.Execute(profile: profile, cancellation: cancellation);
+        }
     }
 
     /// <summary>Waits until one of the detections that may run at once can begin.</summary>

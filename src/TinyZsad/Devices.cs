@@ -17,9 +17,13 @@ internal static class Devices
     public static bool IsKnown(string name) => Known.ContainsKey(name);
 
     /// <summary>Opens the device that the options name; the caller disposes of it.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range, or the device does not compute at the precision.</exception>
     public static Device Open(DetectorOptions options)
     {
         options.Check();
-        return Known[options.Device](options.ThreadCount);
+        Device device = Known[options.Device](options.ThreadCount);
+        if (device.Supports(options.Precision)) return device;
+        device.Dispose();
+        throw new ArgumentException($"The device '{options.Device}' does not compute in {options.Precision}; choose another of both.");
     }
 }

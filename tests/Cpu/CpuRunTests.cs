@@ -18,7 +18,7 @@ public sealed class CpuRunTests
     {
         ComputeGraph g = new();
         Parameter norm = Numbers.Weight("norm", 1, Columns);
-        Value x = g.Input("x", Rows, Columns);
+        Value x = g.Rows(g.PrependRows(g.Input("x", Rows, Columns), norm), 1, Rows);
         for (int i = 0; i < Layers; i++)
         {
             Value n = g.LayerNorm(x, norm, norm, 1e-5f);
@@ -86,11 +86,21 @@ public sealed class CpuRunTests
     [TestCase(-1)]
     [TestCase(8)]
     [TestCase(int.MinValue)]
+    [TestCase(1 << 28)]
     public void ARowNumberOutsideTheTableIsAnErrorAndNoRead(int bad)
     {
+        foreach (Device device in new Device[] { Plans.Cpu(), Plans.Reference })
+        {
+            RowNumberOutside(device, bad, (g, numbers) => g.GatherRows(g.Input("x", 8, 16), numbers));
+            RowNumberOutside(device, bad, (g, numbers) => g.Embedding(numbers, Numbers.Weight("table", 1, 8, 16)));
+        }
+    }
+
+    private static void RowNumberOutside(Device device, int bad, Func<ComputeGraph, Value, Value> build)
+    {
         ComputeGraph g = new();
-        g.Output("y", g.GatherRows(g.Input("x", 8, 16), g.Input("rows", 4, 1, ValueKind.Int)));
-        CpuPlan plan = Plans.Compile(g);
+        g.Output("y", build(g, g.Input("rows", 4, 1, ValueKind.Int)));
+        using Plan plan = device.Compile(g);
         using Run run = plan.Rent();
         run.Ints("rows").Fill(3);
         run.Ints("rows")[2] = bad;
@@ -98,6 +108,41 @@ public sealed class CpuRunTests
             Throws.InvalidOperationException.With.InnerException.InstanceOf<ArgumentOutOfRangeException>());
         run.Ints("rows").Fill(3);
         Assert.That(() => run.Execute(), Throws.Nothing);
+    }
+
+    [Test]
+    public void AFailingReceiverIsHeardOfOnEveryDevice()
+    {
+        foreach (Device device in new Device[] { Plans.Cpu(), Plans.Reference })
+        {
+            using Plan plan = device.Compile(Network(), new CompileOptions { Demanded = _ => true });
+            using Run run = plan.Rent();
+            Plans.Fill(run, X);
+            Assert.That(() => run.Execute((_, _) => throw new FormatException("no room")),
+                Throws.InvalidOperationException.With.InnerException.InstanceOf<FormatException>());
+        }
+    }
+
+    [Test]
+    public void AProfileOfAnotherPlanIsRefused()
+    {
+        using CpuPlan other = Plans.Compile(Network());
+        using Run run = Plan.Rent();
+        Assert.That(() => run.Execute(profile: new PlanProfile(other)), Throws.ArgumentException);
+        Assert.That(() => run.Execute(profile: new PlanProfile(Plan)), Throws.Nothing);
+    }
+
+    [Test]
+    public void AGraphThatOnlyHandsItsInputOnNeedsNoOperation()
+    {
+        foreach (Device device in new Device[] { Plans.Cpu(), Plans.Reference })
+        {
+            ComputeGraph g = new();
+            g.Output("y", g.Input("x", 2, 3));
+            using Plan plan = device.Compile(g);
+            Assert.That(Plans.Run(plan, new Dictionary<string, Array> { ["x"] = new float[] { 1, 2, 3, 4, 5, 6 } })["out.y"],
+                Is.EqualTo(new float[] { 1, 2, 3, 4, 5, 6 }));
+        }
     }
 
     [Test]

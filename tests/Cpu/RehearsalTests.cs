@@ -35,5 +35,8 @@ public sealed unsafe class RehearsalTests
     }
 
     private static string[] Steps(CpuPlan plan) => [.. plan.Phases.SelectMany(p => p.Steps)
-        .Select(s => $"{s.Kind} {string.Join(", ", s.GetType().GenericTypeArguments.Select(t => t.Name))}").Distinct()];
+        .Select(s => $"{s.Kind} {string.Join(", ", Activations(s).Select(t => t.Name))}").Distinct()];
+
+    private static Type[] Activations(Step step) =>
+        [.. step.GetType().GenericTypeArguments, .. (step as RowsStep)?.CompiledFor?.GenericTypeArguments ?? []];
 }

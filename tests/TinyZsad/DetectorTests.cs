@@ -226,6 +226,37 @@ public sealed class DetectorTests
         }
     }
 
+    /// <summary>A score that is not a number passes every threshold.</summary>
+    [TestCase("vision.layer.2.mlp.down_proj.weight")]
+    [TestCase("vision.embeddings.patch_embeddings.weight")]
+    [TestCase("head.patch_adapter.3.adapter.0.weight")]
+    public void ADamagedWeightIsAnErrorThatNamesIt(string tensor)
+    {
+        TinyModel model = TinyModel.OfStoredClass();
+        model.Change(tensor, 5, _ => float.NaN);
+        using AnomalyDetector detector = AnomalyDetector.Load(model.Open(), new DetectorOptions { Threads = 2 });
+        ModelFormatException error = Assert.Throws<ModelFormatException>(
+            () => detector.Detect(TinyModel.Picture, TinyModel.ClassName))!;
+        Assert.That(error.Reason, Does.Contain("not finite").And.Contain($"'{tensor}'"));
+        Assert.That(error.File, Is.EqualTo("tiny.safetensors"));
+        Assert.That(() => detector.Detect(TinyModel.Picture, TinyModel.ClassName), Throws.TypeOf<ModelFormatException>(), "again");
+    }
+
+    [Test]
+    public void AStoredClassThatIsDamagedIsNamed()
+    {
+        TinyModel model = TinyModel.OfStoredClass();
+        float[] bad = new float[EmbeddingWidth(model)];
+        bad[1] = float.PositiveInfinity;
+        model.Store($"text.abnormal.{TinyModel.ClassName}", bad);
+        using AnomalyDetector detector = AnomalyDetector.Load(model.Open());
+        Assert.That(() => detector.Detect(TinyModel.Picture, TinyModel.ClassName),
+            Throws.TypeOf<ModelFormatException>().With.Message.Contains("text.abnormal"));
+    }
+
+    private static int EmbeddingWidth(TinyModel model) =>
+        (int)model.Tensors[$"text.abnormal.{TinyModel.ClassName}"].Shape[0];
+
     [Test]
     public void WarmingUpAndProfilingWaitForTheirTurnAndCanBeCancelled()
     {
@@ -250,6 +281,10 @@ public sealed class DetectorTests
             TinyModel.OfStoredClass().Open(), new DetectorOptions { Device = "reference" });
         Assert.That(reference.Detect(TinyModel.Picture, TinyModel.ClassName).Score,
             Is.EqualTo(cpu.Detect(TinyModel.Picture, TinyModel.ClassName).Score).Within(1e-5));
+        Assert.That((cpu.Threads, reference.Threads), Is.EqualTo((2, 1)));
+        Assert.That(() => AnomalyDetector.Load(TinyModel.OfStoredClass().Open(),
+            new DetectorOptions { Device = "reference", Precision = Precision.Int8 }),
+            Throws.ArgumentException.With.Message.Contains("Int8"));
         Assert.That(DetectorOptions.DeviceNames, Is.EqualTo(new[] { "cpu", "reference" }));
         Assert.That(() => AnomalyDetector.Load(TinyModel.OfStoredClass().Open(), new DetectorOptions { Device = "tpu" }),
             Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains("cpu, reference"));
