@@ -214,14 +214,17 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
     private static RowsStep PrependRows(PrependRowsOperation o)
     {
         int columns = o.X.Columns, prefix = o.Output.Rows - o.X.Rows;
-        (Parameter Source, int Row)[] prepended = [.. o.PrependedRows.SelectMany(
-            p => Enumerable.Range(0, (int)(p.Count / columns)).Select(i => (p, i)))];
+        Parameter[] sources = new Parameter[prefix];
+        int[] rowOfSource = new int[prefix];
+        int at = 0;
+        foreach (Parameter source in o.PrependedRows)
+            for (int i = 0; i < source.Count / columns; i++, at++) (sources[at], rowOfSource[at]) = (source, i);
         return new RowsStep(o, (f, row, rows, _) =>
         {
             for (int r = row; r < Math.Min(prefix, row + rows); r++)
             {
-                (Parameter p, int i) = prepended[r];
-                Widen.Execute((byte*)p.Pointer + (nint)i * columns * p.Type.Size(), p.Type, f.Floats(o.Output, r), columns);
+                Parameter p = sources[r];
+                Widen.Execute((byte*)p.Pointer + (nint)rowOfSource[r] * columns * p.Type.Size(), p.Type, f.Floats(o.Output, r), columns);
             }
             for (int r = Math.Max(prefix, row); r < row + rows; r++)
             {

@@ -28,7 +28,7 @@ internal sealed class CpuPlan : Plan
         Team = team;
         Phases = phases;
         Layout = layout;
-        ScratchFloats = phases.SelectMany(p => p.Steps).Select(s => s.ScratchFloats).DefaultIfEmpty().Max();
+        foreach (Step step in phases.SelectMany(p => p.Steps)) ScratchFloats = Math.Max(ScratchFloats, step.ScratchFloats);
         Parts = [.. phases.Select(p => p.Part)];
     }
 

@@ -17,7 +17,7 @@ internal sealed unsafe class Int8Lowering(int threads) : IDisposable
 
     private readonly List<nint> owned = [];
     private readonly Dictionary<Value, Value> quantized = [];
-    private readonly Dictionary<((nint, FloatType, long) Memory, WeightLayout Layout, int Outputs), nint> packed = [];
+    private readonly Dictionary<Packing, nint> packed = [];
 
     /// <summary>Bytes of the quantised weights.</summary>
     public long Bytes { get; private set; }
@@ -56,7 +56,7 @@ internal sealed unsafe class Int8Lowering(int threads) : IDisposable
     private nint Packed(LinearOperation linear)
     {
         int n = linear.Outputs, k = linear.X.Columns;
-        if (packed.TryGetValue((linear.Weight.Memory, linear.Layout, n), out nint known)) return known;
+        if (packed.TryGetValue(new Packing(linear.Weight.Memory, linear.Layout, n), out nint known)) return known;
         nint bytes = Int8Weights.Bytes(n, k);
         void* p = NativeMemory.AlignedAlloc((nuint)bytes, Arena.Alignment);
         owned.Add((nint)p);
@@ -64,9 +64,12 @@ internal sealed unsafe class Int8Lowering(int threads) : IDisposable
         float* scratch = (float*)NativeMemory.AlignedAlloc((nuint)Int8Weights.ScratchFloats(k) * sizeof(float), Arena.Alignment);
         Int8Weights.Execute(linear.Weight.Pointer, linear.Weight.Type, linear.Layout, n, k, scratch, (byte*)p);
         NativeMemory.AlignedFree(scratch);
-        packed.Add((linear.Weight.Memory, linear.Layout, n), (nint)p);
+        packed.Add(new Packing(linear.Weight.Memory, linear.Layout, n), (nint)p);
         return (nint)p;
     }
+
+    /// <summary>What packed weights are known by: their memory and how it is read.</summary>
+    private sealed record Packing((nint, FloatType, long) Memory, WeightLayout Layout, int Outputs);
 
     private readonly struct Maker(LinearOperation linear, Layout layout, int threads, Value rows, nint weights)
         : CpuLowering.IWithActivation

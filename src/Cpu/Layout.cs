@@ -59,10 +59,7 @@ internal sealed class Layout
     /// <summary>Gives every value its place.</summary>
     public void Place(ComputeGraph graph, IReadOnlyList<Access> accesses)
     {
-        (Dictionary<Value, long> places, ArenaBytes) = Arena.Plan(graph, accesses, Bytes);
-        offsets = new long[strides.Count];
-        Array.Fill(offsets, -1);
-        foreach ((Value value, long offset) in places) offsets[value.Id] = offset;
+        (offsets, ArenaBytes) = Arena.Plan(graph, accesses, Bytes);
     }
 
     /// <summary>Bytes from the arena's beginning to a value that has a place.</summary>
@@ -70,7 +67,7 @@ internal sealed class Layout
         offsets[value.Root.Id] + ((long)value.FirstRow * Stride(value) + value.FirstColumn) * value.ElementSize;
 
     /// <summary>Whether a value has a place in the arena: fusion did not do away with it.</summary>
-    public bool IsPlaced(Value value) => offsets[value.Root.Id] >= 0;
+    public bool IsPlaced(Value value) => value.Root.Id < offsets.Length && offsets[value.Root.Id] >= 0;
 
     /// <summary>
     /// Whether the kernel of an operation takes rows that lie apart. The others walk over a value's memory as one piece.

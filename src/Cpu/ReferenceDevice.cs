@@ -47,7 +47,7 @@ public sealed class ReferenceDevice : Device
 
         public IReadOnlyList<Operation> Operations { get; }
 
-        public Dictionary<Value, long> Offsets { get; }
+        public long[] Offsets { get; }
 
         public override long ArenaBytes { get; }
 
@@ -70,7 +70,7 @@ public sealed class ReferenceDevice : Device
         }
 
         protected override Span<byte> HostMemory(Value value) =>
-            new(arena + plan.Offsets[value], checked(value.Rows * value.Columns * value.ElementSize));
+            new(arena + plan.Offsets[value.Id], checked(value.Rows * value.Columns * value.ElementSize));
 
         protected override void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellation)
         {

@@ -6,8 +6,8 @@ namespace TinyZsad.Cpu;
 
 /// <summary>What each operation computes, by the kernels' plain definitions. Values lie one row after the other.</summary>
 /// <param name="arena">The run's memory.</param>
-/// <param name="offsets">Where in it each value that owns memory lies.</param>
-internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, long> offsets)
+/// <param name="offsets">Where in it each value that owns memory lies, by its number.</param>
+internal sealed unsafe class ReferenceOperations(byte* arena, long[] offsets)
 {
     /// <summary>Refuses what is made by fusion alone.</summary>
     /// <exception cref="NotSupportedException">The operation's kind is not executed.</exception>
@@ -152,7 +152,7 @@ internal sealed unsafe class ReferenceOperations(byte* arena, Dictionary<Value, 
         }
     }
 
-    private byte* Bytes(Value value) => arena + offsets[value.Root]
+    private byte* Bytes(Value value) => arena + offsets[value.Root.Id]
         + ((long)value.FirstRow * Stride(value) + value.FirstColumn) * value.ElementSize;
 
     private int* Ints(Value value) => (int*)Bytes(value);

@@ -8,7 +8,7 @@ namespace TinyZsad.Graph;
 /// A value it reads whose memory what it writes may take, element for element; null if there is none. The device asks for it only
 /// where it lays out both alike.
 /// </param>
-internal readonly record struct Access(int Moment, IReadOnlyList<Value> Reads, IReadOnlyList<Value> Writes, Value? InPlace);
+internal sealed record Access(int Moment, IReadOnlyList<Value> Reads, IReadOnlyList<Value> Writes, Value? InPlace);
 
 /// <summary>
 /// Gives every value its place in one arena, so that values needed at the same time never overlap and the arena is small. Knows
@@ -28,27 +28,29 @@ internal static class Arena
         public long Offset { get; set; }
     }
 
-    /// <summary>Where each value that owns memory lies, and the bytes of the whole.</summary>
+    /// <summary>
+    /// Where each value that owns memory lies, by its number, -1 for one that is never there; and the bytes of the whole.
+    /// </summary>
+    /// <remarks>Generic types over structures of our own would be compiled at start-up: hence classes and arrays.</remarks>
     /// <param name="graph">Its inputs are there before the first moment, its outputs are needed after the last.</param>
     /// <param name="accesses">What happens, by moment.</param>
     /// <param name="bytes">Bytes of a value that owns its memory.</param>
-    public static (Dictionary<Value, long> Offsets, long Bytes) Plan(
+    public static (long[] Offsets, long Bytes) Plan(
         ComputeGraph graph, IReadOnlyList<Access> accesses, Func<Value, long> bytes)
     {
         HashSet<Value> inputs = [.. graph.Inputs.Values];
         Dictionary<Value, Block> blocks = inputs.ToDictionary(v => v, v => new Block(bytes(v), 0, 0));
         Dictionary<Value, int> lastRead = [];
-        Dictionary<(int Moment, Value Value), int> readers = [];
+        int end = accesses.Count == 0 ? 0 : accesses[^1].Moment + 1;
+        Dictionary<Value, int>[] readers = [.. Enumerable.Range(0, end).Select(_ => new Dictionary<Value, int>())];
         foreach (Access access in accesses)
         {
             foreach (Value read in access.Reads)
             {
                 lastRead[read.Root] = access.Moment;
-                readers[(access.Moment, read.Root)] = readers.GetValueOrDefault((access.Moment, read.Root)) + 1;
+                readers[access.Moment][read.Root] = readers[access.Moment].GetValueOrDefault(read.Root) + 1;
             }
         }
-
-        int end = accesses.Count == 0 ? 0 : accesses[^1].Moment + 1;
         foreach (Value output in graph.Outputs.Values) lastRead[output] = end;
 
         foreach (Access access in accesses)
@@ -67,15 +69,17 @@ internal static class Arena
                 }
             }
         }
-
         foreach (Value input in inputs) blocks[input].Last = lastRead.GetValueOrDefault(input);
 
         long total = Place(blocks.Values.Distinct());
-        return (blocks.ToDictionary(b => b.Key, b => b.Value.Offset), total);
+        long[] offsets = new long[blocks.Keys.Max(v => v.Id) + 1];
+        Array.Fill(offsets, -1);
+        foreach ((Value value, Block block) in blocks) offsets[value.Id] = block.Offset;
+        return (offsets, total);
 
         // Whole, no input (its place is fixed from the beginning), and read by nobody else now or later.
-        bool MayTake(in Access access, Value v) =>
-            v.Root == v && !inputs.Contains(v) && lastRead[v] == access.Moment && readers[(access.Moment, v)] == 1
+        bool MayTake(Access access, Value v) =>
+            v.Root == v && !inputs.Contains(v) && lastRead[v] == access.Moment && readers[access.Moment][v] == 1
             && access.Writes.Count == 1 && v.Rows == access.Writes[0].Rows && v.Columns == access.Writes[0].Columns;
     }
 

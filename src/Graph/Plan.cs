@@ -85,4 +85,4 @@ public abstract class Plan : IDisposable
 /// <param name="Kind">The operations.</param>
 /// <param name="Flops">Floating-point operations, two a multiply-add.</param>
 /// <param name="Bytes">Bytes read and written, weights included, each counted once.</param>
-public readonly record struct PlanPart(string Label, string Kind, long Flops, long Bytes);
+public sealed record PlanPart(string Label, string Kind, long Flops, long Bytes);
