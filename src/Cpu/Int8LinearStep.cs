@@ -50,6 +50,7 @@ internal sealed unsafe class Int8LinearStep<TActivation> : OperationStep
         shape = LinearOperands.Of(linear, layout, threads);
         Reads = linear.Residual is null ? [quantized] : [quantized, linear.Residual];
         WeightBytes = Int8Weights.Bytes(shape.N, shape.K);
+        Items = Int8MatMul.Items(shape.M, shape.N, shape.K);
     }
 
     public override IReadOnlyList<Value> Reads { get; }
@@ -60,7 +61,7 @@ internal sealed unsafe class Int8LinearStep<TActivation> : OperationStep
 
     public override Value? InPlace => linear.Residual;
 
-    public override int Items => Int8MatMul.Items(shape.M, shape.N, shape.K);
+    public override int Items { get; }
 
     public override nint ScratchFloats => Int8MatMul.ScratchFloats;
 

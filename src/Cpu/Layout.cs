@@ -57,17 +57,12 @@ internal sealed class Layout
     public long Bytes(Value value) => (long)value.Rows * Stride(value) * value.ElementSize;
 
     /// <summary>Gives every value its place.</summary>
-    public void Place(ComputeGraph graph, IReadOnlyList<Access> accesses)
-    {
+    public void Place(ComputeGraph graph, IReadOnlyList<Access> accesses) =>
         (offsets, ArenaBytes) = Arena.Plan(graph, accesses, Bytes);
-    }
 
     /// <summary>Bytes from the arena's beginning to a value that has a place.</summary>
     public long Offset(Value value) =>
         offsets[value.Root.Id] + ((long)value.FirstRow * Stride(value) + value.FirstColumn) * value.ElementSize;
-
-    /// <summary>Whether a value has a place in the arena: fusion did not do away with it.</summary>
-    public bool IsPlaced(Value value) => value.Root.Id < offsets.Length && offsets[value.Root.Id] >= 0;
 
     /// <summary>
     /// Whether the kernel of an operation takes rows that lie apart. The others walk over a value's memory as one piece.

@@ -19,9 +19,9 @@ internal sealed unsafe class MatMulStep(MatMulOperation product, Layout layout, 
         LdY = layout.Stride(product.Output),
     };
 
-    public override int Items => MatMul.Items(shape.M, shape.N, shape.K, shape.Threads);
+    public override int Items { get; } = MatMul.Items(product.A.Rows, product.Columns, product.A.Columns, threads);
 
-    public override int Groups => MatMul.Groups(shape.M, shape.N, shape.K, shape.Threads);
+    public override int Groups { get; } = MatMul.Groups(product.A.Rows, product.Columns, product.A.Columns, threads);
 
     public override nint ScratchFloats => MatMul.ScratchFloats(shape.M, shape.N, shape.K, shape.Threads);
 

@@ -40,10 +40,5 @@ public static unsafe class Widen
     }
 
     /// <summary>The definition: number <paramref name="i"/> of <paramref name="source"/>.</summary>
-    public static float Scalar(void* source, FloatType type, nint i) => type switch
-    {
-        FloatType.F32 => ((float*)source)[i],
-        FloatType.F16 => (float)((Half*)source)[i],
-        _ => BitConverter.Int32BitsToSingle(((ushort*)source)[i] << 16),
-    };
+    public static float Scalar(void* source, FloatType type, nint i) => type.Read(source, i);
 }

@@ -38,7 +38,6 @@ public sealed class AnomalyDetector : IDisposable
     private readonly Device device;
     private readonly Plan plan;
     private readonly Lifetime lifetime;
-    private readonly SemaphoreSlim slots = new(Math.Max(1, Environment.ProcessorCount));
 
     private AnomalyDetector(AnomalySystem system, Device device, DetectorOptions options)
     {
@@ -52,7 +51,7 @@ public sealed class AnomalyDetector : IDisposable
             plan.Dispose();
             system.Dispose();
             device.Dispose();
-            slots.Dispose();
+            Turns.Dispose();
         });
     }
 
@@ -60,7 +59,7 @@ public sealed class AnomalyDetector : IDisposable
     public ModelInfo Model { get; }
 
     /// <summary>What detections, warm-ups and profiles wait for.</summary>
-    internal SemaphoreSlim Turns => slots;
+    internal SemaphoreSlim Turns { get; } = new(Math.Max(1, Environment.ProcessorCount));
 
     /// <summary>Threads that work on one detection.</summary>
     public int Threads => device.Threads;
@@ -311,7 +310,7 @@ public sealed class AnomalyDetector : IDisposable
         lifetime.Enter();
         try
         {
-            slots.Wait(cancellation);
+            Turns.Wait(cancellation);
             return new Turn(this);
         }
         catch
@@ -321,12 +320,12 @@ public sealed class AnomalyDetector : IDisposable
         }
     }
 
-    /// <summary>A use of the detector: its model stays until it ends, and one of the slots is taken.</summary>
+    /// <summary>A use of the detector: its model stays until it ends, and one of the turns is taken.</summary>
     private readonly ref struct Turn(AnomalyDetector detector)
     {
         public void Dispose()
         {
-            detector.slots.Release();
+            detector.Turns.Release();
             detector.lifetime.Leave();
         }
     }

@@ -24,6 +24,7 @@ internal static class Devices
         Device device = Known[options.Device](options.ThreadCount);
         if (device.Supports(options.Precision)) return device;
         device.Dispose();
-        throw new ArgumentException($"The device '{options.Device}' does not compute in {options.Precision}; choose another of both.");
+        throw new ArgumentException(
+            $"The device '{options.Device}' does not compute in {options.Precision}; choose another device or precision.");
     }
 }

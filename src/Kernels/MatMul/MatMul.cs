@@ -212,16 +212,8 @@ public static unsafe class MatMul
         }
     }
 
-    private static double Weight(in MatMulArgs a, int output, int input)
-    {
-        nint at = a.Layout == WeightLayout.OutIn ? (nint)output * a.K + input : (nint)input * a.N + output;
-        return a.Type switch
-        {
-            FloatType.F16 => (double)((Half*)a.W)[at],
-            FloatType.BF16 => BitConverter.UInt32BitsToSingle((uint)((ushort*)a.W)[at] << 16),
-            _ => ((float*)a.W)[at],
-        };
-    }
+    private static double Weight(in MatMulArgs a, int output, int input) =>
+        a.Type.Read(a.W, a.Layout == WeightLayout.OutIn ? (nint)output * a.K + input : (nint)input * a.N + output);
 
     /// <summary>Bias, activation, scale and residual for the valid part of a tile, and the store.</summary>
     internal static void Finish<TActivation>(
