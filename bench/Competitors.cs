@@ -23,7 +23,7 @@ public abstract unsafe class Competitors : IDisposable
     }
 
     /// <summary>Applies one of them.</summary>
-    protected void Run<TActivation>(TActivation activation) where TActivation : struct, IActivation =>
+    private protected void Run<TActivation>(TActivation activation) where TActivation : struct, IActivation =>
         Activate.Execute(x, x + Count + HalfPage, Count, activation);
 
     /// <summary>Frees the numbers.</summary>

@@ -13,7 +13,7 @@ internal static class Arguments
 
     public static Option<Precision> Precision() =>
         Choice("--precision", "Compute linear layers in floats, or over 8-bit integers: faster, less exact",
-        ("float32", Graph.Precision.Float32), ("int8", Graph.Precision.Int8));
+        ("float32", TinyZsad.Precision.Float32), ("int8", TinyZsad.Precision.Int8));
 
     public static Option<string?> Device() =>
         Choice("--device", "What computes: the CPU's kernels, or their plain definitions (slow, for small cases)",

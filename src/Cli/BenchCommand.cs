@@ -61,7 +61,7 @@ internal sealed class BenchCommand
         ]);
     }
 
-    private int Run(ParseResult parsed, CancellationToken cancellation)
+    private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
         Image picture = parsed.GetValue(image) is { } path ? Image.Load(path) : Generated(640, 480);
         long start = Stopwatch.GetTimestamp();
@@ -71,9 +71,9 @@ internal sealed class BenchCommand
         string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className) ?? Known(detector.Model));
 
         start = Stopwatch.GetTimestamp();
-        AnomalyResult firstResult = detector.Detect(picture, asked, cancellation);
+        AnomalyResult firstResult = detector.Detect(picture, asked, cancellationToken);
         TimeSpan first = Stopwatch.GetElapsedTime(start);
-        for (int i = 1; i < parsed.GetValue(warmup); i++) detector.Detect(picture, asked, cancellation);
+        for (int i = 1; i < parsed.GetValue(warmup); i++) detector.Detect(picture, asked, cancellationToken);
 
         TimeSpan[] times = new TimeSpan[parsed.GetValue(runs)];
         terminal.Track("Detecting", times.Length, resultsAsTheyCome: false, step =>
@@ -81,7 +81,7 @@ internal sealed class BenchCommand
             for (int i = 0; i < times.Length; i++)
             {
                 start = Stopwatch.GetTimestamp();
-                detector.Detect(picture, asked, cancellation);
+                detector.Detect(picture, asked, cancellationToken);
                 times[i] = Stopwatch.GetElapsedTime(start);
                 step();
             }
@@ -89,7 +89,7 @@ internal sealed class BenchCommand
         Array.Sort(times);
 
         IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null
-            : Profile(detector, asked, parsed.GetValue(profile) == "all", cancellation);
+            : Profile(detector, asked, parsed.GetValue(profile) == "all", cancellationToken);
         Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads,
             parsed.GetValue(precision), load, first,
             firstResult.Timings.ClassEmbedding, times, PeakMemory(), entries);
@@ -118,10 +118,10 @@ internal sealed class BenchCommand
 
     /// <summary>One entry an operation, or one a kind of operation, the slowest first.</summary>
     private IReadOnlyList<ProfileEntry> Profile(
-        AnomalyDetector detector, string? className, bool every, CancellationToken cancellation)
+        AnomalyDetector detector, string? className, bool every, CancellationToken cancellationToken)
     {
         IReadOnlyList<ProfileEntry> entries = terminal.Wait(
-            "Profiling", () => detector.Profile(className: className, cancellation: cancellation));
+            "Profiling", () => detector.Profile(className: className, cancellationToken: cancellationToken));
         return every ? entries : [.. entries.GroupBy(e => e.Kind)
             .Select(g => new ProfileEntry($"{g.Count()}", g.Key, TimeSpan.FromTicks(g.Sum(e => e.Time.Ticks)),
                 g.Sum(e => e.Flops), g.Sum(e => e.Bytes)))

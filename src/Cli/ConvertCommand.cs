@@ -57,9 +57,9 @@ internal sealed class ConvertCommand
             else if (result.GetValue(dropText) && result.GetResult(classes) is not { Tokens.Count: > 0 })
                 result.AddError("--drop-text leaves only stored classes: name some with --class.");
         });
-        return convert.With((parsed, path, options, cancellation) => CheckpointConverter.LiZad(
+        return convert.With((parsed, path, options, cancellationToken) => CheckpointConverter.LiZad(
                 parsed.GetValue(dinov3)!, parsed.GetValue(mobileClip)!, parsed.GetValue(head)!, path,
-                [.. (parsed.GetValue(classes) ?? []).Distinct()], !parsed.GetValue(dropText), options, cancellation),
+                [.. (parsed.GetValue(classes) ?? []).Distinct()], !parsed.GetValue(dropText), options, cancellationToken),
             "convert lizad --dinov3 model.safetensors --mobileclip mobileclip2_s0.pt --head head.pth -o lizad.safetensors",
             "convert lizad --dinov3 dinov3_vits16.pth --mobileclip open_clip_model.safetensors --head head.pth "
                 + "--class screw \"metal nut\" --drop-text -o parts.safetensors");
@@ -79,9 +79,9 @@ internal sealed class ConvertCommand
         Option<int> topK = Arguments.Whole("--topk",
             "Tokens that the score is read from; 0 takes what --head says, or one in 64.", 0, 0, 1 << 20);
         ConvertCommand convert = new(terminal, "edgezsad", "Makes an EdgeZSAD model.", [tinyVit, head, imageSize, topK]);
-        return convert.With((parsed, path, options, cancellation) => CheckpointConverter.EdgeZsad(
+        return convert.With((parsed, path, options, cancellationToken) => CheckpointConverter.EdgeZsad(
                 parsed.GetValue(tinyVit), parsed.GetValue(head)!, path, Given(parsed.GetValue(imageSize)),
-                Given(parsed.GetValue(topK)), options, cancellation),
+                Given(parsed.GetValue(topK)), options, cancellationToken),
             "convert edgezsad --tinyvit model.safetensors --head run/checkpoint.pt -o edgezsad.safetensors",
             "convert edgezsad --head run/checkpoint.pt -o edgezsad.safetensors");
 
@@ -107,9 +107,9 @@ internal sealed class ConvertCommand
                     one ? "--clip and --dinov2 exclude each other." : "No backbone: give one with --clip or --dinov2.");
             }
         });
-        return convert.With((parsed, path, options, cancellation) => CheckpointConverter.VisualAd(
+        return convert.With((parsed, path, options, cancellationToken) => CheckpointConverter.VisualAd(
                 (parsed.GetValue(clip) ?? parsed.GetValue(dinov2))!, parsed.GetValue(clip) is null, parsed.GetValue(head)!, path,
-                parsed.GetValue(norm) == FinalNorm.Checkpoint, options, cancellation),
+                parsed.GetValue(norm) == FinalNorm.Checkpoint, options, cancellationToken),
             "convert visualad --clip ViT-L-14-336px.pt --head CLIP.pth -o visualad.safetensors",
             "convert visualad --dinov2 dinov2_vitl14_pretrain.pth --head DINOv2.pth -o visualad.safetensors");
 
@@ -129,10 +129,10 @@ internal sealed class ConvertCommand
     private Documented With(
         Func<ParseResult, string, ConversionOptions, CancellationToken, ConversionReport> convert, params string[] examples)
     {
-        command.SetAction(terminal, (parsed, cancellation) =>
+        command.SetAction(terminal, (parsed, cancellationToken) =>
         {
             ConversionOptions options = new() { FlushToZero = parsed.GetValue(flush) };
-            Write(terminal.Wait("Converting", () => convert(parsed, parsed.GetValue(output)!, options, cancellation)));
+            Write(terminal.Wait("Converting", () => convert(parsed, parsed.GetValue(output)!, options, cancellationToken)));
             return ExitCode.Done;
         });
         return new Documented(command, examples);

@@ -89,7 +89,7 @@ internal sealed class DetectCommand
             result.AddError("--save mask needs a value to cut the map at: add --threshold X.");
     }
 
-    private int Run(ParseResult parsed, CancellationToken cancellation)
+    private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
         string? output = parsed.GetValue(folder);
         Artefact[] kinds = parsed.GetValue(save) is { Length: > 0 } given ? given : output is not null ? [Artefact.Overlay] : [];
@@ -127,7 +127,7 @@ internal sealed class DetectCommand
                     try
                     {
                         writer.Write(Examine(detector, picture, parsed.GetValue(exifOrientation), asked,
-                            (float?)parsed.GetValue(threshold), kinds, names?.Next(picture), cancellation));
+                            (float?)parsed.GetValue(threshold), kinds, names?.Next(picture), cancellationToken));
                     }
                     catch (Exception e) when (e is ImageFormatException or IOException or UnauthorizedAccessException)
                     {
@@ -147,11 +147,11 @@ internal sealed class DetectCommand
 
     private static DetectionRow Examine(
         AnomalyDetector detector, Picture picture, bool applyOrientation, string? asked, float? limit, Artefact[] kinds,
-        Func<Artefact, string>? name, CancellationToken cancellation)
+        Func<Artefact, string>? name, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
         Image image = Image.Load(picture.Path, applyExifOrientation: applyOrientation);
-        AnomalyResult result = detector.Detect(image, asked, cancellation);
+        AnomalyResult result = detector.Detect(image, asked, cancellationToken);
         // The class is embedded once for all pictures.
         TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
         (Artefact, string)[] saved = name is null ? [] : [.. kinds.Select(kind => (kind, name(kind)))];

@@ -27,14 +27,14 @@ internal static class EmbedCommand
             if (result.GetResult(classes) is { Tokens: var names } && names.Any(t => string.IsNullOrWhiteSpace(t.Value)))
                 result.AddError("--class is empty.");
         });
-        command.SetAction(terminal, (parsed, cancellation) =>
+        command.SetAction(terminal, (parsed, cancellationToken) =>
         {
             string path = parsed.GetValue(output)!;
             string[] names = [.. parsed.GetValue(classes)!.Distinct()];
             using AnomalyDetector detector = AnomalyDetector.Load(parsed.GetValue(model)!);
             terminal.Wait($"Embedding {(names.Length == 1 ? "1 class" : $"{names.Length} classes")}", () =>
             {
-                detector.SaveWithClasses(path, names, !parsed.GetValue(dropText), cancellation);
+                detector.SaveWithClasses(path, names, !parsed.GetValue(dropText), cancellationToken);
                 return 0;
             });
             terminal.Show(Tables.OfPairs(

@@ -19,9 +19,9 @@ internal static class Tool
     /// <summary>Runs a command line.</summary>
     /// <param name="args">The arguments, without the program's name.</param>
     /// <param name="terminal">Where to write.</param>
-    /// <param name="cancellation">Stops the command, as Ctrl+C does.</param>
+    /// <param name="cancellationToken">Stops the command, as Ctrl+C does.</param>
     /// <returns>One of <see cref="ExitCode"/>.</returns>
-    public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellation = default)
+    public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken = default)
     {
         RootCommand root = Commands(terminal);
         // Without a replacer of response files, so that a path may begin with '@'.
@@ -38,16 +38,16 @@ internal static class Tool
             ProcessTerminationTimeout = TidyTime,
             Output = terminal.Output,
             Error = terminal.Error,
-        }, cancellation);
+        }, cancellationToken);
     }
 
     /// <summary>Lets a command do something. What goes wrong there becomes one line and an exit code.</summary>
     public static void SetAction(this Command command, Terminal terminal, Func<ParseResult, CancellationToken, int> run) =>
-        command.SetAction((parsed, cancellation) => Task.Run(() =>
+        command.SetAction((parsed, cancellationToken) => Task.Run(() =>
         {
             try
             {
-                return run(parsed, cancellation);
+                return run(parsed, cancellationToken);
             }
             catch (OperationCanceledException)
             {

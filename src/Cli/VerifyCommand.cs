@@ -92,12 +92,12 @@ internal sealed class VerifyCommand
         }
     }
 
-    private int Run(ParseResult parsed, CancellationToken cancellation)
+    private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
         List<(string Name, IReadOnlyList<TapComparison> Taps)> runs = [];
         foreach ((string name, Func<IReadOnlyList<TapComparison>> compare) in Comparisons(parsed))
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             if (runs.Count > 0 && !parsed.GetValue(json)) terminal.Space();
             runs.Add((name, terminal.Wait($"Verifying {name}", compare)));
             if (!parsed.GetValue(json)) WriteTable(runs[^1].Name, runs[^1].Taps);

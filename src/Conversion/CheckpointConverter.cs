@@ -31,13 +31,13 @@ public static class CheckpointConverter
     /// <param name="classNames">Classes whose embeddings are stored in the model.</param>
     /// <param name="textTower">Whether the text tower stays in the model; without it, only stored classes are known.</param>
     /// <param name="options">How numbers are stored.</param>
-    /// <param name="cancellation">Stops the work between two tensors.</param>
+    /// <param name="cancellationToken">Stops the work between two tensors.</param>
     /// <exception cref="ArgumentException">
     /// Neither text tower nor classes are wanted, or the output is one of the checkpoints.
     /// </exception>
     public static ConversionReport LiZad(string dinov3, string mobileClip, string head, string output,
         IReadOnlyCollection<string>? classNames = null, bool textTower = true, ConversionOptions? options = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(output);
         classNames ??= [];
@@ -49,7 +49,7 @@ public static class CheckpointConverter
 
         using ModelDraft draft = new();
         LiZadConversion.Fill(draft, dinov3, mobileClip, head);
-        return draft.Write(output, options ?? new(), classNames, textTower, cancellation);
+        return draft.Write(output, options ?? new(), classNames, textTower, cancellationToken);
     }
 
     /// <summary>Makes an EdgeZSAD model.</summary>
@@ -65,17 +65,17 @@ public static class CheckpointConverter
     /// </param>
     /// <param name="topK">Tokens that the score is read from; null for what the head's file says, or one in 64.</param>
     /// <param name="options">How numbers are stored.</param>
-    /// <param name="cancellation">Stops the work between two tensors.</param>
+    /// <param name="cancellationToken">Stops the work between two tensors.</param>
     /// <exception cref="ArgumentException">A number is out of range, or the output is one of the checkpoints.</exception>
     public static ConversionReport EdgeZsad(string? tinyVit, string head, string output, int? imageSize = null, int? topK = null,
-        ConversionOptions? options = null, CancellationToken cancellation = default)
+        ConversionOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(output);
         ArgumentOutOfRangeException.ThrowIfLessThan(imageSize ?? 1, 1, nameof(imageSize));
         ArgumentOutOfRangeException.ThrowIfLessThan(topK ?? 1, 1, nameof(topK));
         using ModelDraft draft = new();
         EdgeZsadConversion.Fill(draft, tinyVit, head, imageSize, topK);
-        return draft.Write(output, options ?? new(), [], textTower: false, cancellation);
+        return draft.Write(output, options ?? new(), [], textTower: false, cancellationToken);
     }
 
     /// <summary>Makes a VisualAD model.</summary>
@@ -91,14 +91,14 @@ public static class CheckpointConverter
     /// results were made with.
     /// </param>
     /// <param name="options">How numbers are stored.</param>
-    /// <param name="cancellation">Stops the work between two tensors.</param>
+    /// <param name="cancellationToken">Stops the work between two tensors.</param>
     /// <exception cref="ArgumentException">The output is one of the checkpoints.</exception>
     public static ConversionReport VisualAd(string backbone, bool dinoV2, string head, string output, bool trainedNorm = false,
-        ConversionOptions? options = null, CancellationToken cancellation = default)
+        ConversionOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(output);
         using ModelDraft draft = new();
         VisualAdConversion.Fill(draft, backbone, dinoV2, head, trainedNorm);
-        return draft.Write(output, options ?? new(), [], textTower: false, cancellation);
+        return draft.Write(output, options ?? new(), [], textTower: false, cancellationToken);
     }
 }

@@ -45,9 +45,9 @@ internal sealed class ModelDraft : IDisposable
     /// <param name="options">How.</param>
     /// <param name="classes">Classes whose embeddings are stored.</param>
     /// <param name="textTower">Whether the text tower stays in the model.</param>
-    /// <param name="cancellation">Stops the work.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
     public ConversionReport Write(string path, ConversionOptions options, IReadOnlyCollection<string> classes, bool textTower,
-        CancellationToken cancellation)
+        CancellationToken cancellationToken)
     {
         foreach ((_, Checkpoint source) in checkpoints)
         {
@@ -59,7 +59,7 @@ internal sealed class ModelDraft : IDisposable
         List<TensorDeclaration> declarations = [];
         foreach (DraftTensor tensor in tensors.OrderBy(t => t.Name, StringComparer.Ordinal))
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             HalfLoss? loss = HalfEncoding.Examine(tensor);
             bool half = loss is null || (options.FlushToZero && loss is { Overflowing: 0, Coarse: 0 });
             if (loss is not null) (half ? flushed : kept).Add(loss);
@@ -70,7 +70,7 @@ internal sealed class ModelDraft : IDisposable
         try
         {
             SafetensorsWriter.Write(temporary, declarations, Metadata);
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             ModelInfo model = Check(temporary);
             if (classes.Count == 0)
             {
@@ -79,7 +79,7 @@ internal sealed class ModelDraft : IDisposable
             else
             {
                 using AnomalyDetector detector = AnomalyDetector.Load(temporary);
-                detector.SaveWithClasses(path, classes, textTower, cancellation);
+                detector.SaveWithClasses(path, classes, textTower, cancellationToken);
             }
             using SafetensorsFile written = SafetensorsFile.Open(path);
             return new ConversionReport(path, written.Length, model.System, written.Tensors.Count, written.Metadata,

@@ -7,7 +7,7 @@ namespace TinyZsad.Cpu;
 /// whole team, further ones each by their caller's thread alone. Disposed while executions run, it ends the team after the one
 /// under way.
 /// </summary>
-public sealed class CpuDevice : Device
+internal sealed class CpuDevice : Device
 {
     private readonly ThreadTeam team;
 

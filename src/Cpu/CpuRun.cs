@@ -24,7 +24,7 @@ internal sealed unsafe class CpuRun : Run
 
     private TapReceiver? receiver;
     private PlanProfile? profile;
-    private CancellationToken cancellation;
+    private CancellationToken cancellationToken;
     private Exception? failure;
     private int stopAfter;
 
@@ -45,11 +45,11 @@ internal sealed unsafe class CpuRun : Run
     /// <summary>Inputs and outputs have no gaps.</summary>
     protected override Span<byte> HostMemory(Value value) => new(frame.Bytes(value), checked((int)plan.Layout.Bytes(value)));
 
-    protected override void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellation)
+    protected override void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellationToken)
     {
         this.receiver = receiver;
         this.profile = profile;
-        this.cancellation = cancellation;
+        this.cancellationToken = cancellationToken;
         failure = null;
         stopAfter = Never;
         Array.Clear(taken);
@@ -58,7 +58,7 @@ internal sealed unsafe class CpuRun : Run
         plan.Team.Run(work);
         this.receiver = null;
         if (failure is not null) ExceptionDispatchInfo.Throw(failure);
-        if (stopAfter != Never) cancellation.ThrowIfCancellationRequested();
+        if (stopAfter != Never) cancellationToken.ThrowIfCancellationRequested();
     }
 
     protected override void Free()
@@ -106,7 +106,7 @@ internal sealed unsafe class CpuRun : Run
                 failure = e;
                 Volatile.Write(ref stopAfter, Math.Min(p, stopAfter));
             }
-            if (worker == 0 && cancellation.IsCancellationRequested) Volatile.Write(ref stopAfter, Math.Min(p, stopAfter));
+            if (worker == 0 && cancellationToken.IsCancellationRequested) Volatile.Write(ref stopAfter, Math.Min(p, stopAfter));
 
             Interlocked.Increment(ref arrived[p * CounterStride]);
             Spin.Until(ref arrived[p * CounterStride], workers);

@@ -7,7 +7,7 @@ namespace TinyZsad.Cpu;
 /// the calling thread. It is the readable specification of every operation, and what fusion, lowering and other devices are
 /// compared with. Slow: for small networks. It knows no <see cref="Precision"/> but <see cref="Precision.Float32"/>.
 /// </summary>
-public sealed class ReferenceDevice : Device
+internal sealed class ReferenceDevice : Device
 {
     /// <inheritdoc/>
     public override string Name => "reference";
@@ -72,13 +72,13 @@ public sealed class ReferenceDevice : Device
         protected override Span<byte> HostMemory(Value value) =>
             new(arena + plan.Offsets[value.Id], checked(value.Rows * value.Columns * value.ElementSize));
 
-        protected override void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellation)
+        protected override void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellationToken)
         {
             profile?.Begin();
             foreach (Value input in plan.Graph.Inputs.Values) HandOut(input);
             for (int i = 0; i < plan.Operations.Count; i++)
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 operations.Execute(plan.Operations[i]);
                 HandOut(plan.Operations[i].Output);
                 profile?.Mark(i);

@@ -21,11 +21,11 @@ public sealed class DetectionEvaluation(int size)
     /// <param name="detector">The detector.</param>
     /// <param name="dataset">The test set.</param>
     /// <param name="progress">Is told each picture when it is done.</param>
-    /// <param name="cancellation">Stops between two pictures or within one.</param>
+    /// <param name="cancellationToken">Stops between two pictures or within one.</param>
     /// <returns>A row a class, in the test set's order; a class without pictures has NaN.</returns>
     public static IReadOnlyList<ClassMetrics> Run(
         AnomalyDetector detector, Dataset dataset, Action<DatasetImage, AnomalyResult>? progress = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(detector);
         ArgumentNullException.ThrowIfNull(dataset);
@@ -36,7 +36,7 @@ public sealed class DetectionEvaluation(int size)
             evaluation.Of(name);
             foreach (DatasetImage item in dataset.Images.Where(i => i.ClassName == name))
             {
-                AnomalyResult result = detector.Detect(Imaging.Image.Load(item.Path), name, cancellation);
+                AnomalyResult result = detector.Detect(Imaging.Image.Load(item.Path), name, cancellationToken);
                 evaluation.Add(name, item.Anomalous, result.Score, result.Map, item.Mask(detector.Model.ImageSize));
                 progress?.Invoke(item, result);
             }

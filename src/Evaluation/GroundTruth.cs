@@ -3,7 +3,7 @@ using TinyZsad.Imaging;
 namespace TinyZsad.Evaluation;
 
 /// <summary>The masks that say where a picture is anomalous.</summary>
-public static class GroundTruth
+internal static class GroundTruth
 {
     /// <summary>
     /// Reads a mask at a map's size, as the published evaluations do: every pixel that is not black counts, then Pillow's

@@ -5,7 +5,7 @@ namespace TinyZsad.Evaluation;
 /// found; the area under that curve up to a false positive rate of 0.3, as the published evaluations' <c>cal_pro_score</c>
 /// computes it.
 /// </summary>
-public static class PerRegionOverlap
+internal static class PerRegionOverlap
 {
     private const int Steps = 200;
 

@@ -1,7 +1,7 @@
 namespace TinyZsad.Formats;
 
 /// <summary>The activation functions of our networks.</summary>
-public enum ActivationKind
+internal enum ActivationKind
 {
     /// <summary>y = x.</summary>
     None,
@@ -22,7 +22,7 @@ public enum ActivationKind
 /// <summary>An activation with its parameter.</summary>
 /// <param name="Kind">Which function.</param>
 /// <param name="Slope">For <see cref="ActivationKind.LeakyRelu"/>.</param>
-public readonly record struct ActivationFunction(ActivationKind Kind, float Slope = 0)
+internal readonly record struct ActivationFunction(ActivationKind Kind, float Slope = 0)
 {
     /// <summary>From the kind alone.</summary>
     public static implicit operator ActivationFunction(ActivationKind kind) => new(kind);

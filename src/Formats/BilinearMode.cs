@@ -1,7 +1,7 @@
 namespace TinyZsad.Formats;
 
 /// <summary>Which points of the input lie under which points of the output.</summary>
-public enum BilinearMode
+internal enum BilinearMode
 {
     /// <summary>The corner samples' centres coincide: source = target (in - 1) / (out - 1), or 0 where out is 1.</summary>
     AlignCorners,

@@ -1,7 +1,7 @@
 namespace TinyZsad.Formats;
 
 /// <summary>How a stored tensor writes its numbers. Arithmetic is always in 32-bit floats.</summary>
-public enum FloatType
+internal enum FloatType
 {
     /// <summary>IEEE binary32.</summary>
     F32,
@@ -14,7 +14,7 @@ public enum FloatType
 }
 
 /// <summary>Sizes and single numbers of a <see cref="FloatType"/>.</summary>
-public static class FloatTypes
+internal static class FloatTypes
 {
     /// <summary>Bytes of one number: 4 or 2.</summary>
     public static int Size(this FloatType type) => type == FloatType.F32 ? 4 : 2;

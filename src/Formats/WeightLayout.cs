@@ -1,7 +1,7 @@
 namespace TinyZsad.Formats;
 
 /// <summary>How the weight matrix of y = x Wᵀ lies in memory.</summary>
-public enum WeightLayout
+internal enum WeightLayout
 {
     /// <summary>[out, in], PyTorch's <c>Linear.weight</c>: y = x Wᵀ.</summary>
     OutIn,

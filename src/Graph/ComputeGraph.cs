@@ -8,7 +8,7 @@ namespace TinyZsad.Graph;
 /// freezes it: adding to it afterwards throws an <see cref="InvalidOperationException"/>. Not thread safe while it is built;
 /// read-only, and free to share, once it is frozen.
 /// </summary>
-public sealed class ComputeGraph
+internal sealed class ComputeGraph
 {
     private readonly List<Operation> operations = [];
     private readonly Dictionary<string, Value> inputs = [];

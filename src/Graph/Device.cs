@@ -4,7 +4,7 @@ namespace TinyZsad.Graph;
 /// What computes: it compiles a graph into a plan of its own, fused, laid out and packed as it likes. Models and detectors know
 /// nothing else of it. Thread safe; dispose it after the plans it made.
 /// </summary>
-public abstract class Device : IDisposable
+internal abstract class Device : IDisposable
 {
     /// <summary>What it is called where one is chosen: <c>cpu</c>, <c>reference</c>.</summary>
     public abstract string Name { get; }
@@ -42,7 +42,7 @@ public abstract class Device : IDisposable
 }
 
 /// <summary>What a plan hands out and how exactly it computes.</summary>
-public sealed record CompileOptions
+internal sealed record CompileOptions
 {
     /// <summary>
     /// The taps to hand out; null for none. A demanded value is computed as it stands in the graph, so operations are not fused
@@ -53,7 +53,7 @@ public sealed record CompileOptions
     /// <summary>Hand out, besides, the taps whose values exist even in the fastest plan.</summary>
     public bool Surviving { get; init; }
 
-    /// <summary>How linear layers are computed; see <see cref="Graph.Precision"/>.</summary>
+    /// <summary>How linear layers are computed; see <see cref="TinyZsad.Precision"/>.</summary>
     public Precision Precision { get; init; }
 
     /// <summary>The demanded taps of a graph.</summary>

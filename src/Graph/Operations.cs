@@ -10,14 +10,14 @@ namespace TinyZsad.Graph;
 /// <param name="Cos">Cosines.</param>
 /// <param name="Sin">Sines.</param>
 /// <param name="Prefix">Leading rows that are not rotated: class and register tokens.</param>
-public sealed record RotaryTable(Parameter Cos, Parameter Sin, int Prefix);
+internal sealed record RotaryTable(Parameter Cos, Parameter Sin, int Prefix);
 
 /// <summary>
 /// One step of a network, as a fact: what it reads, what it makes, with which weights. It knows neither where values lie nor what
 /// computes it. The kinds are listed in this file; a device is a translation of each of them. Immutable; a changed copy is made by
 /// <c>with</c>, and two operations are equal only if they are the same one.
 /// </summary>
-public abstract record Operation
+internal abstract record Operation
 {
     private protected Operation() { }
 

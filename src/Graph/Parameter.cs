@@ -6,7 +6,7 @@ namespace TinyZsad.Graph;
 /// A weight: numbers that lie somewhere in memory, usually in a mapped file, and outlive every plan made from them. Immutable;
 /// the owner of the memory keeps it alive.
 /// </summary>
-public sealed unsafe class Parameter
+internal sealed unsafe class Parameter
 {
     /// <summary>Describes the numbers at an address.</summary>
     /// <param name="name">Its name in the checkpoint, for messages and profiles.</param>

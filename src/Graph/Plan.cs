@@ -5,7 +5,7 @@ namespace TinyZsad.Graph;
 /// <summary>
 /// A graph compiled by a device. Immutable and thread safe: any number of runs may use it at once, each with memory of its own.
 /// </summary>
-public abstract class Plan : IDisposable
+internal abstract class Plan : IDisposable
 {
     private readonly ConcurrentBag<Run> idle = [];
     private int disposals;
@@ -85,4 +85,4 @@ public abstract class Plan : IDisposable
 /// <param name="Kind">The operations.</param>
 /// <param name="Flops">Floating-point operations, two a multiply-add.</param>
 /// <param name="Bytes">Bytes read and written, weights included, each counted once.</param>
-public sealed record PlanPart(string Label, string Kind, long Flops, long Bytes);
+internal sealed record PlanPart(string Label, string Kind, long Flops, long Bytes);

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace TinyZsad.Graph;
 
 /// <summary>The time that each part of a plan took, summed over runs. One run at a time may write to it.</summary>
-public sealed class PlanProfile
+internal sealed class PlanProfile
 {
     private readonly long[] ticks;
     private long last;
@@ -42,11 +42,3 @@ public sealed class PlanProfile
         last = now;
     }
 }
-
-/// <summary>What one part of a plan cost.</summary>
-/// <param name="Label">Where in the network: the weights' names, or the block.</param>
-/// <param name="Kind">The operations.</param>
-/// <param name="Time">Mean time of a run.</param>
-/// <param name="Flops">Floating-point operations, two a multiply-add.</param>
-/// <param name="Bytes">Bytes read and written, weights included, each counted once.</param>
-public sealed record ProfileEntry(string Label, string Kind, TimeSpan Time, long Flops, long Bytes);

@@ -1,4 +1,4 @@
-namespace TinyZsad.Graph;
+namespace TinyZsad;
 
 /// <summary>How the linear layers of a plan are computed. Everything else is always computed in 32-bit floats.</summary>
 public enum Precision

@@ -9,7 +9,7 @@ namespace TinyZsad.Graph;
 /// </summary>
 // Dispose gives the run back for further use; only End ends its life.
 #pragma warning disable CA1816
-public abstract class Run : IDisposable
+internal abstract class Run : IDisposable
 {
     private readonly Plan plan;
     private int rented;
@@ -43,7 +43,7 @@ public abstract class Run : IDisposable
     /// <summary>Computes the outputs of the inputs. Results do not depend on the number of threads.</summary>
     /// <param name="receiver">Is handed the plan's taps.</param>
     /// <param name="profile">Takes the time of every part; made for this run's plan.</param>
-    /// <param name="cancellation">Looked at after every part.</param>
+    /// <param name="cancellationToken">Looked at after every part.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the run can be used again.</exception>
     /// <exception cref="InvalidOperationException">
     /// A part failed, because a row number lies outside its table or the receiver threw; the cause is its inner exception. The run
@@ -51,18 +51,18 @@ public abstract class Run : IDisposable
     /// </exception>
     /// <exception cref="ArgumentException">The profile is another plan's.</exception>
     /// <exception cref="ObjectDisposedException">The run was given back, or the plan is disposed.</exception>
-    public void Execute(TapReceiver? receiver = null, PlanProfile? profile = null, CancellationToken cancellation = default)
+    public void Execute(TapReceiver? receiver = null, PlanProfile? profile = null, CancellationToken cancellationToken = default)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         ThrowIfGivenBack();
         plan.ThrowIfDisposed();
         if (profile is not null && profile.Plan != plan)
             throw new ArgumentException("The profile was made for another plan than the run's.", nameof(profile));
         try
         {
-            Compute(receiver, profile, cancellation);
+            Compute(receiver, profile, cancellationToken);
         }
-        catch (Exception e) when (e is not OperationCanceledException || !cancellation.IsCancellationRequested)
+        catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
         {
             throw new InvalidOperationException($"A part failed: {e.Message}", e);
         }
@@ -79,7 +79,7 @@ public abstract class Run : IDisposable
     protected abstract Span<byte> HostMemory(Value value);
 
     /// <summary>Executes the plan once. What a part throws is thrown here, after all threads have ended.</summary>
-    protected abstract void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellation);
+    protected abstract void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellationToken);
 
     /// <summary>Frees its memory; called once.</summary>
     protected abstract void Free();

@@ -1,7 +1,7 @@
 namespace TinyZsad.Graph;
 
 /// <summary>In which order a tapped value is handed out: the one that PyTorch's tensor of that name has.</summary>
-public enum TapLayout
+internal enum TapLayout
 {
     /// <summary>Row by row, as it lies.</summary>
     Rows,
@@ -19,7 +19,7 @@ public enum TapLayout
 /// <param name="Shape">The shape under which it is known; its product is the value's element count.</param>
 /// <param name="Layout">The order of its elements under that shape.</param>
 /// <param name="Heads">How many heads, for <see cref="TapLayout.HeadsFirst"/>.</param>
-public sealed record Tap(string Name, Value Value, IReadOnlyList<int> Shape, TapLayout Layout, int Heads)
+internal sealed record Tap(string Name, Value Value, IReadOnlyList<int> Shape, TapLayout Layout, int Heads)
 {
     /// <summary>Copies the value, row by row with the given stride, into the tap's own order.</summary>
     internal unsafe float[] Read(float* x, int stride)
@@ -51,4 +51,4 @@ public sealed record Tap(string Name, Value Value, IReadOnlyList<int> Shape, Tap
 /// </summary>
 /// <param name="tap">Which one.</param>
 /// <param name="values">Its elements in the order of <see cref="Tap.Shape"/>; the receiver's own.</param>
-public delegate void TapReceiver(Tap tap, float[] values);
+internal delegate void TapReceiver(Tap tap, float[] values);

@@ -1,7 +1,7 @@
 namespace TinyZsad.Graph;
 
 /// <summary>What the elements of a <see cref="Value"/> are.</summary>
-public enum ValueKind
+internal enum ValueKind
 {
     /// <summary>32-bit floats.</summary>
     Float,
@@ -18,7 +18,7 @@ public enum ValueKind
 /// columns; a map of H x W pixels is a matrix of H * W rows (channels last), a batch of sequences is their rows one after the
 /// other. A value may be a window on another one's rows and columns; it then owns no memory.
 /// </summary>
-public sealed class Value
+internal sealed class Value
 {
     internal Value(int id, int rows, int columns, ValueKind type)
     {

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>y[i] = f(x[i]), an <see cref="IActivation"/> by itself; y may be x. Error: that of the activation.</summary>
-public static unsafe class Activate
+internal static unsafe class Activate
 {
     /// <summary>Applies the function to <paramref name="n"/> elements.</summary>
     public static void Execute<TActivation>(float* x, float* y, nint n, TActivation activation)

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>An activation function y = f(x), written once for any number of lanes; its fields are its parameters.</summary>
-public interface IActivation
+internal interface IActivation
 {
     /// <summary>f(x), lane by lane, to float accuracy.</summary>
     TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>;
@@ -13,7 +13,7 @@ public interface IActivation
 }
 
 /// <summary>y = x. Lets a fused epilogue leave its activation out at no cost.</summary>
-public readonly struct Identity : IActivation
+internal readonly struct Identity : IActivation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -29,7 +29,7 @@ public readonly struct Identity : IActivation
 /// |x| where |x| &lt; 1; with fewer 3e-7 max(1, |x|), and 4.6e-7 |x| where |x| &lt; 1. Minus infinity gives 0 or -0, plus
 /// infinity itself.
 /// </summary>
-public readonly struct Gelu : IActivation
+internal readonly struct Gelu : IActivation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -48,7 +48,7 @@ public readonly struct Gelu : IActivation
 /// u = 1.702 x, the roundings of the exponent move s by at most 1.5 e u s (1 - s) &lt; 0.4 e, the power's 2 e by at most 0.5 e,
 /// the sum's and the reciprocal's by 2.5 e, and the last product by e, e = 2^-24. Minus infinity gives minus infinity.
 /// </summary>
-public readonly struct QuickGelu : IActivation
+internal readonly struct QuickGelu : IActivation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -66,7 +66,7 @@ public readonly struct QuickGelu : IActivation
 
 /// <summary>y = x where x is positive, else <paramref name="slope"/> x. One rounding.</summary>
 /// <param name="slope">What negative values are multiplied by.</param>
-public readonly struct LeakyRelu(float slope) : IActivation
+internal readonly struct LeakyRelu(float slope) : IActivation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -78,7 +78,7 @@ public readonly struct LeakyRelu(float slope) : IActivation
 }
 
 /// <summary>y = 1 / (1 + exp(-x)), within 2.5e-7 of it relatively; 0 below -87.33.</summary>
-public readonly struct Sigmoid : IActivation
+internal readonly struct Sigmoid : IActivation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -8,7 +8,7 @@ namespace TinyZsad.Kernels;
 /// x and y are [rows, cols] with strides in floats; y may be x. The table is [period, cols] of any <see cref="FloatType"/>,
 /// without gaps. Rounded once.
 /// </remarks>
-public static unsafe class AddRows
+internal static unsafe class AddRows
 {
     /// <summary>Adds <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, void* table, FloatType type, nint period, float* y, nint yStride,

@@ -13,7 +13,7 @@ namespace TinyZsad.Kernels;
 /// <para>Positions and weights are computed in double. |y - exact| &lt;= 14 e max|x| (9e-7), e = 2^-24: in either blend 2 e for
 /// the weight, 2 e for the difference, 2 e for the product and e for the sum. An area of one value keeps it exactly.</para>
 /// </remarks>
-public static unsafe class Bilinear
+internal static unsafe class Bilinear
 {
     /// <summary>Floats of scratch that one thread needs: two stretched rows.</summary>
     public static nint ScratchLength(nint outWidth) => 2 * outWidth;

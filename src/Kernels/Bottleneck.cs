@@ -7,7 +7,7 @@ namespace TinyZsad.Kernels;
 /// The operands of an inverted bottleneck on a channels-last map (MobileNetV2's, TinyViT's MBConv and PatchMerging): a linear
 /// layer on every pixel, a depthwise 3 x 3 convolution, another linear layer, each with its activation.
 /// </summary>
-public unsafe struct BottleneckArgs
+internal unsafe struct BottleneckArgs
 {
     /// <summary>
     /// The first layer: x is the map, [<see cref="Height"/> * <see cref="Width"/>, in]; y is not used. No scale, no residual.
@@ -46,7 +46,7 @@ public unsafe struct BottleneckArgs
 /// theirs, bit for bit, however the work is cut.
 /// </para>
 /// </summary>
-public static unsafe class Bottleneck
+internal static unsafe class Bottleneck
 {
     /// <summary>Bands that each thread should find, so that none waits long for the last.</summary>
     private const int ItemsOfThread = 4;

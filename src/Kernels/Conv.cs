@@ -15,7 +15,7 @@ namespace TinyZsad.Kernels;
 /// each) and used for all panels while they lie in the first-level cache: no unrolled copy of the map is ever made. |error| ≤ (9
 /// channels + 1) 2^-24 Σ|w x| before the activation.</para>
 /// </remarks>
-public static unsafe class Conv
+internal static unsafe class Conv
 {
     /// <summary>Floats of scratch that a call of <see cref="Execute"/> needs; 64-byte aligned.</summary>
     public static nint ScratchFloats(int channels, int outputs) =>

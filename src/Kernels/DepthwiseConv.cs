@@ -13,7 +13,7 @@ namespace TinyZsad.Kernels;
 /// <para>The nine weights of a vector of channels stay in registers along a row. Sums run in the order of w after the bias:
 /// |error| ≤ 10 · 2^-24 Σ|w x| before the activation.</para>
 /// </remarks>
-public static unsafe class DepthwiseConv
+internal static unsafe class DepthwiseConv
 {
     /// <summary>
     /// Computes output rows from <paramref name="begin"/> to before <paramref name="end"/>; y is the whole result's start.

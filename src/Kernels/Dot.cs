@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>The scalar product of two rows, for use inside other kernels.</summary>
-public static unsafe class Dot
+internal static unsafe class Dot
 {
     /// <summary>
     /// Sum over i of a[i] b[i] for i below <paramref name="n"/>; a may be b. |error| &lt;= e (n / (4 lanes) + lanes + 10) times

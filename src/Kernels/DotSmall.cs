@@ -10,7 +10,7 @@ namespace TinyZsad.Kernels;
 /// x is [rows, cols] and y [rows, count] with strides in floats, t [count, cols] without gaps; y overlaps no input.
 /// Error: that of <see cref="Dot"/>, times scale, and one rounding.
 /// </remarks>
-public static unsafe class DotSmall
+internal static unsafe class DotSmall
 {
     /// <summary>Computes <paramref name="rows"/> rows of <paramref name="count"/> products.</summary>
     public static void Execute(float* x, nint xStride, float* t, nint count, float scale, float* y, nint yStride,

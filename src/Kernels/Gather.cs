@@ -7,7 +7,7 @@ namespace TinyZsad.Kernels;
 /// table is [tableRows, cols] of any <see cref="FloatType"/> with a stride in numbers, y [n, cols] floats with a stride in
 /// floats; they do not overlap. An index may occur more than once.
 /// </remarks>
-public static unsafe class Gather
+internal static unsafe class Gather
 {
     /// <summary>Fetches <paramref name="n"/> rows.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An index is outside 0 .. tableRows - 1. Rows before it are done.</exception>

@@ -12,7 +12,7 @@ namespace TinyZsad.Kernels;
 /// <para>|y - exact| &lt;= 2 (radius + 4) e max|x|, e = 2^-24: along either axis one rounding for a pair of opposite taps, one
 /// for their weight and one for each of the radius + 1 additions, since the weights sum to 1.</para>
 /// </remarks>
-public static unsafe class GaussianBlur
+internal static unsafe class GaussianBlur
 {
     /// <summary>Taps on either side of the centre: four standard deviations, rounded.</summary>
     public static int Radius(double sigma) => (int)(4 * sigma + 0.5);

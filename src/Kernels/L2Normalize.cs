@@ -9,7 +9,7 @@ namespace TinyZsad.Kernels;
 /// <para>|y - exact| &lt;= e (cols / (8 lanes) + lanes / 2 + 9) |y|, e = 2^-24: half the error of <see cref="Dot"/>, the root,
 /// the reciprocal and the product.</para>
 /// </remarks>
-public static unsafe class L2Normalize
+internal static unsafe class L2Normalize
 {
     /// <summary>Normalises <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, float* y, nint yStride, nint rows, nint cols) =>

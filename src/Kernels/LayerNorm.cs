@@ -12,7 +12,7 @@ namespace TinyZsad.Kernels;
 /// |y - exact| &lt;= e (c + 10)((1 + |z|) |gamma| + |beta|), e = 2^-24, where c = cols / (4 lanes) + lanes + 8 bounds the
 /// roundings that one term of a sum goes through: c from the mean, half of c and of the root's few from the scale.</para>
 /// </remarks>
-public static unsafe class LayerNorm
+internal static unsafe class LayerNorm
 {
     /// <summary>Normalises <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, float* gamma, float* beta, float eps, float* y, nint yStride,

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>The largest element of a row. NaN anywhere makes it NaN.</summary>
-public static unsafe class Max
+internal static unsafe class Max
 {
     /// <summary>The largest of <paramref name="n"/> elements; minus infinity where n is 0. Exact.</summary>
     public static float Execute(float* x, nint n)

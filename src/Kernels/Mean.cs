@@ -7,7 +7,7 @@ namespace TinyZsad.Kernels;
 /// The terms are added in order and multiplied by 1 / count: |y - exact| ≤ (count + 1) 2^-24 · mean |x|. y may be any of the
 /// inputs.
 /// </remarks>
-public static unsafe class Mean
+internal static unsafe class Mean
 {
     /// <summary>Averages <paramref name="count"/> arrays of <paramref name="n"/> elements.</summary>
     public static void Execute(float** x, int count, float* y, nint n) =>

@@ -7,7 +7,7 @@ namespace TinyZsad.Kernels;
 /// x is [rows, cols] with a stride in floats, rows at least 1; y does not overlap it. Each sixteen rows are summed by themselves
 /// first, so that |error| ≤ (16 + rows / 16 + 2) 2^-24 mean |x|.
 /// </remarks>
-public static unsafe class MeanRows
+internal static unsafe class MeanRows
 {
     private const int Group = 16;
 

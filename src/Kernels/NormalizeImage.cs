@@ -4,7 +4,7 @@ namespace TinyZsad.Kernels;
 /// y[i, c] = (x[i, c] / 255 - mean[c]) / std[c], bytes to floats, channels last. A byte has 256 values, so the formula is
 /// evaluated in double for each of them beforehand and looked up: every result is the exact one rounded once.
 /// </summary>
-public static unsafe class NormalizeImage
+internal static unsafe class NormalizeImage
 {
     /// <summary>Floats that a table takes: 256 for each of 3 channels.</summary>
     public const int TableLength = 3 * 256;

@@ -8,7 +8,7 @@ namespace TinyZsad.Kernels;
 /// x is [height, width, 3] without gaps, y [gridHeight * gridWidth, 3 P P] with a stride in floats; they do not overlap.
 /// gridWidth = width / P, rounded down: pixels right of and below the last whole patch are never read. A copy, so exact.
 /// </remarks>
-public static unsafe class Patchify
+internal static unsafe class Patchify
 {
     /// <summary>Cuts the patch rows from <paramref name="begin"/> to before <paramref name="end"/>; y is all patches.</summary>
     public static void Execute(float* x, nint width, nint patch, float* y, nint yStride, nint begin, nint end)

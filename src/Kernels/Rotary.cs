@@ -12,7 +12,7 @@ namespace TinyZsad.Kernels;
 /// <para>|y - exact| &lt;= 4 e scale (|p cos| + |rot(p) sin|), e = 2^-24: scale goes into cos and sin (one rounding), then two
 /// products and a sum.</para>
 /// </remarks>
-public static unsafe class Rotary
+internal static unsafe class Rotary
 {
     /// <summary>Rotates <paramref name="heads"/> heads in each of <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, float* cos, float* sin, float scale, float* y, nint yStride,

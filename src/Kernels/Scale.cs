@@ -4,7 +4,7 @@ namespace TinyZsad.Kernels;
 
 /// <summary>y[r, c] = scale[c] x[r, c]: one factor a column. Rounded once.</summary>
 /// <remarks>x and y are [rows, cols] with strides in floats, scale holds cols floats; y may be x with its stride.</remarks>
-public static unsafe class Scale
+internal static unsafe class Scale
 {
     /// <summary>Scales <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, float* scale, float* y, nint yStride, nint rows, nint cols) =>

@@ -7,7 +7,7 @@ namespace TinyZsad.Kernels;
 /// All matrices are [rows, cols] with a stride in floats between rows; y may be residual or x (with its stride). Error: one
 /// rounding with fused multiply-add, else two: |scale x| 2^-24 more.
 /// </remarks>
-public static unsafe class ScaleAdd
+internal static unsafe class ScaleAdd
 {
     /// <summary>Adds <paramref name="rows"/> rows.</summary>
     public static void Execute(float* residual, nint residualStride, float* scale, float* x, nint xStride,

@@ -10,7 +10,7 @@ namespace TinyZsad.Kernels;
 /// <para>|y - exact| &lt;= e (c + ln cols + 10 + |x - max|) y + 2^-126, e = 2^-24, where c = cols / lanes + lanes + 8 bounds the
 /// roundings of the sum; the rest are exp and the rounding of x - max, in both halves, the reciprocal and the product.</para>
 /// </remarks>
-public static unsafe class Softmax
+internal static unsafe class Softmax
 {
     /// <summary>Takes the softmax of <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, float* y, nint yStride, nint rows, nint cols) =>

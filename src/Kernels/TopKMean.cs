@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>The mean of the largest elements of a row. NaN anywhere makes it NaN.</summary>
-public static unsafe class TopKMean
+internal static unsafe class TopKMean
 {
     /// <summary>
     /// The mean of the <paramref name="k"/> largest of <paramref name="n"/> elements: an image score from a map.

@@ -9,7 +9,7 @@ namespace TinyZsad.Kernels;
 /// made for this file; a bound quoted below is that of the fit plus that of the float arithmetic, with or without fused
 /// multiply-add, in units of e = 2^-24 = 6e-8.
 /// </summary>
-public static class VectorMath
+internal static class VectorMath
 {
     // ln(2^-126): below it the result would not be a normal float.
     private const float ExpLow = -87.336544f;

@@ -4,7 +4,7 @@ using TinyZsad.Formats;
 namespace TinyZsad.Kernels;
 
 /// <summary>Stored numbers to 32-bit floats, exactly: every binary16 and bfloat16 value is a float.</summary>
-public static unsafe class Widen
+internal static unsafe class Widen
 {
     /// <summary>
     /// destination[i] = source[i] for i below <paramref name="n"/>. The two may not overlap, except that with

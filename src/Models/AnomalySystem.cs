@@ -3,34 +3,13 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
 
-/// <summary>How a map becomes one number for the whole picture.</summary>
-public enum ImageScore
-{
-    /// <summary>
-    /// The system's own choice: <see cref="TopPercentMean"/> for LiZAD and VisualAD, <see cref="GlobalLogit"/> for EdgeZSAD.
-    /// </summary>
-    Default,
-
-    /// <summary>The largest value of the map.</summary>
-    Maximum,
-
-    /// <summary>The mean of the largest 1 % of the map's values.</summary>
-    TopPercentMean,
-
-    /// <summary>
-    /// The image-level logit that was trained on image labels: for LiZAD softmax of its two, the anomalous one; for EdgeZSAD
-    /// sigmoid of its fused one, its default.
-    /// </summary>
-    GlobalLogit,
-}
-
 /// <summary>What a system says of one picture.</summary>
 /// <param name="Score">Higher is more anomalous; in (0, 1) where the system gives probabilities.</param>
 /// <param name="RawScore">The score before it is squashed into (0, 1), where it is; else the score itself.</param>
 /// <param name="Map">
 /// The anomaly map, [<see cref="AnomalySystem.ImageSize"/>, <see cref="AnomalySystem.ImageSize"/>], row-major.
 /// </param>
-public sealed record Detection(float Score, float RawScore, float[] Map)
+internal sealed record Detection(float Score, float RawScore, float[] Map)
 {
     /// <summary>
     /// What the map is made of where it is the sigmoid of bilinearly resized logits: at another size it is made of them anew. Null
@@ -46,7 +25,7 @@ internal sealed record LogitMap(float[] Values, int Side);
 /// One of the published systems, loaded: its weights and the graph they make. A system holds no state that a detection changes,
 /// but for caches; any number of threads may use it at once.
 /// </summary>
-public abstract class AnomalySystem : IDisposable
+internal abstract class AnomalySystem : IDisposable
 {
     /// <summary>Name of the pixel input of <see cref="DetectionGraph"/>: [ImageSize * ImageSize, 3] bytes.</summary>
     public const string Pixels = "pixels";
@@ -145,8 +124,8 @@ public abstract class AnomalySystem : IDisposable
     /// What must be known before a detection and does not depend on the picture, computed or taken from a cache.
     /// </summary>
     /// <param name="className">The class, where the system takes one.</param>
-    /// <param name="cancellation">Stops the computation.</param>
-    public virtual ClassEmbedding? Prepare(string? className, CancellationToken cancellation) => null;
+    /// <param name="cancellationToken">Stops the computation.</param>
+    public virtual ClassEmbedding? Prepare(string? className, CancellationToken cancellationToken) => null;
 
     /// <summary>Gives a run everything but the pixels.</summary>
     /// <param name="run">A run of <see cref="DetectionGraph"/>.</param>
@@ -166,10 +145,10 @@ public abstract class AnomalySystem : IDisposable
     /// <param name="textTower">
     /// Whether to keep the text tower. Without it the file is a quarter as large and knows only stored classes.
     /// </param>
-    /// <param name="cancellation">Stops the computation.</param>
+    /// <param name="cancellationToken">Stops the computation.</param>
     /// <exception cref="NotSupportedException">The system takes no class.</exception>
     public virtual void SaveWithClasses(
-        string path, IReadOnlyCollection<string> classNames, bool textTower, CancellationToken cancellation) =>
+        string path, IReadOnlyCollection<string> classNames, bool textTower, CancellationToken cancellationToken) =>
         throw new NotSupportedException($"{Name} takes no class name: there are no class embeddings to save.");
 
     /// <summary>Adds the map to a graph's outputs and, unless a system's own logit is the score, the score of it.</summary>

@@ -6,7 +6,7 @@ namespace TinyZsad.Models;
 /// <summary>A class in words: the mean embeddings of its normal and of its abnormal prompts, not normalised again.</summary>
 /// <param name="Normal">Mean over the 245 normal prompts.</param>
 /// <param name="Abnormal">Mean over the 175 abnormal prompts.</param>
-public sealed record ClassEmbedding(float[] Normal, float[] Abnormal);
+internal sealed record ClassEmbedding(float[] Normal, float[] Abnormal);
 
 /// <summary>LiZAD's text side: a class name to its prompts, tokens and mean embeddings.</summary>
 internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, Device device)
@@ -31,7 +31,7 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
     }
 
     /// <summary>Embeds all prompts of a class: 2.5 TFLOP.</summary>
-    public ClassEmbedding Embed(string className, CancellationToken cancellation)
+    public ClassEmbedding Embed(string className, CancellationToken cancellationToken)
     {
         using Plan plan = device.Compile(text.Graph(PromptsAtOnce));
         return new ClassEmbedding(MeanOf(LiZadPrompts.Normal(className)), MeanOf(LiZadPrompts.Abnormal(className)));
@@ -41,7 +41,7 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
             double[] sum = new double[Width];
             foreach (string[] some in prompts.Chunk(PromptsAtOnce))
             {
-                float[] embeddings = Encode(plan, [.. some.Select(ClipTokenizer.Shared.Encode)], null, cancellation);
+                float[] embeddings = Encode(plan, [.. some.Select(ClipTokenizer.Shared.Encode)], null, cancellationToken);
                 for (int i = 0; i < embeddings.Length; i++) sum[i % Width] += embeddings[i];
             }
             return [.. sum.Select(s => (float)(s / prompts.Length))];
@@ -65,7 +65,7 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
     }
 
     /// <summary>Unit embeddings of as many tokenised prompts as the plan was made for.</summary>
-    private static float[] Encode(Plan plan, int[][] prompts, TapReceiver? receiver, CancellationToken cancellation)
+    private static float[] Encode(Plan plan, int[][] prompts, TapReceiver? receiver, CancellationToken cancellationToken)
     {
         using Run run = plan.Rent();
         Span<int> tokens = run.Ints("tokens"), pooled = run.Ints("pooled");
@@ -75,7 +75,7 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
             prompts[i].CopyTo(tokens[(i * context)..]);
             pooled[i] = i * context + Array.IndexOf(prompts[i], ClipTokenizer.EndToken);
         }
-        run.Execute(receiver, cancellation: cancellation);
+        run.Execute(receiver, cancellationToken: cancellationToken);
         return run.Output("embeddings").ToArray();
     }
 }

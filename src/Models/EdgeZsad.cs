@@ -12,7 +12,7 @@ namespace TinyZsad.Models;
 /// local:  A = fc(LN(stage 2's tokens))                     map   = sigmoid(bilinear(A))
 /// </code>
 /// </summary>
-public sealed class EdgeZsad : AnomalySystem
+internal sealed class EdgeZsad : AnomalySystem
 {
     private const string Readout = "head.glr.";
 

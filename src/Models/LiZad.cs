@@ -13,7 +13,7 @@ namespace TinyZsad.Models;
 /// map = mean of softmax(bilinear(L))[1]          global = mean of 100 (cls_adapter(cls) / |.| · t0, t1)
 /// </code>
 /// </summary>
-public sealed class LiZad : AnomalySystem
+internal sealed class LiZad : AnomalySystem
 {
     private readonly DinoV3 vision;
     private readonly ClassEncoder? encoder;
@@ -160,13 +160,13 @@ public sealed class LiZad : AnomalySystem
     }
 
     /// <inheritdoc/>
-    /// <exception cref="ModelFormatException">
+    /// <exception cref="UnknownClassException">
     /// The class is not stored in the file, and the file has no text tower to embed it with.
     /// </exception>
-    public override ClassEmbedding Prepare(string? className, CancellationToken cancellation)
+    public override ClassEmbedding Prepare(string? className, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(className);
-        return classes.Get(className, name => Stored(name) ?? Embed(name, cancellation));
+        return classes.Get(className, name => Stored(name) ?? Embed(name, cancellationToken));
     }
 
     private ClassEmbedding? Stored(string className)
@@ -178,11 +178,9 @@ public sealed class LiZad : AnomalySystem
         float[] Read(string name) => root.Tensor(name, embeddingWidth).ToFloats();
     }
 
-    private ClassEmbedding Embed(string className, CancellationToken cancellation) =>
-        encoder?.Embed(className, cancellation)
-        ?? throw new ModelFormatException(
-            File.Name, $"class '{className}' is not among the {StoredClasses.Count} classes whose embeddings it holds " +
-            $"('{NormalPrefix}{className}' is missing), and it has no text tower to embed it with.");
+    private ClassEmbedding Embed(string className, CancellationToken cancellationToken) =>
+        encoder?.Embed(className, cancellationToken)
+        ?? throw new UnknownClassException(className, StoredClasses, File.Name);
 
     /// <inheritdoc/>
     public override void Bind(Run run, ClassEmbedding? prepared)
@@ -210,7 +208,7 @@ public sealed class LiZad : AnomalySystem
 
     /// <inheritdoc/>
     public override void SaveWithClasses(
-        string path, IReadOnlyCollection<string> classNames, bool textTower, CancellationToken cancellation)
+        string path, IReadOnlyCollection<string> classNames, bool textTower, CancellationToken cancellationToken)
     {
         Dictionary<string, TensorDeclaration> tensors = [];
         foreach (TensorEntry entry in File.Tensors)
@@ -225,7 +223,7 @@ public sealed class LiZad : AnomalySystem
 
         foreach (string name in classNames)
         {
-            ClassEmbedding embedding = Prepare(name, cancellation);
+            ClassEmbedding embedding = Prepare(name, cancellationToken);
             tensors[NormalPrefix + name] = TensorDeclaration.FromValues<float>(
                 NormalPrefix + name, [embeddingWidth], embedding.Normal);
             tensors[AbnormalPrefix + name] = TensorDeclaration.FromValues<float>(

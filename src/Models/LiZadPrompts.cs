@@ -4,7 +4,7 @@ namespace TinyZsad.Models;
 /// The prompts LiZAD describes a class with: every template filled with every state, templates outside, states inside.
 /// Thread safe; each call returns a fresh array.
 /// </summary>
-public static class LiZadPrompts
+internal static class LiZadPrompts
 {
     private static readonly string[] NormalStates =
     [

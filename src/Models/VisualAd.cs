@@ -14,7 +14,7 @@ namespace TinyZsad.Models;
 /// </code>
 /// Scores and maps are raw sums of differences of cosines, no probabilities: within ±2 a layer, usually near 0, often negative.
 /// </summary>
-public sealed class VisualAd : AnomalySystem
+internal sealed class VisualAd : AnomalySystem
 {
     /// <summary>The two that look and the class token, which only taps show.</summary>
     private const int LearnedTokens = 2, NamedTokens = 3;

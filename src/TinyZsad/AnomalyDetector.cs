@@ -117,35 +117,35 @@ public sealed class AnomalyDetector : IDisposable
     /// What the picture shows ("metal nut"), for a model that takes a class; <see cref="DefaultClassName"/> if null. The first
     /// detection of a class embeds its name, which takes seconds; later ones do not. Ignored by models that take none.
     /// </param>
-    /// <param name="cancellation">Stops the detection between two operations.</param>
+    /// <param name="cancellationToken">Stops the detection between two operations.</param>
     /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
     /// <exception cref="ModelFormatException">
     /// The class is not stored in the file, and the file has no text tower; or the result is not finite, because weights are damaged:
     /// the message names the first operation whose output is not.
     /// </exception>
-    public AnomalyResult Detect(Image image, string? className = null, CancellationToken cancellation = default)
+    public AnomalyResult Detect(Image image, string? className = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(image);
-        return Detect(image.View, className, cancellation);
+        return Detect(image.View, className, cancellationToken);
     }
 
     /// <summary>
     /// Examines a picture in somebody else's memory, such as a camera's buffer, without copying it at full size.
     /// </summary>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
-    public AnomalyResult Detect(ImageView image, string? className = null, CancellationToken cancellation = default)
+    public AnomalyResult Detect(ImageView image, string? className = null, CancellationToken cancellationToken = default)
     {
-        using Turn turn = TakeTurn(cancellation);
+        using Turn turn = TakeTurn(cancellationToken);
         className = system.TakesClassName ? className ?? DefaultClassName : null;
         long start = Stopwatch.GetTimestamp();
-        ClassEmbedding? prepared = system.Prepare(className, cancellation);
+        ClassEmbedding? prepared = system.Prepare(className, cancellationToken);
         long embedded = Stopwatch.GetTimestamp();
         using Run run = plan.Rent();
         BicubicResizer.Resize(image, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
         system.Bind(run, prepared);
         long resized = Stopwatch.GetTimestamp();
-        run.Execute(cancellation: cancellation);
+        run.Execute(cancellationToken: cancellationToken);
         Detection detection = system.Read(run, score);
         if (!float.IsFinite(detection.Score) || !FiniteCheck.AreFinite(detection.Map))
         {
@@ -165,20 +165,20 @@ public sealed class AnomalyDetector : IDisposable
 
     /// <summary>Examines a picture on a thread of the pool.</summary>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
-    public Task<AnomalyResult> DetectAsync(Image image, string? className = null, CancellationToken cancellation = default)
+    public Task<AnomalyResult> DetectAsync(Image image, string? className = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(image);
-        return Task.Run(() => Detect(image, className, cancellation), cancellation);
+        return Task.Run(() => Detect(image, className, cancellationToken), cancellationToken);
     }
 
     /// <summary>Examines several pictures of one class, one after the other, each with the whole thread team.</summary>
     /// <returns>A result a picture, in their order.</returns>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
     public IReadOnlyList<AnomalyResult> DetectBatch(IReadOnlyCollection<Image> images, string? className = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(images);
-        return [.. images.Select(image => Detect(image, className, cancellation))];
+        return [.. images.Select(image => Detect(image, className, cancellationToken))];
     }
 
     /// <summary>
@@ -188,14 +188,14 @@ public sealed class AnomalyDetector : IDisposable
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
     public async IAsyncEnumerable<AnomalyResult> DetectStream(
         IAsyncEnumerable<Image> images, string? className = null,
-            [EnumeratorCancellation] CancellationToken cancellation = default)
+            [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(images);
         Task<AnomalyResult>? pending = null;
         try
         {
             await using ConfiguredCancelableAsyncEnumerable<Image>.Enumerator source =
-                images.WithCancellation(cancellation).ConfigureAwait(false).GetAsyncEnumerator();
+                images.WithCancellation(cancellationToken).ConfigureAwait(false).GetAsyncEnumerator();
             while (true)
             {
                 ExceptionDispatchInfo? failure = null;
@@ -217,7 +217,7 @@ public sealed class AnomalyDetector : IDisposable
                 }
                 failure?.Throw();
                 if (!more) yield break;
-                pending = DetectAsync(source.Current, className, cancellation);
+                pending = DetectAsync(source.Current, className, cancellationToken);
             }
         }
         finally
@@ -232,12 +232,12 @@ public sealed class AnomalyDetector : IDisposable
     /// class. Waits for its turn as a detection does.
     /// </summary>
     /// <param name="className">A class to embed now; with null none is embedded.</param>
-    /// <param name="cancellation">Stops it between two operations.</param>
+    /// <param name="cancellationToken">Stops it between two operations.</param>
     /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
-    public void Warmup(string? className = null, CancellationToken cancellation = default)
+    public void Warmup(string? className = null, CancellationToken cancellationToken = default)
     {
-        using Turn turn = TakeTurn(cancellation);
-        ExecuteGray(className, 1, null, cancellation);
+        using Turn turn = TakeTurn(cancellationToken);
+        ExecuteGray(className, 1, null, cancellationToken);
     }
 
     /// <summary>
@@ -246,16 +246,16 @@ public sealed class AnomalyDetector : IDisposable
     /// </summary>
     /// <param name="runs">How many runs to average over, after one that does not count.</param>
     /// <param name="className">A class to measure with; with null a stand-in that costs as much.</param>
-    /// <param name="cancellation">Stops it between two operations.</param>
+    /// <param name="cancellationToken">Stops it between two operations.</param>
     /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
     public IReadOnlyList<ProfileEntry> Profile(
-        int runs = 5, string? className = null, CancellationToken cancellation = default)
+        int runs = 5, string? className = null, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(runs, 1);
-        using Turn turn = TakeTurn(cancellation);
-        ExecuteGray(className, 1, null, cancellation);
+        using Turn turn = TakeTurn(cancellationToken);
+        ExecuteGray(className, 1, null, cancellationToken);
         PlanProfile profile = new(plan);
-        ExecuteGray(className, runs, profile, cancellation);
+        ExecuteGray(className, runs, profile, cancellationToken);
         return profile.Entries;
     }
 
@@ -266,10 +266,10 @@ public sealed class AnomalyDetector : IDisposable
     /// <param name="path">The new file; not the loaded one.</param>
     /// <param name="classNames">The classes, as they will be named at detection.</param>
     /// <param name="textTower">Whether to keep the text tower.</param>
-    /// <param name="cancellation">Stops the work.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
     /// <exception cref="NotSupportedException">The model takes no class.</exception>
     public void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower = true,
-        CancellationToken cancellation = default)
+        CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(classNames);
@@ -279,7 +279,7 @@ public sealed class AnomalyDetector : IDisposable
         lifetime.Enter();
         try
         {
-            system.SaveWithClasses(path, classNames, textTower, cancellation);
+            system.SaveWithClasses(path, classNames, textTower, cancellationToken);
         }
         finally
         {
@@ -291,26 +291,26 @@ public sealed class AnomalyDetector : IDisposable
     public void Dispose() => lifetime.Close();
 
     /// <summary>Runs the network on a gray picture.</summary>
-    private void ExecuteGray(string? className, int runs, PlanProfile? profile, CancellationToken cancellation)
+    private void ExecuteGray(string? className, int runs, PlanProfile? profile, CancellationToken cancellationToken)
     {
-        ClassEmbedding? prepared = className is null || !system.TakesClassName ? null : system.Prepare(className, cancellation);
+        ClassEmbedding? prepared = className is null || !system.TakesClassName ? null : system.Prepare(className, cancellationToken);
         using Run run = plan.Rent();
         for (int i = 0; i < runs; i++)
         {
             run.Bytes(AnomalySystem.Pixels).Fill(128);
             system.Bind(run, prepared);
-            run.Execute(profile: profile, cancellation: cancellation);
+            run.Execute(profile: profile, cancellationToken: cancellationToken);
         }
     }
 
     /// <summary>Waits until one of the detections that may run at once can begin.</summary>
     /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
-    private Turn TakeTurn(CancellationToken cancellation)
+    private Turn TakeTurn(CancellationToken cancellationToken)
     {
         lifetime.Enter();
         try
         {
-            Turns.Wait(cancellation);
+            Turns.Wait(cancellationToken);
             return new Turn(this);
         }
         catch

@@ -58,7 +58,7 @@ internal static class FiniteCheck
                 if (first is not null || AreFinite(values)) return;
                 first = tap.Name;
                 found.Cancel();
-            }, cancellation: found.Token);
+            }, cancellationToken: found.Token);
         }
         catch (OperationCanceledException)
         {

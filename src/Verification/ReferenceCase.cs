@@ -103,7 +103,7 @@ public sealed class ReferenceCase
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>The weights, by rule.</summary>
-    public IReadOnlyList<SeededTensor> Tensors { get; }
+    internal IReadOnlyList<SeededTensor> Tensors { get; }
 
     /// <summary>The input picture, if the case has one.</summary>
     public string? Image => PathOf("image");

@@ -14,7 +14,7 @@ namespace TinyZsad.Verification;
 /// x[i] = binary16(offset + scale * (2 (z >> 40) / 2^24 - 1))
 /// </code>
 /// </summary>
-public sealed class SeededTensor : IEquatable<SeededTensor>
+internal sealed class SeededTensor : IEquatable<SeededTensor>
 {
     private const ulong Golden = 0x9E3779B97F4A7C15;
 

@@ -10,7 +10,7 @@ namespace TinyZsad.Weights;
 /// the value found and what is allowed. The <c>...Or</c> forms give a fallback for a missing key, but for no wrong value.
 /// Immutable and thread-safe.
 /// </summary>
-public sealed class ModelMetadata
+internal sealed class ModelMetadata
 {
     /// <summary>What <c>format</c> reads in a TinyZsad model.</summary>
     public const string Format = "tinyzsad";

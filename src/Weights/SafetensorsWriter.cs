@@ -6,7 +6,7 @@ namespace TinyZsad.Weights;
 /// Writes safetensors files. Tensors are streamed one after another, by name in the order of their code points; the header is
 /// spelled as Python's json module does it and padded to 8 bytes. The same tensors always give the same bytes.
 /// </summary>
-public static class SafetensorsWriter
+internal static class SafetensorsWriter
 {
     /// <summary>
     /// Writes a file. It is written beside its place under a temporary name and moved there once it is whole and on the disk,

@@ -6,7 +6,7 @@ namespace TinyZsad.Weights;
 /// <summary>
 /// A tensor to be written by <see cref="SafetensorsWriter"/>: its name, type and shape, and where its bytes come from.
 /// </summary>
-public sealed class TensorDeclaration
+internal sealed class TensorDeclaration
 {
     /// <summary>Declares a tensor whose bytes are made as the writer comes to them, so that they are never in memory.</summary>
     /// <param name="name">The name, any text but <c>__metadata__</c>.</param>

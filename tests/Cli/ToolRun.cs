@@ -18,10 +18,10 @@ internal sealed record ToolRun(int Code, string Output, string Error)
     /// <summary>Runs the tool in this process, as it runs when nobody looks on.</summary>
     public static ToolRun Of(params string[] args) => Of(args, default);
 
-    public static ToolRun Of(string[] args, CancellationToken cancellation)
+    public static ToolRun Of(string[] args, CancellationToken cancellationToken)
     {
         using StringWriter output = new(), error = new();
-        int code = Tool.RunAsync(args, new Terminal(output, error), cancellation).GetAwaiter().GetResult();
+        int code = Tool.RunAsync(args, new Terminal(output, error), cancellationToken).GetAwaiter().GetResult();
         return new ToolRun(code, output.ToString(), error.ToString());
     }
 

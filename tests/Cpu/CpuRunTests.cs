@@ -42,14 +42,14 @@ public sealed class CpuRunTests
         using Run run = plan.Rent();
         for (int at = 0; at < Layers - 1; at++)
         {
-            using CancellationTokenSource cancellation = new();
+            using CancellationTokenSource cancellationToken = new();
             List<string> seen = [];
             Plans.Fill(run, X);
             Assert.That(() => run.Execute((tap, _) =>
             {
                 seen.Add(tap.Name);
-                if (tap.Name == $"layer{at}") cancellation.Cancel();
-            }, cancellation: cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
+                if (tap.Name == $"layer{at}") cancellationToken.Cancel();
+            }, cancellationToken: cancellationToken.Token), Throws.InstanceOf<OperationCanceledException>());
             Assert.That(seen, Has.Count.LessThanOrEqualTo(at + 2), "it went on long after");
         }
         Assert.That(Plans.Execute(run, plan, X)["out.y"], Is.EqualTo(Right));
@@ -61,7 +61,7 @@ public sealed class CpuRunTests
         using CpuPlan plan = Tapped(2);
         using Run run = plan.Rent();
         int taps = 0;
-        Assert.That(() => run.Execute((_, _) => taps++, cancellation: new CancellationToken(true)),
+        Assert.That(() => run.Execute((_, _) => taps++, cancellationToken: new CancellationToken(true)),
             Throws.InstanceOf<OperationCanceledException>());
         Assert.That(taps, Is.Zero);
     }

@@ -9,7 +9,7 @@ namespace TinyZsad.Tests.Cpu;
 
 /// <summary>Plans whose linear layers are computed over 8-bit integers.</summary>
 [TestFixture, NonParallelizable]
-public sealed class Int8PlanTests
+internal sealed class Int8PlanTests
 {
     private const int Rows = 50, Columns = 96;
 

@@ -12,7 +12,7 @@ namespace TinyZsad.Tests.Cpu;
 /// value, some hundred roundings, tells right wiring from wrong.
 /// </summary>
 [TestFixture]
-public sealed class LoweringTests
+internal sealed class LoweringTests
 {
     private const double Tolerance = 1e-5;
 

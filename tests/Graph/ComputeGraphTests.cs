@@ -7,7 +7,7 @@ namespace TinyZsad.Tests.Graph;
 
 /// <summary>What does not fit together is refused when it is added, by the operation's name.</summary>
 [TestFixture]
-public sealed class ComputeGraphTests
+internal sealed class ComputeGraphTests
 {
     private static readonly Parameter Vector8 = Numbers.Weight("v8", 1, 8);
     private static readonly Parameter Vector7 = Numbers.Weight("v7", 1, 7);

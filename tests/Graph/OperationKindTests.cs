@@ -11,7 +11,7 @@ namespace TinyZsad.Tests.Graph;
 /// definition, or refused by name. The CPU keeps rows of 1024 columns apart.
 /// </summary>
 [TestFixture]
-public sealed class OperationKindTests
+internal sealed class OperationKindTests
 {
     private const int Rows = 24, Columns = 1024, Narrow = 16, Side = 4;
 

@@ -6,7 +6,7 @@ namespace TinyZsad.Tests.Kernels;
 
 /// <summary>Definitions against values from elsewhere, and wrong arguments. What the case list takes for granted.</summary>
 [TestFixture]
-public unsafe class KnownValueTests
+internal sealed unsafe class KnownValueTests
 {
     [TestCase(0, 1)]
     [TestCase(0.5, 0.4795001221869535)]

@@ -92,7 +92,7 @@ public sealed class LiZadClassTests
         using CancellationTokenSource cancelled = new();
         cancelled.Cancel();
         using AnomalyDetector whole = AnomalyDetector.Load(TinyModel.Whole().Open());
-        Assert.That(() => whole.SaveWithClasses(path, ["cable"], cancellation: cancelled.Token),
+        Assert.That(() => whole.SaveWithClasses(path, ["cable"], cancellationToken: cancelled.Token),
             Throws.InstanceOf<OperationCanceledException>());
         Assert.That(File.Exists(path), Is.False);
     }

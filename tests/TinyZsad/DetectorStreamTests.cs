@@ -28,7 +28,7 @@ public sealed class DetectorStreamTests
 
     /// <summary>Pictures of growing width; fails instead of giving one, if asked to.</summary>
     private async IAsyncEnumerable<Image> Source(
-        int count, int failAt = -1, [EnumeratorCancellation] CancellationToken cancellation = default)
+        int count, int failAt = -1, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         try
         {
@@ -36,7 +36,7 @@ public sealed class DetectorStreamTests
             {
                 asked++;
                 await Task.Yield();
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 if (i == failAt) throw new IOException("the camera is gone");
                 yield return Picture(i);
             }
@@ -89,14 +89,14 @@ public sealed class DetectorStreamTests
     [Test]
     public void CancelledItStops()
     {
-        using CancellationTokenSource cancellation = new();
+        using CancellationTokenSource cancellationToken = new();
         int results = 0;
         Assert.That(async () =>
         {
             await foreach (AnomalyResult _ in
-                detector.DetectStream(Source(100), TinyModel.ClassName).WithCancellation(cancellation.Token))
+                detector.DetectStream(Source(100), TinyModel.ClassName).WithCancellation(cancellationToken.Token))
             {
-                if (++results == 3) cancellation.Cancel();
+                if (++results == 3) cancellationToken.Cancel();
             }
         }, Throws.InstanceOf<OperationCanceledException>());
         Assert.That(results, Is.EqualTo(3));

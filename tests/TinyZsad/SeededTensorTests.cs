@@ -9,7 +9,7 @@ namespace TinyZsad.Tests;
 
 /// <summary>Weights by rule, bit for bit as Python makes them (<c>seeded.py</c>).</summary>
 [TestFixture]
-public sealed class SeededTensorTests
+internal sealed class SeededTensorTests
 {
     private static IEnumerable<TestCaseData> Cases()
     {

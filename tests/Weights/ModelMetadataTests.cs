@@ -4,7 +4,7 @@ using TinyZsad.Weights;
 namespace TinyZsad.Tests.Weights;
 
 [TestFixture]
-public sealed class ModelMetadataTests
+internal sealed class ModelMetadataTests
 {
     [Test]
     public void ValuesAreReadByTheirKind()

@@ -10,7 +10,7 @@ namespace TinyZsad.Kernels;
 /// against all keys, its rows of scores are turned to weights, and the weighted sum of the values is taken: the same tile does
 /// both products. Items are independent.
 /// </summary>
-public static unsafe class Attention
+internal static unsafe class Attention
 {
     /// <summary>
     /// Strips that one item covers: coarse enough to be cheap to hand out, fine enough to share out

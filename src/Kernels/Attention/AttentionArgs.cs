@@ -5,7 +5,7 @@ namespace TinyZsad.Kernels;
 /// see each other. Head h is columns h * <see cref="HeadStride"/> and on of q, k and v, and h * <see cref="HeadDim"/> and on of
 /// y; sequence b is rows b * <see cref="Queries"/> and on of q and y, and rows b * <see cref="Keys"/> and on of k and v.
 /// </summary>
-public unsafe struct AttentionArgs
+internal unsafe struct AttentionArgs
 {
     /// <summary>[Batch * Queries, Heads * HeadDim], row stride <see cref="LdQ"/>.</summary>
     public float* Q;

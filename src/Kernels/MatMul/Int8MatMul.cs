@@ -14,7 +14,7 @@ namespace TinyZsad.Kernels;
 /// </para>
 /// <para>Items are independent, as in <see cref="MatMul"/>, and results do not depend on the number of threads.</para>
 /// </summary>
-public static unsafe class Int8MatMul
+internal static unsafe class Int8MatMul
 {
     /// <summary>
     /// Rows that a block covers: an eighth of a megabyte of bytes, so that a block stays in the second-level cache between

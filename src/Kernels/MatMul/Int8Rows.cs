@@ -10,7 +10,7 @@ namespace TinyZsad.Kernels;
 /// infinity has the scale NaN, so that every result made from it is NaN: what is not a number is passed on, not hidden.
 /// </para>
 /// </summary>
-public static unsafe class Int8Rows
+internal static unsafe class Int8Rows
 {
     /// <summary>Largest magnitude of an integer: -128 is left out, so that the range is symmetric.</summary>
     internal const float Most = 127;

@@ -18,7 +18,7 @@ namespace TinyZsad.Kernels;
 /// around and come back: only the result must fit, and for k up to <see cref="MaxInputs"/>, 127 * 127 * k does.
 /// </para>
 /// </summary>
-public static unsafe class Int8Tile
+internal static unsafe class Int8Tile
 {
     /// <summary>
     /// Rows of a tile on this processor: with two vectors a row, 12 sums, 2 of B and 1 broadcast fill 16 registers, all that a

@@ -9,7 +9,7 @@ namespace TinyZsad.Kernels;
 /// outputs is its scales, its corrections (see <see cref="Int8Tile"/>) and then its integers as [k / 4][outputs][4]. A panel's
 /// outputs past the matrix are zero.
 /// </summary>
-public static unsafe class Int8Weights
+internal static unsafe class Int8Weights
 {
     /// <summary>Bytes of a panel: a multiple of 64 where vectors are that wide.</summary>
     public static nint PanelBytes(int k) => ((nint)Int8Rows.Padded(k) + 2 * sizeof(float)) * Int8Tile.Columns;

@@ -7,7 +7,7 @@ namespace TinyZsad.Kernels;
 /// The operands of y = x Wᵀ with everything that a network puts around it:
 /// y = f(x Wᵀ + bias) * scale + residual, or, with <see cref="ActivateLast"/>, y = f((x Wᵀ + bias) * scale + residual).
 /// </summary>
-public unsafe struct MatMulArgs
+internal unsafe struct MatMulArgs
 {
     /// <summary>[<see cref="M"/>, <see cref="K"/>].</summary>
     public float* X;
@@ -77,7 +77,7 @@ public unsafe struct MatMulArgs
 /// <para>When there are fewer rows than a tile has, they are first copied above zeros; elsewhere the last tile overlaps the one
 /// before it and stores only its new rows. So every tile is a full one.</para>
 /// </summary>
-public static unsafe class MatMul
+internal static unsafe class MatMul
 {
     /// <summary>
     /// Cache lines of the next strip to ask for with each row of a tile. A group of many panels has brought the whole strip by

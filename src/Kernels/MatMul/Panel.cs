@@ -10,7 +10,7 @@ namespace TinyZsad.Kernels;
 /// [<see cref="Tile.Columns"/>] floats, widened and turned just before use, so that the weights themselves stay as they are in
 /// the mapped file.
 /// </summary>
-public static unsafe class Panel
+internal static unsafe class Panel
 {
     /// <summary>Fills a panel. Columns past the matrix are zero.</summary>
     /// <param name="w">The matrix, contiguous.</param>

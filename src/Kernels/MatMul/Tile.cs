@@ -8,7 +8,7 @@ namespace TinyZsad.Kernels;
 /// What a tile asks for while its multiply-adds run, so that whoever comes after it finds it near: a few cache lines at a time,
 /// since all at once they would hold up the tile's own loads.
 /// </summary>
-public unsafe struct Ahead
+internal unsafe struct Ahead
 {
     /// <summary>Where the result will be stored, <see cref="Tile.Rows"/> rows of <see cref="Tile.Columns"/>.</summary>
     public float* Result;
@@ -58,7 +58,7 @@ public unsafe struct Ahead
 }
 
 /// <summary>What the sums of a tile begin with.</summary>
-public unsafe struct Start
+internal unsafe struct Start
 {
     /// <summary><see cref="Tile.Rows"/> rows.</summary>
     public float** Rows;
@@ -81,7 +81,7 @@ public unsafe struct Start
 /// written-out locals.
 /// </para>
 /// </summary>
-public static unsafe class Tile
+internal static unsafe class Tile
 {
     /// <summary>
     /// Steps of k from one row that is asked for to the next, at most: branch prediction knows when such a loop ends, but not when

@@ -5,7 +5,7 @@ namespace TinyZsad.Kernels;
 /// (<see cref="Lanes16"/>, <see cref="Lanes8"/>, <see cref="Lanes4"/>, <see cref="Lanes1"/>); the one-lane form also serves every
 /// tail, so a tail's element is computed by the very operations its neighbours in full vectors are.
 /// </summary>
-public unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
+internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
 {
     /// <summary>How many floats it holds.</summary>
     static abstract int Count { get; }

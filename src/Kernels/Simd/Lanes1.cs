@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>One float: the tail of every loop, and the whole of it where the processor has no vectors.</summary>
-public readonly unsafe struct Lanes1 : IVector<Lanes1>
+internal readonly unsafe struct Lanes1 : IVector<Lanes1>
 {
     private readonly float v;
 

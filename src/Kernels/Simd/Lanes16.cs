@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>16 floats in one 512-bit vector.</summary>
-public readonly unsafe struct Lanes16 : IVector<Lanes16>
+internal readonly unsafe struct Lanes16 : IVector<Lanes16>
 {
     private readonly Vector512<float> v;
 

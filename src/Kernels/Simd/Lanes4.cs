@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace TinyZsad.Kernels;
 
 /// <summary>4 floats in one 128-bit vector.</summary>
-public readonly unsafe struct Lanes4 : IVector<Lanes4>
+internal readonly unsafe struct Lanes4 : IVector<Lanes4>
 {
     private readonly Vector128<float> v;
 

@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>8 floats in one 256-bit vector.</summary>
-public readonly unsafe struct Lanes8 : IVector<Lanes8>
+internal readonly unsafe struct Lanes8 : IVector<Lanes8>
 {
     private readonly Vector256<float> v;
 

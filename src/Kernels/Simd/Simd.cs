@@ -11,7 +11,7 @@ internal interface IWideKernel
 }
 
 /// <summary>The one place where a vector width is chosen.</summary>
-public static class Simd
+internal static class Simd
 {
     /// <summary>
     /// The lanes every kernel runs with on this processor: 16 (AVX-512), 8 (AVX2), 4 (SSE2 or Arm64's AdvSimd) or 1. The runtime

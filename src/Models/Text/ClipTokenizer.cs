@@ -16,7 +16,7 @@ namespace TinyZsad.Models;
 /// what is read: leading white space apart, a text counts with its first 16,384 UTF-16 units, and
 /// HTML references within references are resolved some fourteen deep.
 /// </remarks>
-public sealed class ClipTokenizer
+internal sealed class ClipTokenizer
 {
     /// <summary>The id before a text.</summary>
     public const int StartToken = 49406;
