@@ -7,8 +7,8 @@ using TinyZsad.Tests.Kernels;
 namespace TinyZsad.Benchmarks;
 
 /// <summary>
-/// Functions over 64 Ki numbers. They are read and written half a page apart: at nearly the same place in a page, a processor takes
-/// a store for one to what it loads next, and waits.
+/// Applies functions to 64 Ki numbers. The input and output are half a page apart: at nearly the same offset in a page, the
+/// processor mistakes a store for the source of the next load and stalls (4K aliasing).
 /// </summary>
 public abstract unsafe class Competitors : IDisposable
 {
@@ -16,13 +16,13 @@ public abstract unsafe class Competitors : IDisposable
 
     private readonly float* x = (float*)NativeMemory.AlignedAlloc((2 * Count + HalfPage) * sizeof(float), 4096);
 
-    /// <summary>Fills the numbers, each from its index.</summary>
+    /// <summary>Fills the numbers, each computed from its index.</summary>
     protected Competitors(Func<int, double> value)
     {
         for (int i = 0; i < Count; i++) x[i] = (float)value(i);
     }
 
-    /// <summary>Applies one of them.</summary>
+    /// <summary>Applies one of the functions.</summary>
     private protected void Run<TActivation>(TActivation activation) where TActivation : struct, IActivation =>
         Activate.Execute(x, x + Count + HalfPage, Count, activation);
 
@@ -36,16 +36,16 @@ public abstract unsafe class Competitors : IDisposable
 }
 
 /// <summary>
-/// GELU over 64 Ki numbers. What was tried, the last being what the engine uses where vectors have 16 lanes; cycles a vector of
-/// 16:
+/// GELU over 64 Ki numbers, in the variants that were tried. The engine uses the last one where vectors have 16 lanes. The
+/// figures are cycles per vector of 16:
 /// <list type="number">
-/// <item>2^(x h(x)) for erfc, h of degree 9 in odd and even halves: 24 on Zen 4. 28 constants and 23 multiplications, on the pipes
-/// that multiply.</item>
-/// <item>1 / p(x)^8 for erfc, p of degree 8: 17 on Zen 4, 16 on Emerald Rapids, which its divider takes. Ten multiplications fewer.
-/// What the engine uses where vectors are shorter.</item>
-/// <item>Sixteen polynomials of degree 5, the coefficients looked up by a permutation: on Emerald Rapids 12 here, and 8 in a linear
-/// layer, where clocks are lower. It needs the pipes that a neighbour on the same core uses too: beside a busy one it is no faster
-/// than the second.</item>
+/// <item>2^(x h(x)) for erfc, with h of degree 9 in odd and even halves: 24 on Zen 4. It has 28 constants and 23 multiplications,
+/// on the pipes that multiply.</item>
+/// <item>1 / p(x)^8 for erfc, with p of degree 8: 17 on Zen 4, and 16 on Emerald Rapids, limited by its divider. It has ten
+/// multiplications fewer. The engine uses it where vectors are shorter.</item>
+/// <item>Sixteen polynomials of degree 5, whose coefficients a permutation looks up: on Emerald Rapids 12 here, and 8 in a linear
+/// layer, where clock rates are lower. It needs execution pipes that the other hardware thread of the core uses, too: next to a
+/// busy one it is no faster than the second variant.</item>
 /// </list>
 /// </summary>
 public class GeluCompetitors() : Competitors(i => Math.Sin(i) * 4)
@@ -99,13 +99,14 @@ public class GeluCompetitors() : Competitors(i => Math.Sin(i) * 4)
 }
 
 /// <summary>
-/// The exponentials of a softmax over 64 Ki scores; cycles a vector of 16 on Zen 4 (those of the last on Emerald Rapids):
+/// The exponentials of a softmax over 64 Ki scores. The figures are cycles per vector of 16 on Zen 4 (those of the last item on
+/// Emerald Rapids):
 /// <list type="number">
-/// <item>exp(x): 12.5. ln 2 in two parts, and a selection for what would be subnormal.</item>
-/// <item>2^x, the factor log2 e being in the queries: 9.6. What the engine uses for scores of any size.</item>
-/// <item>2^x with the exponent put together by a shift and an addition of integers instead of vscalefps: 12.2. Lost, and is not
+/// <item>exp(x): 12.5. It splits ln 2 into two parts and needs a selection for results that would be subnormal.</item>
+/// <item>2^x, with the factor log2 e included in the queries: 9.6. The engine uses it for scores of any size.</item>
+/// <item>2^x with the exponent assembled by an integer shift and addition instead of vscalefps: 12.2. It was slower and is not
 /// kept: it would need two more operations of every vector type.</item>
-/// <item>2^x of what is known to lie above -126, without a clamp: 4.8 where the second takes 6.2. What the engine uses for small
+/// <item>2^x of numbers known to be above -126, without a clamp: 4.8 where the second takes 6.2. The engine uses it for small
 /// scores.</item>
 /// </list>
 /// </summary>

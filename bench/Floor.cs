@@ -3,10 +3,10 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Benchmarks;
 
-/// <summary>What the processor can do at best with nothing in its way: the ceiling that kernels are measured against.</summary>
+/// <summary>Measures the peak performance of the processor, against which kernels are compared.</summary>
 internal sealed unsafe class Floor : IDisposable
 {
-    /// <summary>Length of the tile's sums: its operands, 24 KB, stay in the first-level cache.</summary>
+    /// <summary>The length of the tile's sums. Its operands, 24 KB, stay in the L1 cache.</summary>
     private const int Length = 128;
 
     private static readonly double FlopsOfTile = 2.0 * Tile.Rows * Tile.Columns * Length;
@@ -16,7 +16,8 @@ internal sealed unsafe class Floor : IDisposable
     private nuint room;
 
     /// <summary>
-    /// Spends so many operations, or copies so many bytes (half of them read, half written) where there are none.
+    /// Performs the given number of operations, or, if it is zero, copies the given number of bytes (half of them read, half
+    /// written).
     /// </summary>
     public void Run(double flops, double bytes)
     {

@@ -6,8 +6,9 @@ using TinyZsad.Tests;
 namespace TinyZsad.Benchmarks;
 
 /// <summary>
-/// A photograph of 12 megapixels, beside libjpeg-turbo's djpeg, which writes its pixels to /dev/null. The photograph is the samples'
-/// surfaces side by side, with a sensor's noise, compressed by cjpeg: both programs are in Debian's libjpeg-turbo-progs.
+/// Benchmarks decoding a 12-megapixel photograph against libjpeg-turbo's djpeg, which writes the pixels to /dev/null. The
+/// photograph consists of the surfaces in the samples side by side, with sensor noise, compressed by cjpeg. Both programs are in
+/// Debian's libjpeg-turbo-progs.
 /// </summary>
 [MemoryDiagnoser]
 public class JpegBenchmarks
@@ -17,7 +18,7 @@ public class JpegBenchmarks
     private string path = "";
     private byte[] file = [];
 
-    /// <summary>Ways to compress: options of cjpeg; in a smoke run one of them.</summary>
+    /// <summary>Gets the ways to compress, as options of cjpeg. A smoke run uses one of them.</summary>
     public static IEnumerable<string> Kinds
     {
         get
@@ -27,11 +28,11 @@ public class JpegBenchmarks
         }
     }
 
-    /// <summary>Options of cjpeg.</summary>
+    /// <summary>Gets or sets the options of cjpeg.</summary>
     [ParamsSource(nameof(Kinds))]
     public string Kind { get; set; } = "";
 
-    /// <summary>Makes the photograph.</summary>
+    /// <summary>Creates the photograph.</summary>
     [GlobalSetup]
     public void Make()
     {
@@ -47,7 +48,7 @@ public class JpegBenchmarks
         file = File.ReadAllBytes(path);
     }
 
-    /// <summary>Deletes it.</summary>
+    /// <summary>Deletes the photograph.</summary>
     [GlobalCleanup]
     public void Delete() => Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
 
@@ -55,7 +56,7 @@ public class JpegBenchmarks
     [Benchmark]
     public Image Decode() => Image.Load(file);
 
-    /// <summary>djpeg, from a file, as a process.</summary>
+    /// <summary>djpeg, from a file, as a separate process.</summary>
     [Benchmark(Baseline = true)]
     public void Djpeg() => Run("djpeg", $"-outfile /dev/null {path}");
 
@@ -67,7 +68,7 @@ public class JpegBenchmarks
         Random random = new Random(1);
         for (int i = 0; i < pixels.Length; i++)
         {
-            // Each surface 4 times as large, by bilinear interpolation, as a lens blurs.
+            // Each surface is enlarged 4 times by bilinear interpolation, to imitate the blur of a lens.
             int x = i / 3 % Width, y = i / 3 / Width, channel = i % 3;
             Image surface = surfaces[x / (Width / 2) + y / (Height / 2) * 2];
             int u = x % (Width / 2) % (4 * surface.Width - 4), v = y % (Height / 2) % (4 * surface.Height - 4);

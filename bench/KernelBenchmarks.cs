@@ -4,8 +4,9 @@ using TinyZsad.Tests.Kernels;
 namespace TinyZsad.Benchmarks;
 
 /// <summary>
-/// Every kernel on the shapes that the models use, one thread: the typical ones of the tests' list of cases. Beside each, in the
-/// same run, the <see cref="Floor"/> under its time, so that <c>Ratio</c> tells how near it comes: 1.10 is 91 % of the peak.
+/// Benchmarks every kernel on the shapes that the models use, with one thread: the typical cases in the tests' list. In the same
+/// run, each is compared with the <see cref="Floor"/> for its work, so that <c>Ratio</c> shows how close it comes: 1.10 is 91 %
+/// of the peak.
 /// </summary>
 [MemoryDiagnoser]
 public class KernelBenchmarks : IDisposable
@@ -15,7 +16,7 @@ public class KernelBenchmarks : IDisposable
     private KernelRun run = null!;
     private KernelCase kernel = null!;
 
-    /// <summary>The cases, by name; in a smoke run one of each kernel.</summary>
+    /// <summary>Gets the names of the cases. A smoke run uses one case per kernel.</summary>
     public static IEnumerable<string> Names
     {
         get
@@ -25,11 +26,11 @@ public class KernelBenchmarks : IDisposable
         }
     }
 
-    /// <summary>Which case.</summary>
+    /// <summary>Gets or sets the name of the case.</summary>
     [ParamsSource(nameof(Names))]
     public string Case { get; set; } = "";
 
-    /// <summary>Makes the arguments.</summary>
+    /// <summary>Prepares the arguments.</summary>
     [GlobalSetup]
     public void Prepare()
     {
@@ -39,13 +40,13 @@ public class KernelBenchmarks : IDisposable
     }
 
     /// <summary>
-    /// As many multiply-adds as the kernel has, by the register tile over operands in the first-level cache; where it has none, a
-    /// copy of as many bytes.
+    /// Performs as many multiply-adds as the kernel by the register tile, with operands in the L1 cache. For a kernel without
+    /// multiply-adds, it copies the same number of bytes.
     /// </summary>
     [Benchmark(Baseline = true)]
     public void Peak() => floor.Run(kernel.Flops, kernel.Bytes);
 
-    /// <summary>The kernel.</summary>
+    /// <summary>Runs the kernel.</summary>
     [Benchmark]
     public void Simd() => run.Simd();
 

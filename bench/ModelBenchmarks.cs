@@ -5,7 +5,7 @@ using TinyZsad.Verification;
 
 namespace TinyZsad.Benchmarks;
 
-/// <summary>One detection by each whole model, on seeded weights, at one thread and at two.</summary>
+/// <summary>Benchmarks one detection by each full-size model, with seeded weights, with one thread and with two.</summary>
 [MemoryDiagnoser]
 public class ModelBenchmarks
 {
@@ -15,14 +15,14 @@ public class ModelBenchmarks
     private AnomalyDetector detector = null!;
     private Image image = null!;
 
-    /// <summary>Reference cases that describe whole models; in a smoke run their smallest relatives.</summary>
+    /// <summary>Gets the reference cases of full-size models. A smoke run uses their smallest variants.</summary>
     public static IEnumerable<string> Cases => Smoke.Runs ? Tiny : Whole;
 
-    /// <summary>Which case.</summary>
+    /// <summary>Gets or sets the name of the case.</summary>
     [ParamsSource(nameof(Cases))]
     public string Case { get; set; } = "";
 
-    /// <summary>Threads of a detection.</summary>
+    /// <summary>Gets or sets the number of threads of a detection.</summary>
     [Params(1, 2)]
     public int Threads { get; set; }
 
@@ -36,7 +36,7 @@ public class ModelBenchmarks
         detector.Warmup();
     }
 
-    /// <summary>Opens the cases that a smoke run leaves out, to see that they are there.</summary>
+    /// <summary>Opens the cases that a smoke run omits, to check that they exist.</summary>
     internal static void CheckWhole()
     {
         foreach (string name in Whole) Open(name);
@@ -48,7 +48,7 @@ public class ModelBenchmarks
     [GlobalCleanup]
     public void Free() => detector.Dispose();
 
-    /// <summary>Picture in, result out.</summary>
+    /// <summary>Runs a detection, from picture to result.</summary>
     [Benchmark]
     public float Detect() => detector.Detect(image, "metal nut").Score;
 }

@@ -8,7 +8,7 @@ using TinyZsad.Tests.Kernels;
 // dotnet run -c Release --project bench -- --filter '*Kernel*'
 // dotnet run -c Release --project bench -- smoke
 IConfig config = DefaultConfig.Instance.AddColumn(new RateColumn("GFLOP/s", c => c.Flops), new RateColumn("GB/s", c => c.Bytes))
-    .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(80)); // the cases' whole names
+    .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(80));    // shows the full names of the cases
 if (args is ["smoke"]) (args, config) = Smoke.Begin(config);
 Summary[] summaries = [.. BenchmarkSwitcher.FromAssembly(typeof(KernelBenchmarks).Assembly).Run(args, config)];
 if (Smoke.Runs)
@@ -21,7 +21,7 @@ if (Smoke.Runs)
 
 return summaries.Any(s => s.HasCriticalValidationErrors || s.Reports.Any(r => !r.Success)) ? 1 : 0;
 
-/// <summary>A case's work by its time.</summary>
+/// <summary>Shows the work of a case divided by its time.</summary>
 internal sealed class RateColumn(string name, Func<KernelCase, double> work) : IColumn
 {
     public string Id => name;

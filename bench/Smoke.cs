@@ -5,15 +5,15 @@ using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
 namespace TinyZsad.Benchmarks;
 
 /// <summary>
-/// A smoke run: every benchmark once, in this process, on small cases, to see that it runs; its times mean nothing. JPEG is left
-/// out where libjpeg-turbo's programs are not installed.
+/// Runs every benchmark once, in this process, on small cases, to check that it runs. The times mean nothing. JPEG is omitted if
+/// the programs of libjpeg-turbo are not installed.
 /// </summary>
 internal static class Smoke
 {
-    /// <summary>Whether this is one.</summary>
+    /// <summary>Gets whether this is a smoke run.</summary>
     public static bool Runs { get; private set; }
 
-    /// <summary>Makes this one; gives the arguments and what to add to the configuration.</summary>
+    /// <summary>Starts a smoke run. Returns the arguments and the extended configuration.</summary>
     public static (string[] Arguments, IConfig Config) Begin(IConfig config)
     {
         Runs = true;

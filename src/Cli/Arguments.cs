@@ -5,18 +5,18 @@ using TinyZsad.Graph;
 
 namespace TinyZsad.Cli;
 
-/// <summary>The kinds of options that commands share. Each refuses a wrong value by saying what would be right.</summary>
+/// <summary>Creates the options that commands share. Each of them rejects an invalid value and names the valid ones.</summary>
 internal static class Arguments
 {
     public static Option<int> Threads() =>
-        Whole("--threads", "Threads that work on one picture; 0 takes one a processor.", 0, 0, 256);
+        Whole("--threads", "Threads per picture; 0 uses one per processor.", 0, 0, 256);
 
     public static Option<Precision> Precision() =>
-        Choice("--precision", "Compute linear layers in floats, or over 8-bit integers: faster, less exact",
+        Choice("--precision", "Compute linear layers in floats, or in 8-bit integers: faster, but less exact",
         ("float32", TinyZsad.Precision.Float32), ("int8", TinyZsad.Precision.Int8));
 
     public static Option<string?> Device() =>
-        Choice("--device", "What computes: the CPU's kernels, or their plain definitions (slow, for small cases)",
+        Choice("--device", "The device: the CPU's kernels, or their reference implementations (slow, for small cases)",
             [.. DetectorOptions.DeviceNames.Select(name => (name, (string?)name))]);
 
     public static Option<string?> ClassName(string description) => new("--class")
@@ -28,7 +28,7 @@ internal static class Arguments
 
     public static Option<string> OutputFile() => new("--out", "-o")
     {
-        Description = "The file to write; replaced if it is there.",
+        Description = "The file to write. An existing file is replaced.",
         HelpName = "FILE",
         Required = true,
         CustomParser = result =>
@@ -74,7 +74,10 @@ internal static class Arguments
         },
     };
 
-    /// <summary>One of a few words; without it the type's default, which the first word must mean.</summary>
+    /// <summary>
+    /// Creates an option that takes one of a few words. If it is absent, the value is the type's default, which the first word
+    /// must stand for.
+    /// </summary>
     public static Option<T> Choice<T>(string name, string description, params (string Word, T Value)[] choices)
     {
         Option<T> option = new(name)
@@ -87,7 +90,7 @@ internal static class Arguments
         return option;
     }
 
-    /// <summary>Some of a few words, with commas between them.</summary>
+    /// <summary>Creates an option that takes several words, separated by commas.</summary>
     public static Option<T[]> Choices<T>(string name, string description, params (string Word, T Value)[] choices)
     {
         Option<T[]> option = new(name)

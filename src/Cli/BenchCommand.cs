@@ -8,20 +8,20 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cli;
 
-/// <summary><c>bench</c>: how fast detection is here.</summary>
+/// <summary>The <c>bench</c> command: measures the speed of detection on this machine.</summary>
 internal sealed class BenchCommand
 {
     private readonly Terminal terminal;
     private readonly ModelSource source;
     private readonly Option<string?> image = new("--image")
     {
-        Description = "The picture (default: a generated one of 640 x 480).",
+        Description = "The picture (default: a generated picture of 640 x 480 pixels).",
         HelpName = "PICTURE",
     };
 
     private readonly Option<string?> className = Arguments.ClassName("The class (default: one that the model knows).");
-    private readonly Option<int> runs = Arguments.Whole("--runs", "Detections that count.", 20, 1, 1_000_000);
-    private readonly Option<int> warmup = Arguments.Whole("--warmup", "Detections before them, the first included, that do not.",
+    private readonly Option<int> runs = Arguments.Whole("--runs", "Detections to measure.", 20, 1, 1_000_000);
+    private readonly Option<int> warmup = Arguments.Whole("--warmup", "Detections to run before measuring, including the first.",
         3, 1, 1_000_000);
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
@@ -29,7 +29,7 @@ internal sealed class BenchCommand
 
     private readonly Option<string?> profile = new("--profile")
     {
-        Description = "Also say where the time goes: by kind of operation, or with 'all' every operation.",
+        Description = "Also show where the time goes: per kind of operation, or with 'all' per operation.",
         HelpName = "all",
         Arity = ArgumentArity.ZeroOrOne,
     };
@@ -107,16 +107,18 @@ internal sealed class BenchCommand
 
         public TimeSpan Minimum => Sorted[0];
 
-        /// <summary>95 of 100 detections take no longer (nearest rank).</summary>
+        /// <summary>Gets the 95th percentile (nearest rank).</summary>
         public TimeSpan P95 => Sorted[(int)Math.Ceiling(0.95 * Sorted.Length) - 1];
 
         public double PicturesPerSecond => 1 / Median.TotalSeconds;
     }
 
-    /// <summary>A class costs nothing once it is embedded, so any that the model knows will do.</summary>
+    /// <summary>
+    /// Gets a class that the model stores. The choice does not matter, because a class costs nothing once it is embedded.
+    /// </summary>
     private static string? Known(ModelInfo model) => model.StoredClasses.Count > 0 ? model.StoredClasses[0] : null;
 
-    /// <summary>One entry an operation, or one a kind of operation, the slowest first.</summary>
+    /// <summary>Profiles the detector. Returns one entry per operation, or one per kind of operation, slowest first.</summary>
     private IReadOnlyList<ProfileEntry> Profile(
         AnomalyDetector detector, string? className, bool every, CancellationToken cancellationToken)
     {
@@ -195,7 +197,7 @@ internal sealed class BenchCommand
         }
     });
 
-    /// <summary>The most memory that the process had resident, mapped weights included.</summary>
+    /// <summary>Gets the peak resident memory of the process, including mapped weights.</summary>
     private static long PeakMemory()
     {
         const string Key = "VmHWM:";
@@ -210,7 +212,7 @@ internal sealed class BenchCommand
         return process.PeakWorkingSet64;
     }
 
-    /// <summary>A gradient with some grain; what is in a picture does not change how long it takes.</summary>
+    /// <summary>Generates a gradient with some noise. The content of a picture does not affect the time.</summary>
     private static Image Generated(int width, int height)
     {
         byte[] pixels = new byte[3 * width * height];

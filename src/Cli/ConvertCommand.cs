@@ -5,19 +5,19 @@ using TinyZsad.Conversion;
 
 namespace TinyZsad.Cli;
 
-/// <summary><c>convert</c>: models of the authors' checkpoints.</summary>
+/// <summary>The <c>convert</c> command: creates models from the authors' checkpoints.</summary>
 internal sealed class ConvertCommand
 {
     private const string Kinds = ".safetensors, its index of shards, .pt or .pth";
 
-    /// <summary>Names that a table lists before it counts the rest.</summary>
+    /// <summary>The number of names that a table lists. The rest is summarized in one row.</summary>
     private const int Shown = 40;
 
     private readonly Terminal terminal;
     private readonly Command command;
     private readonly Option<string> output = Arguments.OutputFile();
     private readonly Option<bool> flush = Arguments.Flag("--flush-to-zero",
-        "Let values up to 2^-25 become zero, as FP16 has it, instead of keeping their tensors in float32.");
+        "Round values up to 2^-25 to zero, as FP16 does, instead of keeping their tensors in float32.");
 
     private ConvertCommand(Terminal terminal, string name, string description, IEnumerable<Option> options)
     {
@@ -31,25 +31,25 @@ internal sealed class ConvertCommand
     public static Documented Create(Terminal terminal)
     {
         Documented[] systems = [LiZad(terminal), EdgeZsad(terminal), VisualAd(terminal)];
-        Command command = new("convert", "Makes a model of the authors' checkpoints, of which nothing is executed.");
+        Command command = new("convert", "Creates a model from the authors' checkpoints. No code in a checkpoint is executed.");
         foreach (Documented system in systems) command.Add(system.Command);
         return new Documented(command, [.. systems.Select(s => s.Examples[0])], systems);
     }
 
     private static Documented LiZad(Terminal terminal)
     {
-        Option<string> dinov3 = Checkpoint("--dinov3", "DINOv3 ViT-S/16, under Hugging Face's names or Meta's");
-        Option<string> mobileClip = Checkpoint("--mobileclip", "MobileCLIP2-S0, under open_clip's names");
+        Option<string> dinov3 = Checkpoint("--dinov3", "DINOv3 ViT-S/16, with Hugging Face's or Meta's tensor names");
+        Option<string> mobileClip = Checkpoint("--mobileclip", "MobileCLIP2-S0, with open_clip's tensor names");
         Option<string> head = Checkpoint("--head", "LiZAD's own checkpoint");
         Option<string[]> classes = new("--class")
         {
-            Description = "Store the embeddings of these classes, as they will be named at detection.",
+            Description = "Store the embeddings of these classes. Use the same names as in detection.",
             HelpName = "NAME",
             AllowMultipleArgumentsPerToken = true,
         };
         Option<bool> dropText =
-            Arguments.Flag("--drop-text", "Leave the text tower out: a much smaller file, which knows only stored classes.");
-        ConvertCommand convert = new(terminal, "lizad", "Makes a LiZAD model.", [dinov3, mobileClip, head, classes, dropText]);
+            Arguments.Flag("--drop-text", "Omit the text tower. The file is much smaller and knows only stored classes.");
+        ConvertCommand convert = new(terminal, "lizad", "Creates a LiZAD model.", [dinov3, mobileClip, head, classes, dropText]);
         convert.command.Validators.Add(result =>
         {
             if (result.GetResult(classes) is { Tokens: var names } && names.Any(t => string.IsNullOrWhiteSpace(t.Value)))
@@ -69,16 +69,16 @@ internal sealed class ConvertCommand
     {
         Option<string?> tinyVit = new("--tinyvit")
         {
-            Description = $"TinyViT, under timm's names or Microsoft's: {Kinds}. Needed unless --head holds its backbone.",
+            Description = $"TinyViT, with timm's or Microsoft's tensor names: {Kinds}. Required unless --head contains it.",
             HelpName = "FILE",
         };
         Option<string> head = Checkpoint(
-            "--head", "The trained readout: checkpoint.pt of tools/train_edgezsad.py, or its tensors alone");
+            "--head", "The trained readout: checkpoint.pt from tools/train_edgezsad.py, or only its tensors");
         Option<int> imageSize = Arguments.Whole("--image-size",
-            "Pixels each way; 0 takes what --head says, or what the TinyViT was published for.", 0, 0, 2048);
+            "Width and height in pixels; 0 uses the size in --head, or else the size TinyViT was published for.", 0, 0, 2048);
         Option<int> topK = Arguments.Whole("--topk",
-            "Tokens that the score is read from; 0 takes what --head says, or one in 64.", 0, 0, 1 << 20);
-        ConvertCommand convert = new(terminal, "edgezsad", "Makes an EdgeZSAD model.", [tinyVit, head, imageSize, topK]);
+            "The number of tokens for the score; 0 uses the number in --head, or else one token in 64.", 0, 0, 1 << 20);
+        ConvertCommand convert = new(terminal, "edgezsad", "Creates an EdgeZSAD model.", [tinyVit, head, imageSize, topK]);
         return convert.With((parsed, path, options, cancellationToken) => CheckpointConverter.EdgeZsad(
                 parsed.GetValue(tinyVit), parsed.GetValue(head)!, path, Given(parsed.GetValue(imageSize)),
                 Given(parsed.GetValue(topK)), options, cancellationToken),
@@ -90,14 +90,14 @@ internal sealed class ConvertCommand
 
     private static Documented VisualAd(Terminal terminal)
     {
-        Option<string?> clip = Backbone("--clip", "CLIP ViT-B or L as OpenAI publishes it");
+        Option<string?> clip = Backbone("--clip", "CLIP ViT-B or L, as published by OpenAI");
         Option<string?> dinov2 = Backbone(
-            "--dinov2", "DINOv2 ViT-S, B or L, under Meta's names or Hugging Face's, instead of CLIP");
+            "--dinov2", "DINOv2 ViT-S, B or L, with Meta's or Hugging Face's tensor names, instead of CLIP");
         Option<string> head = Checkpoint("--head", "VisualAD's own checkpoint");
         Option<FinalNorm> norm = Arguments.Choice("--ln-post",
-            "Which final norm to take: the backbone's own, as the published results do, or the one that training changed",
+            "The final norm to use: the backbone's own, as in the published results, or the one that training changed",
             ("backbone", FinalNorm.Backbone), ("checkpoint", FinalNorm.Checkpoint));
-        ConvertCommand convert = new(terminal, "visualad", "Makes a VisualAD model.", [clip, dinov2, head, norm]);
+        ConvertCommand convert = new(terminal, "visualad", "Creates a VisualAD model.", [clip, dinov2, head, norm]);
         convert.command.Validators.Add(result =>
         {
             bool one = result.GetResult(clip) is not null, other = result.GetResult(dinov2) is not null;

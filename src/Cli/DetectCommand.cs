@@ -7,7 +7,7 @@ using TinyZsad.Models;
 
 namespace TinyZsad.Cli;
 
-/// <summary><c>detect</c>: how anomalous pictures are, and where.</summary>
+/// <summary>The <c>detect</c> command: computes how anomalous pictures are, and where.</summary>
 internal sealed class DetectCommand
 {
     private readonly Terminal terminal;
@@ -15,37 +15,37 @@ internal sealed class DetectCommand
 
     private readonly Argument<string[]> pictures = new("PICTURE|DIR|GLOB")
     {
-        Description = "Pictures, folders that are searched for pictures, or patterns "
-            + "(* and ? within a name, ** for any folders).",
+        Description = "Pictures, folders to search for pictures, or patterns "
+            + "(* and ? match within a name, ** matches any folders).",
         Arity = ArgumentArity.OneOrMore,
     };
 
     private readonly Option<string?> className = Arguments.ClassName(
-        $"What the pictures show, like \"metal nut\", if a model takes a class (default: {AnomalyDetector.DefaultClassName}).");
+        $"What the pictures show, such as \"metal nut\", if the model takes a class (default: {AnomalyDetector.DefaultClassName}).");
 
     private readonly Option<string?> folder = new("--out", "-o")
     {
-        Description = "The folder to save in; made if it is not there. Without --save, overlays are saved.",
+        Description = "The folder to save files in; created if it does not exist. Without --save, overlays are saved.",
         HelpName = "DIR",
     };
 
     private readonly Option<Artefact[]> save = Arguments.Choices("--save",
-        "What to save of each picture: the map laid over the picture, the map as colours, the map cut at the threshold, "
+        "What to save for each picture: the map laid over the picture, the map in colors, a mask of the map at the threshold, "
             + "the map as float32 .npy.",
         ("overlay", Artefact.Overlay), ("map", Artefact.Map), ("mask", Artefact.Mask), ("raw", Artefact.Raw));
 
     private readonly Option<double?> threshold = Arguments.Number("--threshold",
-        "Scores of at least this much are anomalous, and pixels of at least this much belong to the mask.");
+        "Pictures with at least this score are anomalous, and pixels with at least this value belong to the mask.");
 
-    private readonly Option<ImageScore> score = Arguments.Choice("--score", "How the map becomes one score for the picture",
+    private readonly Option<ImageScore> score = Arguments.Choice("--score", "How to compute the picture's score from the map",
         ("default", ImageScore.Default), ("maximum", ImageScore.Maximum),
         ("top-percent-mean", ImageScore.TopPercentMean), ("global-logit", ImageScore.GlobalLogit));
 
-    private readonly Option<DetectionFormat> format = Arguments.Choice("--format", "A table, JSON with an object a line, or CSV",
+    private readonly Option<DetectionFormat> format = Arguments.Choice("--format", "A table, JSON with one object per line, or CSV",
         ("table", DetectionFormat.Table), ("json", DetectionFormat.Json), ("csv", DetectionFormat.Csv));
 
     private readonly Option<bool> exifOrientation = Arguments.Flag("--exif-orientation",
-        "Turn JPEG and PNG pictures as their Exif orientation says (default: leave them as they are stored).");
+        "Rotate JPEG and PNG pictures by their Exif orientation (default: use them as stored).");
 
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
@@ -67,7 +67,7 @@ internal sealed class DetectCommand
 
     public static Documented Create(Terminal terminal)
     {
-        Command command = new("detect", "Says how anomalous pictures are, and where.");
+        Command command = new("detect", "Computes how anomalous pictures are, and where.");
         _ = new DetectCommand(terminal, command);
         return new Documented(command,
         [
@@ -82,7 +82,7 @@ internal sealed class DetectCommand
 
     private void Check(CommandResult result)
     {
-        // The words as they stand: values must not be asked for here, as they may be wrong.
+        // Only the words are checked here. The values must not be requested yet, because they may be invalid.
         if (result.GetResult(save) is not { Tokens: var words }) return;
         if (result.GetResult(folder) is null) result.AddError("--save needs a folder to save in: add --out DIR.");
         else if (words.Any(w => w.Value.Split(',').Contains("mask")) && result.GetResult(threshold) is null)
@@ -152,7 +152,7 @@ internal sealed class DetectCommand
         long start = Stopwatch.GetTimestamp();
         Image image = Image.Load(picture.Path, applyExifOrientation: applyOrientation);
         AnomalyResult result = detector.Detect(image, asked, cancellationToken);
-        // The class is embedded once for all pictures.
+        // The class is embedded only once for all pictures, so its time is not counted.
         TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
         (Artefact, string)[] saved = name is null ? [] : [.. kinds.Select(kind => (kind, name(kind)))];
         foreach ((Artefact kind, string path) in saved)
@@ -184,7 +184,10 @@ internal sealed class DetectCommand
         }
     }
 
-    /// <summary>What the colours span: 0 to 1 for probabilities, so that pictures compare; else what the map holds.</summary>
+    /// <summary>
+    /// Gets the value range of the colors: 0 to 1 for probabilities, so that pictures are comparable; otherwise extended to the
+    /// values of the map.
+    /// </summary>
     private static (float Low, float High) Range(ReadOnlySpan<float> map)
     {
         float low = 0, high = 1;

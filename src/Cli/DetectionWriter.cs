@@ -2,7 +2,7 @@ using Spectre.Console;
 
 namespace TinyZsad.Cli;
 
-/// <summary>How detections are printed.</summary>
+/// <summary>Specifies the output format of detections.</summary>
 internal enum DetectionFormat
 {
     Table,
@@ -10,11 +10,11 @@ internal enum DetectionFormat
     Csv,
 }
 
-/// <summary>What there is to print of one picture.</summary>
-/// <param name="Path">The picture.</param>
-/// <param name="Result">What the detector says.</param>
-/// <param name="Time">From opening the file to the result.</param>
-/// <param name="Anomalous">Whether the score reaches the threshold; null where there is none.</param>
+/// <summary>Represents the printed result of one picture.</summary>
+/// <param name="Path">The path of the picture.</param>
+/// <param name="Result">The result of the detector.</param>
+/// <param name="Time">The time from opening the file to the result.</param>
+/// <param name="Anomalous">Whether the score reaches the threshold; null without a threshold.</param>
 /// <param name="Saved">The files that were written.</param>
 internal sealed record DetectionRow(
     string Path, AnomalyResult Result, TimeSpan Time, bool? Anomalous, IReadOnlyList<(Artefact Kind, string Path)> Saved);
@@ -22,21 +22,21 @@ internal sealed record DetectionRow(
 /// <summary>Prints detections in one of the formats.</summary>
 internal abstract class DetectionWriter
 {
-    /// <summary>Takes a row; it may be printed now or at the end.</summary>
+    /// <summary>Adds a row. It may be printed now or at the end.</summary>
     public abstract void Write(DetectionRow row);
 
-    /// <summary>Prints what is left.</summary>
+    /// <summary>Prints the remaining rows.</summary>
     public virtual void End() { }
 
     private protected static string Verdict(bool anomalous) => anomalous ? "anomalous" : "normal";
 
-    /// <summary>A column, where there is one.</summary>
+    /// <summary>Returns an optional column.</summary>
     private protected static string[] Where(bool there, string column) => there ? [column] : [];
 
     private protected static string Word(Artefact kind) => kind.ToString().ToLowerInvariant();
 }
 
-/// <summary>A table, once all pictures are examined, since its columns are as wide as their widest cell.</summary>
+/// <summary>Prints a table after all pictures have been examined, because each column is as wide as its widest cell.</summary>
 internal sealed class TableWriter(Terminal terminal, bool verdict, bool saved) : DetectionWriter
 {
     private readonly Table table = Tables.Of(
@@ -59,7 +59,7 @@ internal sealed class TableWriter(Terminal terminal, bool verdict, bool saved) :
     }
 }
 
-/// <summary>JSON, one object a line.</summary>
+/// <summary>Prints JSON, one object per line.</summary>
 internal sealed class JsonWriter(TextWriter output) : DetectionWriter
 {
     public override void Write(DetectionRow row) => Json.WriteObject(output, indented: false, json =>
@@ -76,7 +76,7 @@ internal sealed class JsonWriter(TextWriter output) : DetectionWriter
     });
 }
 
-/// <summary>CSV as RFC 4180 has it, with a heading.</summary>
+/// <summary>Prints CSV (RFC 4180) with a header row.</summary>
 internal sealed class CsvWriter : DetectionWriter
 {
     private readonly TextWriter output;

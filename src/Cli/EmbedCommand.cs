@@ -2,22 +2,22 @@ using System.CommandLine;
 
 namespace TinyZsad.Cli;
 
-/// <summary><c>embed</c>: a model file that holds the embeddings of some classes.</summary>
+/// <summary>The <c>embed</c> command: creates a model file that contains the embeddings of some classes.</summary>
 internal static class EmbedCommand
 {
     public static Documented Create(Terminal terminal)
     {
-        Option<string?> model = ModelSource.FileOption("The model, with a text tower.", required: true);
+        Option<string?> model = ModelSource.FileOption("The model. It must have a text tower.", required: true);
         Option<string[]> classes = new("--class")
         {
-            Description = "The classes, as they will be named at detection.",
+            Description = "The classes. Use the same names as in detection.",
             HelpName = "NAME",
             Required = true,
             AllowMultipleArgumentsPerToken = true,
         };
         Option<string> output = Arguments.OutputFile();
         Option<bool> dropText =
-            Arguments.Flag("--drop-text", "Leave the text tower out: a much smaller file, which knows only stored classes.");
+            Arguments.Flag("--drop-text", "Omit the text tower. The file is much smaller and knows only stored classes.");
         Command command = new("embed", "Stores the embeddings of classes in a copy of a model, ready for detection.")
         {
             model, classes, output, dropText,

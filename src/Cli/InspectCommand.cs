@@ -5,12 +5,12 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Cli;
 
-/// <summary><c>inspect</c>: what a safetensors file holds.</summary>
+/// <summary>The <c>inspect</c> command: shows the contents of a safetensors file.</summary>
 internal static class InspectCommand
 {
     private const int LongestValue = 200;
 
-    /// <summary>What a model file may say about itself in words.</summary>
+    /// <summary>The metadata in which a model file describes itself in words.</summary>
     private static readonly (string Label, string Key)[] Words =
         [("what it is", "description"), ("drawn", "figures_drawn"), ("photographs", "figures_photographs")];
 
@@ -18,7 +18,7 @@ internal static class InspectCommand
     {
         Argument<string?> path = new("FILE")
         {
-            Description = "A .safetensors file, whether a model of ours or not (default: the model in the box).",
+            Description = "Any .safetensors file, not only TinyZsad models (default: the built-in model).",
             Arity = ArgumentArity.ZeroOrOne,
         };
         Option<bool> tensors = Arguments.Flag("--tensors", "List every tensor instead of a summary.");
@@ -45,7 +45,9 @@ internal static class InspectCommand
     private static SafetensorsFile Open(string? path) =>
         path is null ? SafetensorsFile.Open(NanoModel.Open(), NanoModel.Name) : SafetensorsFile.Open(path);
 
-    /// <summary>A file may be perfect and no model of ours; then the reason is part of what is shown.</summary>
+    /// <summary>
+    /// Tries to load the model. A file may be valid without being a TinyZsad model; the reason is then part of the output.
+    /// </summary>
     private static (ModelInfo? Model, string? Problem) TryLoad(string? path)
     {
         try

@@ -4,13 +4,13 @@ using System.Text.Json;
 
 namespace TinyZsad.Cli;
 
-/// <summary>JSON for people and programs: UTF-8 unescaped, and null for what JSON has no number for.</summary>
+/// <summary>Writes JSON for people and programs: unescaped UTF-8, and null for numbers that JSON cannot represent.</summary>
 internal static class Json
 {
-    /// <summary>Writes one object and ends the line.</summary>
-    /// <param name="output">Where to.</param>
-    /// <param name="indented">Over many lines, or on one.</param>
-    /// <param name="write">Writes what is in the object.</param>
+    /// <summary>Writes one object and a line break.</summary>
+    /// <param name="output">The writer.</param>
+    /// <param name="indented">Whether the object is written on several lines.</param>
+    /// <param name="write">Writes the content of the object.</param>
     public static void WriteObject(TextWriter output, bool indented, Action<Utf8JsonWriter> write)
     {
         JsonWriterOptions options = new() { Indented = indented, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

@@ -4,18 +4,20 @@ using TinyZsad.Verification;
 
 namespace TinyZsad.Cli;
 
-/// <summary>The options that say where the weights come from: a file, the rule of reference cases, or else the box.</summary>
+/// <summary>
+/// Handles the options that select the weights: a model file, reference cases, or by default the built-in model.
+/// </summary>
 internal sealed class ModelSource
 {
-    private readonly Option<string?> model = FileOption("The model, a .safetensors file (default: the one in the box, a try-out).");
+    private readonly Option<string?> model = FileOption("The model, a .safetensors file (default: the built-in try-out model).");
 
     private readonly Option<string[]> cases = new("--case")
     {
-        Description = "Take the made-up weights of a reference case instead of a model; several cases make one model together.",
+        Description = "Use the generated weights of a reference case instead of a model. Several cases form one model.",
         HelpName = "CASE",
     };
 
-    /// <summary>The option of a model file alone.</summary>
+    /// <summary>Creates the option for a model file.</summary>
     public static Option<string?> FileOption(string description, bool required = false) => new("--model", "-m")
     {
         Description = description,
@@ -23,7 +25,7 @@ internal sealed class ModelSource
         Required = required,
     };
 
-    /// <summary>Adds the options to a command, one of which may be given.</summary>
+    /// <summary>Adds the options to a command. At most one of them may be given.</summary>
     public ModelSource(Command command)
     {
         command.Add(model);
@@ -39,7 +41,7 @@ internal sealed class ModelSource
         if (path is null && seeded.Length == 0)
         {
             terminal.Note(
-                "no -m given: this is the model in the box, trained on drawn surfaces only; a try-out, no substitute for a trained "
+                "no -m given: this is the built-in model, trained on drawn surfaces only; a try-out, no substitute for a trained "
                 + $"system (see {Tool.Name} inspect).");
         }
 
@@ -49,14 +51,14 @@ internal sealed class ModelSource
             : AnomalyDetector.LoadDefault(options));
     }
 
-    /// <summary>What the user named, or what is taken where nothing is named.</summary>
+    /// <summary>Gets the name of the selected model.</summary>
     public string NameOf(ParseResult parsed) =>
         parsed.GetValue(model) ?? (parsed.GetValue(cases) is { Length: > 0 } seeded
             ? string.Join(" + ", seeded)
             : AnomalyDetector.DefaultModelName);
 
-    /// <summary>The class to ask about, once it is known that the model knows it.</summary>
-    /// <returns>Null where the model takes none.</returns>
+    /// <summary>Checks that the model knows a class and returns the class to detect.</summary>
+    /// <returns>The class, or null if the model takes no class.</returns>
     public string? CheckClass(ParseResult parsed, ModelInfo info, string? className)
     {
         if (!info.TakesClassName) return null;

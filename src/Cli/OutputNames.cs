@@ -1,6 +1,6 @@
 namespace TinyZsad.Cli;
 
-/// <summary>What can be saved of a picture.</summary>
+/// <summary>Specifies a file that can be saved for a picture.</summary>
 internal enum Artefact
 {
     Overlay,
@@ -10,8 +10,8 @@ internal enum Artefact
 }
 
 /// <summary>
-/// Names for the files that are saved: those of the pictures, in folders as the pictures were found in. Two pictures never share
-/// one, and none is that of a picture itself; a number is added where it would be.
+/// Assigns names to the saved files. They are the names of the pictures, in the same subfolders in which the pictures were found.
+/// No two pictures get the same name, and no name is that of a picture. A number is appended to avoid conflicts.
 /// </summary>
 internal sealed class OutputNames
 {
@@ -20,28 +20,28 @@ internal sealed class OutputNames
 
     private readonly string folder;
 
-    // Without regard to case, as a file system may not have any.
+    // The comparison ignores case, because the file system may.
     private readonly HashSet<string> taken = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>Starts naming.</summary>
-    /// <param name="folder">Where files are saved.</param>
-    /// <param name="pictures">All pictures, which must stay as they are.</param>
+    /// <summary>Initializes the names.</summary>
+    /// <param name="folder">The folder for the saved files.</param>
+    /// <param name="pictures">All pictures. They must not be overwritten.</param>
     public OutputNames(string folder, IEnumerable<Picture> pictures)
     {
         this.folder = folder;
         taken.UnionWith(pictures.Select(p => Path.GetFullPath(p.Path)));
     }
 
-    /// <summary>Whether a file is one that an earlier run may have saved in a folder.</summary>
+    /// <summary>Determines whether a file may have been saved in a folder by an earlier run.</summary>
     public static bool IsOutput(string folder, string fullPath) =>
         fullPath.StartsWith(Path.GetFullPath(folder), StringComparison.Ordinal)
         && Suffixes.Any(s => fullPath.EndsWith(s.Suffix, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>What the names of all files of a picture begin with.</summary>
+    /// <summary>Gets the common start of the names of all files of a picture.</summary>
     public static string Stem(string saved) =>
         saved[..^Suffixes.First(s => saved.EndsWith(s.Suffix, StringComparison.Ordinal)).Suffix.Length];
 
-    /// <summary>Names the files of the next picture.</summary>
+    /// <summary>Assigns the file names of the next picture.</summary>
     public Func<Artefact, string> Next(Picture picture)
     {
         string stem = Path.Join(folder, Path.ChangeExtension(Inside(picture.Relative), null));
@@ -51,7 +51,7 @@ internal sealed class OutputNames
         return kind => free + Suffixes.First(s => s.Kind == kind).Suffix;
     }
 
-    /// <summary>Without the steps upwards that a pattern may hold after its first star.</summary>
+    /// <summary>Removes "." and "..", which a pattern may contain after its first wildcard.</summary>
     private static string Inside(string relative) =>
         Path.Join([.. relative.Split(Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar)
             .Where(p => p is not (".." or "."))]);

@@ -2,17 +2,18 @@ using System.IO.Enumeration;
 
 namespace TinyZsad.Cli;
 
-/// <summary>A picture to examine.</summary>
-/// <param name="Path">Where it is, as the user would write it.</param>
+/// <summary>Represents a picture to examine.</summary>
+/// <param name="Path">The path, as the user would write it.</param>
 /// <param name="Relative">
-/// The same from the folder or the pattern that it was found by; the file's name where it was named itself.
+/// The path relative to the folder or the pattern by which the picture was found. For a picture named directly, it is the file
+/// name.
 /// </param>
 internal sealed record Picture(string Path, string Relative);
 
 /// <summary>
-/// Finds pictures: files as they are, folders with all that is in them, and patterns, in which * and ? stand for anything within
-/// a name and ** for any folders. Patterns are understood here because not every shell does. Names that begin with a dot are
-/// only found by a pattern that does, too, and links to folders are not followed.
+/// Finds pictures by file, folder or pattern. A folder stands for all pictures in it, including subfolders. In a pattern, * and ?
+/// match within a name, and ** matches any folders. Patterns are expanded here because not every shell does. A name that starts
+/// with a dot is found only by a pattern that also starts with a dot. Links to folders are not followed.
 /// </summary>
 internal sealed class PictureSearch
 {
@@ -31,10 +32,12 @@ internal sealed class PictureSearch
 
     private PictureSearch(Func<string, bool> skip) => this.skip = skip;
 
-    /// <summary>Finds the pictures that some arguments name, each once, those of one argument sorted.</summary>
-    /// <param name="arguments">Files, folders, patterns.</param>
-    /// <param name="skip">Files that folders and patterns do not find, given by their full paths.</param>
-    /// <returns>The pictures, and a sentence for each argument that names none.</returns>
+    /// <summary>
+    /// Finds the pictures that the arguments name. Each picture is returned once; the pictures of one argument are sorted.
+    /// </summary>
+    /// <param name="arguments">Files, folders and patterns.</param>
+    /// <param name="skip">Determines by full path which files folders and patterns do not include.</param>
+    /// <returns>The pictures, and a message for each argument without any picture.</returns>
     public static (IReadOnlyList<Picture> Pictures, IReadOnlyList<string> Problems) Find(
         IEnumerable<string> arguments, Func<string, bool>? skip = null)
     {
@@ -86,7 +89,7 @@ internal sealed class PictureSearch
         ReadOnlySpan<string> rest = pattern[1..];
         if (part == "**")
         {
-            // A pattern that ends in ** means all files.
+            // A trailing ** stands for all files.
             Walk(root, relative, rest.IsEmpty ? ["*"] : rest, found);
             foreach (string name in Folders(folder, "*")) Walk(root, Path.Join(relative, name), pattern, found);
         }
@@ -97,7 +100,7 @@ internal sealed class PictureSearch
         }
         else
         {
-            // A pattern that names no extension means pictures.
+            // A pattern without an extension matches only pictures.
             bool any = part.Contains('.');
             foreach (string name in Names(folder, part, e => !e.IsDirectory))
             {

@@ -3,7 +3,7 @@ using TinyZsad.Verification;
 
 namespace TinyZsad.Cli;
 
-/// <summary><c>seed</c>: the model file that reference cases describe.</summary>
+/// <summary>The <c>seed</c> command: creates the model file that reference cases describe.</summary>
 internal static class SeedCommand
 {
     public static Documented Create(Terminal terminal)
@@ -14,7 +14,7 @@ internal static class SeedCommand
             Arity = ArgumentArity.OneOrMore,
         };
         Option<string> output = Arguments.OutputFile();
-        Command command = new("seed", "Writes a model of made-up weights: right in shape and speed, trained on nothing.")
+        Command command = new("seed", "Writes a model with generated weights: its shapes and speed are real, but it is not trained.")
         {
             cases, output,
         };

@@ -2,11 +2,13 @@ using Spectre.Console;
 
 namespace TinyZsad.Cli;
 
-/// <summary>The tool's tables, all of one look.</summary>
+/// <summary>Creates the tables of the tool in a uniform style.</summary>
 internal static class Tables
 {
-    /// <summary>An empty table.</summary>
-    /// <param name="columns">Headings; a column whose heading begins with '>' holds numbers and stands to the right.</param>
+    /// <summary>Creates an empty table.</summary>
+    /// <param name="columns">
+    /// The headings. A column whose heading starts with '>' contains numbers and is aligned to the right.
+    /// </param>
     public static Table Of(params IEnumerable<string> columns)
     {
         Table table = new() { Border = TableBorder.None };
@@ -20,7 +22,7 @@ internal static class Tables
         return table;
     }
 
-    /// <summary>Names on the left, what they stand for on the right.</summary>
+    /// <summary>Creates a table with names on the left and values on the right.</summary>
     public static Table OfPairs(IEnumerable<(string Name, string Value)> pairs)
     {
         Table table = new() { Border = TableBorder.None, ShowHeaders = false };
@@ -33,6 +35,6 @@ internal static class Tables
     /// <summary>Adds a row of plain cells.</summary>
     public static void Add(this Table table, params IEnumerable<string> cells) => table.AddRow(cells.Select(c => Cell(c)));
 
-    /// <summary>Text as it is, whatever Spectre's markup would make of it.</summary>
+    /// <summary>Creates a cell with plain text. Spectre's markup is not interpreted.</summary>
     public static Text Cell(string text, Style? style = null) => new(Terminal.Printable(text), style);
 }

@@ -4,11 +4,14 @@ using Spectre.Console;
 namespace TinyZsad.Cli;
 
 /// <summary>
-/// Where the tool writes: results to one side, everything else to the other. Colours, and progress, only where a person looks on.
+/// Writes results to one stream and everything else to the other. Colors and progress are used only if a person watches the
+/// stream.
 /// </summary>
 internal sealed class Terminal
 {
-    /// <summary>Results have no edge to wrap at: a terminal wraps lines better than a table its cells.</summary>
+    /// <summary>
+    /// The width of output that is not wrapped. A terminal wraps long lines better than a table wraps its cells.
+    /// </summary>
     private const int Endless = 10_000;
 
     private readonly IAnsiConsole results;
@@ -16,11 +19,11 @@ internal sealed class Terminal
     private readonly bool watchedOutput;
     private readonly bool watchedError;
 
-    /// <summary>Writes to given writers.</summary>
-    /// <param name="output">For results.</param>
-    /// <param name="error">For everything else.</param>
-    /// <param name="watchedOutput">Whether a person looks at the results: colours.</param>
-    /// <param name="watchedError">Whether a person looks at the rest: colours and progress.</param>
+    /// <summary>Initializes a terminal with the given writers.</summary>
+    /// <param name="output">The writer for results.</param>
+    /// <param name="error">The writer for everything else.</param>
+    /// <param name="watchedOutput">Whether a person watches the results, so that they are colored.</param>
+    /// <param name="watchedError">Whether a person watches the rest, so that it is colored and shows progress.</param>
     public Terminal(TextWriter output, TextWriter error, bool watchedOutput = false, bool watchedError = false)
     {
         Output = output;
@@ -32,7 +35,7 @@ internal sealed class Terminal
         this.watchedError = watchedError;
     }
 
-    /// <summary>The process's own; NO_COLOR (no-color.org) makes it as plain as a pipe.</summary>
+    /// <summary>Creates the terminal of the process. NO_COLOR (no-color.org) makes the output as plain as in a pipe.</summary>
     public static Terminal OfConsole()
     {
         bool plain = !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
@@ -40,13 +43,13 @@ internal sealed class Terminal
         return new Terminal(Console.Out, Console.Error, output, error);
     }
 
-    /// <summary>For results that are text: JSON, CSV.</summary>
+    /// <summary>Gets the writer for textual results: JSON and CSV.</summary>
     public TextWriter Output { get; }
 
-    /// <summary>For the help of the argument parser.</summary>
+    /// <summary>Gets the writer for the error messages of the argument parser.</summary>
     public TextWriter Error { get; }
 
-    /// <summary>Prints a result.</summary>
+    /// <summary>Prints a table.</summary>
     public void Show(Table table)
     {
         if (watchedOutput)
@@ -54,7 +57,7 @@ internal sealed class Terminal
             results.Write(table);
             return;
         }
-        // Spectre fills the last column up with blanks, which nobody needs in a file.
+        // Spectre pads the last column with spaces, which are not wanted in a file.
         using StringWriter text = new();
         Open(text, watched: false).Write(table);
         foreach (ReadOnlySpan<char> line in text.ToString().TrimEnd().AsSpan().EnumerateLines()) Output.WriteLine(line.TrimEnd());
@@ -70,20 +73,22 @@ internal sealed class Terminal
         results.WriteLine();
     }
 
-    /// <summary>Says what went wrong.</summary>
+    /// <summary>Prints an error message.</summary>
     public void Complain(string message) => Say("error: ", Color.Red, message);
 
-    /// <summary>Says what the user should know and did not ask for.</summary>
+    /// <summary>Prints a note that the user did not ask for but should see.</summary>
     public void Note(string message) => Say("note: ", Color.Yellow, message);
 
-    /// <summary>Does something that takes its time, with a spinner where a person looks on.</summary>
+    /// <summary>Runs a lengthy operation, with a spinner if a person watches.</summary>
     public T Wait<T>(string what, Func<T> work) => watchedError ? log.Status().Start(Markup.Escape(what), _ => work()) : work();
 
-    /// <summary>Does something step by step, with a bar where a person looks on and no results pass by.</summary>
-    /// <param name="what">What is done.</param>
-    /// <param name="steps">How many steps there are.</param>
-    /// <param name="resultsAsTheyCome">Whether results are printed on the way, and show by themselves how far it is.</param>
-    /// <param name="work">The work; it calls its argument after each step.</param>
+    /// <summary>
+    /// Runs an operation step by step, with a progress bar if a person watches and no results are printed meanwhile.
+    /// </summary>
+    /// <param name="what">The description of the operation.</param>
+    /// <param name="steps">The number of steps.</param>
+    /// <param name="resultsAsTheyCome">Whether results are printed during the operation and show the progress themselves.</param>
+    /// <param name="work">The operation. It calls its argument after each step.</param>
     public void Track(string what, int steps, bool resultsAsTheyCome, Action<Action> work)
     {
         if (!watchedError || steps < 2 || (resultsAsTheyCome && watchedOutput))
@@ -104,7 +109,7 @@ internal sealed class Terminal
         }
     }
 
-    /// <summary>Text from a file or a path on one line, without what would steer a terminal.</summary>
+    /// <summary>Makes text from a file or a path safe to print on one line, without control characters.</summary>
     public static string Printable(string text)
     {
         if (!text.Any(char.IsControl)) return text;

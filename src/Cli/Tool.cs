@@ -5,26 +5,26 @@ using System.CommandLine.Parsing;
 
 namespace TinyZsad.Cli;
 
-/// <summary>A command, and what is tried first with it; and, where it has commands of its own, these.</summary>
+/// <summary>Represents a command with its examples and its subcommands.</summary>
 internal sealed record Documented(Command Command, IReadOnlyList<string> Examples, params IReadOnlyList<Documented> Parts);
 
-/// <summary>The tool, whole: arguments in, text and an exit code out.</summary>
+/// <summary>Runs the whole tool: takes arguments, writes text, and returns an exit code.</summary>
 internal static class Tool
 {
     public const string Name = "tinyzsad";
 
-    /// <summary>How long an interrupted command may take to tidy up.</summary>
+    /// <summary>The time that an interrupted command has for cleaning up.</summary>
     private static readonly TimeSpan TidyTime = TimeSpan.FromSeconds(5);
 
     /// <summary>Runs a command line.</summary>
-    /// <param name="args">The arguments, without the program's name.</param>
-    /// <param name="terminal">Where to write.</param>
-    /// <param name="cancellationToken">Stops the command, as Ctrl+C does.</param>
+    /// <param name="args">The arguments, without the name of the program.</param>
+    /// <param name="terminal">The terminal to write to.</param>
+    /// <param name="cancellationToken">Cancels the command, as Ctrl+C does.</param>
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken = default)
     {
         RootCommand root = Commands(terminal);
-        // Without a replacer of response files, so that a path may begin with '@'.
+        // Response files are disabled, so that a path may start with '@'.
         ParserConfiguration plain = new() { ResponseFileTokenReplacer = null };
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args, plain);
         if (parsed.Errors.Count > 0)
@@ -41,7 +41,7 @@ internal static class Tool
         }, cancellationToken);
     }
 
-    /// <summary>Lets a command do something. What goes wrong there becomes one line and an exit code.</summary>
+    /// <summary>Sets the action of a command. An exception is reported as one line and an exit code.</summary>
     public static void SetAction(this Command command, Terminal terminal, Func<ParseResult, CancellationToken, int> run) =>
         command.SetAction((parsed, cancellationToken) => Task.Run(() =>
         {
@@ -60,7 +60,7 @@ internal static class Tool
             }
         }, CancellationToken.None));
 
-    /// <summary>An exception in one sentence.</summary>
+    /// <summary>Describes an exception in one sentence.</summary>
     public static string Explain(Exception e) => e switch
     {
         ArgumentException { ParamName: { } name } => e.Message.Replace($" (Parameter '{name}')", "").Split('\n')[0],
@@ -69,13 +69,13 @@ internal static class Tool
         _ => $"unexpected {e.GetType().Name}: {e.Message}",
     };
 
-    /// <summary>What a command is called with, such as "convert lizad ".</summary>
+    /// <summary>Gets the words that call a command, such as "convert lizad ".</summary>
     private static string WordsOf(CommandResult result) =>
         result.Parent is CommandResult parent ? $"{WordsOf(parent)}{result.Command.Name} " : "";
 
     private static RootCommand Commands(Terminal terminal)
     {
-        RootCommand root = new("Finds what is anomalous in pictures, with models that have never seen their kind.")
+        RootCommand root = new("Finds anomalies in pictures, with models that have never seen such pictures (zero-shot).")
         {
             HelpName = Name,
         };

@@ -1,6 +1,6 @@
 namespace TinyZsad.Cli;
 
-/// <summary>Numbers as the tool's tables show them.</summary>
+/// <summary>Formats numbers for the tables of the tool.</summary>
 internal static class Units
 {
     public static string Bytes(long bytes) => bytes switch

@@ -8,7 +8,7 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Cli;
 
-/// <summary><c>verify</c>: whether the engine computes what PyTorch does, value by value.</summary>
+/// <summary>The <c>verify</c> command: checks value by value that the engine computes the same as PyTorch.</summary>
 internal sealed class VerifyCommand
 {
     private readonly Terminal terminal;
@@ -20,7 +20,7 @@ internal sealed class VerifyCommand
     };
 
     private readonly Option<string?> model =
-        ModelSource.FileOption("Take the weights from this file, not from the case's own rule.");
+        ModelSource.FileOption("Use the weights in this file instead of the generated weights of the case.");
 
     private readonly Option<string?> image = new("--image")
     {
@@ -30,7 +30,7 @@ internal sealed class VerifyCommand
 
     private readonly Option<string?> expected = new("--expected")
     {
-        Description = "Without a case: a .safetensors file of float32 activations, named as the taps are.",
+        Description = "Without a case: a .safetensors file of float32 activations, named like the taps.",
         HelpName = "FILE",
     };
 
@@ -38,7 +38,7 @@ internal sealed class VerifyCommand
         Arguments.ClassName($"Without a case: the class (default: {AnomalyDetector.DefaultClassName}).");
 
     private readonly Option<double?> tolerance = Arguments.Number("--tolerance",
-        "Limit on the largest error over the largest value, for all taps "
+        "The limit for all taps on the largest error divided by the largest value "
             + $"(default: the case's own; without a case {Verifier.DefaultTolerance:0e+0}; with --precision int8 none).",
                 min: 0);
 
@@ -59,7 +59,7 @@ internal sealed class VerifyCommand
 
     public static Documented Create(Terminal terminal)
     {
-        Command command = new("verify", "Compares what the engine computes on the way with expected values, tap by tap.");
+        Command command = new("verify", "Compares the engine's intermediate values with expected values, tap by tap.");
         _ = new VerifyCommand(terminal, command);
         return new Documented(command,
         [
@@ -173,7 +173,7 @@ internal sealed class VerifyCommand
         : t.MaxError <= t.Tolerance ? $"FAIL: the norm is off by {Units.Error(t.NormError ?? double.NaN)}"
         : "FAIL";
 
-    /// <summary>The worst element's place in its tensor.</summary>
+    /// <summary>Gets the position of the worst element in its tensor.</summary>
     private static long[] Position(TapComparison t)
     {
         long[] position = new long[t.Shape.Count];

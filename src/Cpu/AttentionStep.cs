@@ -3,11 +3,11 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>Attention over sequences of rows.</summary>
+/// <summary>Computes attention over sequences of rows.</summary>
 internal sealed unsafe class AttentionStep(AttentionOperation attention, Layout layout)
     : OperationStep(attention)
 {
-    // The shape alone: where the operands lie is only known in a run.
+    // The shape only. The addresses of the operands are known only in a run.
     private readonly AttentionArgs shape = Shape(attention, layout);
 
     public override int Items => Attention.Items(shape);

@@ -3,12 +3,12 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>An inverted bottleneck in bands of rows.</summary>
+/// <summary>Computes an inverted bottleneck in bands of rows.</summary>
 internal sealed unsafe class BottleneckStep<TInner, TLast>(BottleneckOperation bottleneck, Layout layout, int threads,
     TInner inner, TLast last) : OperationStep(bottleneck)
     where TInner : struct, IActivation where TLast : struct, IActivation
 {
-    // The shape alone: where the operands lie is only known in a run.
+    // The shape only. The addresses of the operands are known only in a run.
     private readonly BottleneckArgs shape = Shape(bottleneck, layout, threads);
 
     public override int Items => Bottleneck.Items(shape);

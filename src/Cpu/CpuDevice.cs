@@ -3,16 +3,16 @@ using TinyZsad.Graph;
 namespace TinyZsad.Cpu;
 
 /// <summary>
-/// The CPU: kernels for its vector width, on a team of threads that the device owns. One execution at a time is computed by the
-/// whole team, further ones each by their caller's thread alone. Disposed while executions run, it ends the team after the one
-/// under way.
+/// Represents the CPU: kernels for its vector width, and a team of threads that the device owns. The whole team computes one
+/// execution at a time. Further concurrent executions run on their callers' threads alone. If the device is disposed during an
+/// execution, the team ends after that execution.
 /// </summary>
 internal sealed class CpuDevice : Device
 {
     private readonly ThreadTeam team;
 
-    /// <summary>Starts the threads.</summary>
-    /// <param name="threads">Threads of an execution, the calling one included; at least 1.</param>
+    /// <summary>Initializes the device and starts the threads.</summary>
+    /// <param name="threads">The number of threads of an execution, including the calling thread; at least 1.</param>
     public CpuDevice(int threads) => team = new ThreadTeam(threads);
 
     /// <inheritdoc/>
@@ -29,7 +29,7 @@ internal sealed class CpuDevice : Device
         return CpuPlan.Compile(team, graph, options ?? new CompileOptions());
     }
 
-    /// <summary>Compiles the kernels on a thread of their own, once a process; see <see cref="Rehearsal"/>.</summary>
+    /// <summary>Compiles the kernels on a background thread, once per process; see <see cref="Rehearsal"/>.</summary>
     /// <inheritdoc/>
     public override void Rehearse(Precision precision) => Rehearsal.Begin(precision);
 

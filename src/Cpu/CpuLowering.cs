@@ -4,13 +4,13 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>The CPU's translation of every operation: which kernel computes it, and how its work is divided.</summary>
-/// <param name="layout">How the values lie.</param>
-/// <param name="threads">Threads that the work is divided for.</param>
+/// <summary>Translates every operation for the CPU: selects the kernel and divides the work.</summary>
+/// <param name="layout">The memory layout of the values.</param>
+/// <param name="threads">The number of threads to divide the work for.</param>
 internal sealed unsafe class CpuLowering(Layout layout, int threads)
 {
-    /// <summary>The steps that compute an operation, in order.</summary>
-    /// <exception cref="NotSupportedException">The CPU does not execute its kind.</exception>
+    /// <summary>Creates the steps that compute an operation, in order.</summary>
+    /// <exception cref="NotSupportedException">The CPU does not support this kind of operation.</exception>
     public IEnumerable<Step> Lower(Operation operation) => operation switch
     {
         LinearOperation o => [With(o.Activation, new LinearMaker(o, layout, threads))],
@@ -81,7 +81,8 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
     };
 
     /// <summary>
-    /// Makes the step of an operation with its activation as a type, so that the kernel is compiled with it inside.
+    /// Creates the step of an operation with its activation as a type argument, so that the kernel is compiled with the
+    /// activation inlined.
     /// </summary>
     internal interface IWithActivation
     {
@@ -148,7 +149,8 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
     private static RowsStep Convolve<TActivation>(ConvOperation o, TActivation activation) where TActivation : struct, IActivation
     {
         int rows = Convolution.OutputSize(o.Height, o.Stride), columns = Convolution.OutputSize(o.Width, o.Stride);
-        // A row counts as an eighth of its elements: each item lays out the weights anew, so it had better be several rows.
+        // Each item packs the weights again, so an item should cover several rows. A row therefore counts as an eighth of its
+        // elements.
         return new RowsStep(o, (f, row, count, scratch) =>
             Conv.Execute(f.Floats(o.X), o.Height, o.Width, o.X.Columns, o.Weight.Floats, o.Bias.Floats, o.Output.Columns,
                 o.Stride, f.Floats(o.Output), row, row + count, activation, scratch),
@@ -201,7 +203,7 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
         int period = (int)(o.Table.Count / o.X.Columns);
         return new RowsStep(o, (f, row, rows, _) =>
         {
-            // The kernel counts its rows from a table's first; an item may start within one.
+            // The kernel expects to start at the first row of the table, but an item may start at any row.
             for (int r = row; r < row + rows; r++)
             {
                 Kernels.AddRows.Execute(f.Floats(o.X, r), f.Stride(o.X),

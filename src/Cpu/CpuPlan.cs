@@ -3,10 +3,10 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>Steps that may run at the same time: none of them reads what another writes.</summary>
+/// <summary>Represents steps that may run at the same time: none of them reads what another one writes.</summary>
 internal sealed record Phase(IReadOnlyList<Step> Steps)
 {
-    /// <summary>What profiles show of it.</summary>
+    /// <summary>Gets the description of the phase for profiles.</summary>
     public PlanPart Part => new(
         string.Join(" + ", Steps.Select(s => s.Label).Distinct()), string.Join(" + ", Steps.Select(s => s.Kind).Distinct()),
         Steps.Sum(s => s.Flops),
@@ -14,8 +14,8 @@ internal sealed record Phase(IReadOnlyList<Step> Steps)
 }
 
 /// <summary>
-/// A graph compiled for the CPU: operations fused and translated into steps, steps gathered into phases, every value given its
-/// place in one arena.
+/// Represents a graph compiled for the CPU: operations are fused and translated into steps, steps are grouped into phases, and
+/// every value has an offset in one arena.
 /// </summary>
 internal sealed class CpuPlan : Plan
 {
@@ -46,7 +46,7 @@ internal sealed class CpuPlan : Plan
 
     public override IReadOnlyList<PlanPart> Parts { get; }
 
-    /// <summary>Compiles a graph for a team.</summary>
+    /// <summary>Compiles a graph for a team of threads.</summary>
     public static CpuPlan Compile(ThreadTeam team, ComputeGraph graph, CompileOptions options)
     {
         bool Quantized(Operation operation) => options.Precision == Precision.Int8 && operation is LinearOperation linear
@@ -87,7 +87,7 @@ internal sealed class CpuPlan : Plan
             throw;
         }
 
-        // Element for element means row for row as far apart.
+        // In-place computation requires the same row stride.
         Value? InPlace(Step step) =>
             step.InPlace is { } v && layout.Stride(v) == layout.Stride(step.Writes[0]) ? v : null;
     }

@@ -3,12 +3,14 @@ using TinyZsad.Graph;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>A run on the CPU: an arena and what the threads need besides. Executing it allocates nothing.</summary>
+/// <summary>
+/// Represents a run on the CPU: an arena and the scratch memory and counters of the threads. An execution allocates nothing.
+/// </summary>
 internal sealed unsafe class CpuRun : Run
 {
     private const int Never = int.MaxValue;
 
-    /// <summary>Counters lie a cache line apart, or the threads would fight for the line.</summary>
+    /// <summary>The distance between counters: one cache line each, to avoid false sharing.</summary>
     private const int CounterStride = 16;
 
     private readonly CpuPlan plan;
@@ -42,7 +44,7 @@ internal sealed unsafe class CpuRun : Run
         scratch = (float*)(memory + plan.ArenaBytes);
     }
 
-    /// <summary>Inputs and outputs have no gaps.</summary>
+    /// <summary>Gets the memory of an input or output. Inputs and outputs are contiguous.</summary>
     protected override Span<byte> HostMemory(Value value) => new(frame.Bytes(value), checked((int)plan.Layout.Bytes(value)));
 
     protected override void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellationToken)
@@ -68,9 +70,10 @@ internal sealed unsafe class CpuRun : Run
     }
 
     /// <summary>
-    /// What every thread of the team does: take items of a phase until none is left, wait for the others, go on. Each group of a
-    /// step's items is as many stretches as there are threads. A thread goes through its own stretch of the first group, then of
-    /// the second and so on, and then helps out with those of others.
+    /// Executes the phases on one thread of the team. In each phase, a thread takes items until none is left, and then waits for
+    /// the other threads (a barrier). Each group of a step's items is divided into as many ranges as there are threads. A thread
+    /// processes its own range of the first group, then its range of the second group and so on. Afterward it takes items from
+    /// the ranges of other threads (work stealing).
     /// </summary>
     private void Work(int worker, int workers)
     {
@@ -102,7 +105,7 @@ internal sealed unsafe class CpuRun : Run
             }
             catch (Exception e)
             {
-                // Nothing may leave a thread of the team: the others would wait for it for ever.
+                // An exception must not leave a thread of the team, because the other threads would wait for it forever.
                 failure = e;
                 Volatile.Write(ref stopAfter, Math.Min(p, stopAfter));
             }
@@ -112,13 +115,13 @@ internal sealed unsafe class CpuRun : Run
             Spin.Until(ref arrived[p * CounterStride], workers);
             if (worker == 0) profile?.Mark(p);
 
-            // Compared with the phase, not with "never": a faster thread may already have stopped a later one, and waits there
-            // for this one.
+            // The value is compared with this phase, because a faster thread may already have stopped a later phase, where it
+            // waits for this thread.
             if (Volatile.Read(ref stopAfter) <= p) return;
         }
     }
 
-    /// <summary>Where a stretch begins.</summary>
+    /// <summary>Computes the first item of a range.</summary>
     private static int Share(int items, int stretch, int workers) => (int)((long)items * stretch / workers);
 
     private void HandOut(TapStep tap)

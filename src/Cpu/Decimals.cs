@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>Constants that a person wrote in decimals.</summary>
+/// <summary>Converts constants that were written in decimal.</summary>
 internal static class Decimals
 {
-    /// <summary>The double that a person means by a float: 0.485, not 0.4850000143.</summary>
+    /// <summary>Converts a float to the double with the same shortest decimal form: 0.485, not 0.4850000143.</summary>
     public static double Shortest(float x) =>
         double.Parse(x.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 }

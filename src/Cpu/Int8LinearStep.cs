@@ -3,7 +3,7 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>Quantises the rows of a linear layer's input.</summary>
+/// <summary>Quantizes the rows of a linear layer's input.</summary>
 internal sealed unsafe class QuantizeStep(LinearOperation linear, Value quantized) : OperationStep(linear)
 {
     private const int RowsOfItem = 32;
@@ -30,7 +30,7 @@ internal sealed unsafe class QuantizeStep(LinearOperation linear, Value quantize
     }
 }
 
-/// <summary>A linear layer over integers, with everything fused into it.</summary>
+/// <summary>Computes a linear layer with 8-bit integers, including its fused operations.</summary>
 internal sealed unsafe class Int8LinearStep<TActivation> : OperationStep
     where TActivation : struct, IActivation
 {

@@ -6,30 +6,35 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Cpu;
 
 /// <summary>
-/// The translation of linear layers to 8-bit integers: a step that quantises the rows of the input, shared by all layers that
-/// read it, and one that multiplies. Holds the quantised weights, once for all parameters over the same memory.
+/// Translates linear layers to 8-bit integers. One step quantizes the rows of the input and is shared by all layers that read it;
+/// another one multiplies. The class owns the quantized weights and stores them once for all parameters with the same memory.
 /// </summary>
-/// <param name="threads">Threads that the work is divided for.</param>
+/// <param name="threads">The number of threads to divide the work for.</param>
 internal sealed unsafe class Int8Lowering(int threads) : IDisposable
 {
-    /// <summary>Fewer rows would not repay quantising, and a narrow layer does not take long.</summary>
+    /// <summary>
+    /// The minimum number of rows and the minimum width. With fewer rows, quantization does not pay off; a narrow layer takes
+    /// little time anyway.
+    /// </summary>
     private const int LeastRows = 16, LeastWidth = 64;
 
     private readonly List<nint> owned = [];
     private readonly Dictionary<Value, Value> quantized = [];
     private readonly Dictionary<Packing, nint> packed = [];
 
-    /// <summary>Bytes of the quantised weights.</summary>
+    /// <summary>Gets the size of the quantized weights in bytes.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>Whether a layer bears it and is worth it, and its sums cannot overflow.</summary>
+    /// <summary>
+    /// Determines whether quantizing a layer is acceptable for accuracy and worth it, and whether its sums cannot overflow.
+    /// </summary>
     public static bool Suits(LinearOperation linear) =>
         !linear.Trunk && linear.X.Rows >= LeastRows && linear.Outputs >= LeastWidth
             && linear.X.Columns is >= LeastWidth and <= Int8Tile.MaxInputs;
 
-    /// <summary>The steps that compute a layer.</summary>
+    /// <summary>Creates the steps that compute a layer.</summary>
     /// <param name="linear">The layer.</param>
-    /// <param name="layout">How the values lie; the quantised input is added to it.</param>
+    /// <param name="layout">The memory layout of the values. The quantized input is added to it.</param>
     public IEnumerable<Step> Lower(LinearOperation linear, Layout layout)
     {
         List<Step> steps = [];
@@ -50,7 +55,7 @@ internal sealed unsafe class Int8Lowering(int threads) : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>The weights of a plan that nobody disposes of go when it is collected.</summary>
+    /// <summary>Frees the weights of a plan that was not disposed, when it is garbage collected.</summary>
     ~Int8Lowering() => Dispose();
 
     private nint Packed(LinearOperation linear)
@@ -68,7 +73,7 @@ internal sealed unsafe class Int8Lowering(int threads) : IDisposable
         return (nint)p;
     }
 
-    /// <summary>What packed weights are known by: their memory and how it is read.</summary>
+    /// <summary>Identifies packed weights by their memory and how it is read.</summary>
     private sealed record Packing((nint, FloatType, long) Memory, WeightLayout Layout, int Outputs);
 
     private readonly struct Maker(LinearOperation linear, Layout layout, int threads, Value rows, nint weights)

@@ -4,24 +4,24 @@ using TinyZsad.Graph;
 namespace TinyZsad.Cpu;
 
 /// <summary>
-/// How a plan's values lie in memory: how far their rows are apart, and where each is in the arena. Made while the plan is
-/// compiled, first the rows, then the places; fixed afterwards.
+/// Determines the memory layout of a plan's values: the row stride of each value and its offset in the arena. It is built while
+/// the plan is compiled, first the strides, then the offsets, and does not change afterward.
 /// </summary>
 internal sealed class Layout
 {
     /// <summary>
-    /// Rows a multiple of 4 KiB apart all fall into one set of the first-level cache and evict each other: a tenth of a matmul's
-    /// speed. Such rows are kept a cache line further apart.
+    /// Row strides that are a multiple of 4 KiB map all rows to the same set of the L1 cache, where they evict each other. This
+    /// costs a tenth of the speed of a matrix product. Such rows are padded by one cache line.
     /// </summary>
     private const int CollidingColumns = 1024, Gap = 16;
 
-    /// <summary>By number of the value that owns the memory.</summary>
+    /// <summary>The row strides, indexed by the ID of the value that owns the memory.</summary>
     private readonly List<int> strides = [];
     private long[] offsets = [];
 
-    /// <summary>Chooses the rows of all values of a graph.</summary>
-    /// <param name="graph">Its inputs and outputs, which callers see as one piece, have no gaps.</param>
-    /// <param name="operations">Those that will be computed.</param>
+    /// <summary>Initializes the row strides of all values of a graph.</summary>
+    /// <param name="graph">The graph. Its inputs and outputs are contiguous, because callers see them as one block.</param>
+    /// <param name="operations">The operations to compute.</param>
     public Layout(ComputeGraph graph, IEnumerable<Operation> operations)
     {
         for (int i = 0; i < graph.ValueCount; i++) strides.Add(0);
@@ -40,32 +40,33 @@ internal sealed class Layout
         foreach (Value input in graph.Inputs.Values) strides[input.Id] = input.Columns;
     }
 
-    /// <summary>Bytes of the arena.</summary>
+    /// <summary>Gets the size of the arena in bytes.</summary>
     public long ArenaBytes { get; private set; }
 
-    /// <summary>A value of the plan's own, besides those of the graph. Its rows have no gaps.</summary>
+    /// <summary>Adds a value that belongs to the plan and not to the graph. Its rows are contiguous.</summary>
     public Value Add(int rows, int columns, ValueKind kind)
     {
         strides.Add(columns);
         return new Value(strides.Count - 1, rows, columns, kind);
     }
 
-    /// <summary>Elements from one row to the next.</summary>
+    /// <summary>Gets the row stride in elements.</summary>
     public int Stride(Value value) => strides[value.Root.Id];
 
-    /// <summary>Bytes of a value that owns its memory.</summary>
+    /// <summary>Computes the size in bytes of a value that owns its memory.</summary>
     public long Bytes(Value value) => (long)value.Rows * Stride(value) * value.ElementSize;
 
-    /// <summary>Gives every value its place.</summary>
+    /// <summary>Assigns every value its offset in the arena.</summary>
     public void Place(ComputeGraph graph, IReadOnlyList<Access> accesses) =>
         (offsets, ArenaBytes) = Arena.Plan(graph, accesses, Bytes);
 
-    /// <summary>Bytes from the arena's beginning to a value that has a place.</summary>
+    /// <summary>Computes the offset in bytes of a value from the start of the arena.</summary>
     public long Offset(Value value) =>
         offsets[value.Root.Id] + ((long)value.FirstRow * Stride(value) + value.FirstColumn) * value.ElementSize;
 
     /// <summary>
-    /// Whether the kernel of an operation takes rows that lie apart. The others walk over a value's memory as one piece.
+    /// Determines whether the kernel of an operation supports padded rows. Other kernels treat the memory of a value as one
+    /// block.
     /// </summary>
     private static bool TakesGaps(Operation operation) => operation is not (MeanOperation or DotRowsOperation or BilinearOperation
         or NormalizeImageOperation or PatchifyOperation or ConvolutionOperation or TopKMeanOperation or MatMulOperation

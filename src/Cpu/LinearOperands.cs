@@ -3,10 +3,10 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>The operands of a linear layer.</summary>
+/// <summary>Creates the operands of a linear layer.</summary>
 internal static unsafe class LinearOperands
 {
-    /// <summary>Shape and weights, without the values of a run.</summary>
+    /// <summary>Creates the operands with shape and weights, without the addresses of a run.</summary>
     public static MatMulArgs Of(LinearOperation linear, Layout layout, int threads) => new()
     {
         LdX = layout.Stride(linear.X),
@@ -24,7 +24,7 @@ internal static unsafe class LinearOperands
         ActivateLast = linear.ActivateLast,
     };
 
-    /// <summary>The same with the values of a run.</summary>
+    /// <summary>Adds the addresses of a run to the operands.</summary>
     public static MatMulArgs In(in Frame frame, LinearOperation linear, in MatMulArgs shape)
     {
         MatMulArgs args = shape;

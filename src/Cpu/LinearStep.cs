@@ -3,7 +3,7 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>A linear layer with everything fused into it.</summary>
+/// <summary>Computes a linear layer, including its fused operations.</summary>
 internal abstract unsafe class LinearStep : OperationStep
 {
     private readonly LinearOperation linear;
@@ -27,8 +27,8 @@ internal abstract unsafe class LinearStep : OperationStep
     public override nint ScratchFloats { get; }
 
     /// <summary>
-    /// Tells each linear layer which one comes next, so that its first weights are near when it begins. Attention between the two
-    /// would push them out of the caches again.
+    /// Tells each linear layer which one follows, so that its first weights are prefetched into the cache. Layers are not chained
+    /// across attention, which would evict the weights from the caches.
     /// </summary>
     public static void Chain(IEnumerable<Step> steps)
     {
@@ -50,7 +50,7 @@ internal abstract unsafe class LinearStep : OperationStep
     protected MatMulArgs Args(in Frame frame) => LinearOperands.In(frame, linear, shape);
 }
 
-/// <summary>One with a certain activation.</summary>
+/// <summary>Computes a linear layer with a specific activation.</summary>
 internal sealed unsafe class LinearStep<TActivation>(LinearOperation linear, Layout layout, int threads, TActivation activation)
     : LinearStep(linear, layout, threads)
     where TActivation : struct, IActivation

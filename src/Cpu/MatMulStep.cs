@@ -4,7 +4,7 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>A product of two values.</summary>
+/// <summary>Computes the product of two values.</summary>
 internal sealed unsafe class MatMulStep(MatMulOperation product, Layout layout, int threads) : OperationStep(product)
 {
     private readonly MatMulArgs shape = new()

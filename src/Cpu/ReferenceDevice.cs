@@ -3,9 +3,10 @@ using TinyZsad.Graph;
 namespace TinyZsad.Cpu;
 
 /// <summary>
-/// Executes a graph as it is written: every operation by itself, by its kernel's plain definition, sums in double precision, on
-/// the calling thread. It is the readable specification of every operation, and what fusion, lowering and other devices are
-/// compared with. Slow: for small networks. It knows no <see cref="Precision"/> but <see cref="Precision.Float32"/>.
+/// Executes a graph without fusion: every operation separately, by the reference implementation of its kernel, with sums in
+/// double precision, on the calling thread. It is the readable specification of every operation; fusion, lowering and other
+/// devices are compared with it. It is slow and meant for small networks. It supports only <see cref="Precision.Float32"/> as
+/// <see cref="Precision"/>.
 /// </summary>
 internal sealed class ReferenceDevice : Device
 {

@@ -4,13 +4,13 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>What each operation computes, by the kernels' plain definitions. Values lie one row after the other.</summary>
-/// <param name="arena">The run's memory.</param>
-/// <param name="offsets">Where in it each value that owns memory lies, by its number.</param>
+/// <summary>Computes each operation by the reference implementation of its kernel. Rows of values are contiguous.</summary>
+/// <param name="arena">The memory of the run.</param>
+/// <param name="offsets">The offset in the arena of each value that owns memory, indexed by its ID.</param>
 internal sealed unsafe class ReferenceOperations(byte* arena, long[] offsets)
 {
-    /// <summary>Refuses what is made by fusion alone.</summary>
-    /// <exception cref="NotSupportedException">The operation's kind is not executed.</exception>
+    /// <summary>Rejects operations that only fusion creates.</summary>
+    /// <exception cref="NotSupportedException">The operation is a fused one.</exception>
     public static void Check(Operation operation)
     {
         if (operation is BottleneckOperation
@@ -22,13 +22,13 @@ internal sealed unsafe class ReferenceOperations(byte* arena, long[] offsets)
         }
     }
 
-    /// <summary>Elements from one row to the next.</summary>
+    /// <summary>Gets the row stride in elements.</summary>
     public static int Stride(Value value) => value.Root.Columns;
 
-    /// <summary>The first element of a value, or of one of its rows.</summary>
+    /// <summary>Gets the address of the first element of a value or of one of its rows.</summary>
     public float* Floats(Value value, int row = 0) => (float*)Bytes(value) + (nint)row * Stride(value);
 
-    /// <summary>Computes the output of an operation that <see cref="Check"/> has passed.</summary>
+    /// <summary>Computes the output of an operation that passed <see cref="Check"/>.</summary>
     public void Execute(Operation operation)
     {
         Value output = operation.Output;
@@ -156,7 +156,7 @@ internal sealed unsafe class ReferenceOperations(byte* arena, long[] offsets)
 
     private int* Ints(Value value) => (int*)Bytes(value);
 
-    /// <summary>Row numbers come from the caller, and the definition does not look at them.</summary>
+    /// <summary>Checks row numbers. They come from the caller, and the reference implementation does not check them.</summary>
     private static void CheckIndexes(int* index, int count, int rows)
     {
         for (int i = 0; i < count; i++)

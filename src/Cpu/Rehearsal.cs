@@ -5,20 +5,21 @@ using TinyZsad.Graph;
 namespace TinyZsad.Cpu;
 
 /// <summary>
-/// Kernels are compiled when they are first used, fully, which takes some 60 ms for those of a detection. A rehearsal does so on a
-/// thread of its own, while a model is loaded and a picture read: it runs a network of a few numbers with the operations that our
-/// models are made of, wide enough for integers. What it does not come to in time is compiled when it is used.
+/// Warms up the JIT compiler. Kernels are compiled, fully optimized, when they are first used, which takes some 60 ms for the
+/// kernels of a detection. A rehearsal does this on a background thread while a model is loaded and an image is read. It runs a
+/// tiny network with the operations of the models, wide enough for integer layers. A kernel that it has not reached in time is
+/// compiled when it is first used.
 /// </summary>
 internal static unsafe class Rehearsal
 {
     private const int Side = 8, Pixels = Side * Side, Width = 64, Narrow = 32;
     private static int begun;
 
-    /// <summary>More than any operation's weights take; all are the same zeros.</summary>
+    /// <summary>An upper bound of the size of any operation's weights. All weights share the same zeros.</summary>
     internal const int MostWeightBytes = 32 << 10;
 
-    /// <summary>Begins the rehearsal, once a process; further calls do nothing.</summary>
-    /// <param name="precision">How linear layers will be computed.</param>
+    /// <summary>Starts the rehearsal, once per process. Further calls have no effect.</summary>
+    /// <param name="precision">The precision of linear layers.</param>
     public static void Begin(Precision precision)
     {
         if (Interlocked.Exchange(ref begun, 1) != 0) return;
@@ -33,11 +34,11 @@ internal static unsafe class Rehearsal
         }
         catch (Exception)
         {
-            // Out of memory, say. Nobody waits for it, and nothing depends on it.
+            // For example, out of memory. Nothing waits for the rehearsal or depends on it.
         }
     }
 
-    /// <summary>The rehearsal itself.</summary>
+    /// <summary>Runs the rehearsal on the calling thread.</summary>
     internal static void Run(Precision precision)
     {
         void* zeros = NativeMemory.AllocZeroed(MostWeightBytes);
@@ -55,7 +56,7 @@ internal static unsafe class Rehearsal
         }
     }
 
-    /// <summary>The network, with weights that all lie at one place.</summary>
+    /// <summary>Builds the network. All weights share the same memory.</summary>
     internal static ComputeGraph Network(void* zeros)
     {
         Parameter Weight(FloatType type, params int[] shape) => new("rehearsal", (nint)zeros, type, shape);

@@ -5,23 +5,23 @@ namespace TinyZsad.Cpu;
 /// <summary>Computes some rows of an operation's output.</summary>
 internal unsafe delegate void RowsKernel(Frame frame, int firstRow, int rows, float* scratch);
 
-/// <summary>Work that memory bounds, shared out by rows of the output.</summary>
+/// <summary>Computes a memory-bound operation, divided by rows of the output.</summary>
 internal sealed unsafe class RowsStep : OperationStep
 {
-    /// <summary>Elements an item covers at least, so that handing it out costs little beside it.</summary>
+    /// <summary>The minimum number of elements per item, so that scheduling costs little in comparison.</summary>
     private const int ElementsOfItem = 16384;
 
     private readonly RowsKernel kernel;
     private readonly int rows;
     private readonly int rowsOfItem;
 
-    /// <summary>Makes the step.</summary>
-    /// <param name="operation">What it computes.</param>
+    /// <summary>Initializes the step.</summary>
+    /// <param name="operation">The operation to compute.</param>
     /// <param name="kernel">Computes some of the rows.</param>
-    /// <param name="rows">Rows to share out; those of the output by default.</param>
-    /// <param name="columns">Elements of a row; those of the output by default.</param>
-    /// <param name="scratch">Floats of scratch an item needs.</param>
-    /// <param name="inPlace">An input whose memory the output may take.</param>
+    /// <param name="rows">The number of rows to divide; that of the output by default.</param>
+    /// <param name="columns">The number of elements in a row; that of the output by default.</param>
+    /// <param name="scratch">The number of scratch floats that an item needs.</param>
+    /// <param name="inPlace">An input whose memory the output may reuse.</param>
     public RowsStep(
         Operation operation, RowsKernel kernel, int? rows = null, int? columns = null, nint scratch = 0, Value? inPlace = null)
         : base(operation)
@@ -33,7 +33,10 @@ internal sealed unsafe class RowsStep : OperationStep
         InPlace = inPlace;
     }
 
-    /// <summary>What the kernel is compiled for: the type that its lambda lives in, activation included.</summary>
+    /// <summary>
+    /// Gets the closure type of the kernel's lambda. Its type arguments include the activation, and the kernel is compiled once
+    /// for each.
+    /// </summary>
     public Type? CompiledFor => kernel.Target?.GetType();
 
     public override int Items => (rows + rowsOfItem - 1) / rowsOfItem;

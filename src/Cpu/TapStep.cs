@@ -2,7 +2,7 @@ using TinyZsad.Graph;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>Marks where in a plan a demanded value is ready to be handed out.</summary>
+/// <summary>Marks the point in a plan where a demanded value is available.</summary>
 internal sealed unsafe class TapStep(Tap tap) : Step
 {
     public Tap Tap => tap;
@@ -19,6 +19,6 @@ internal sealed unsafe class TapStep(Tap tap) : Step
 
     public float[] Read(in Frame frame) => tap.Read(frame.Floats(tap.Value), frame.Stride(tap.Value));
 
-    /// <summary>The run hands the value out itself: it knows the receiver.</summary>
+    /// <summary>Does nothing. The run passes the value to the receiver itself, because it knows the receiver.</summary>
     public override void Run(in Frame frame, int item, int previous, float* scratch) { }
 }

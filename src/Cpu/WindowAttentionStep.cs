@@ -3,10 +3,10 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
-/// <summary>Which rows of the map each window's tokens are, computed once a plan.</summary>
+/// <summary>Holds the map row of every token of each window, computed once per plan.</summary>
 internal sealed unsafe class WindowAttentionShape
 {
-    // Pinned, so that steps may keep their addresses.
+    // The arrays are pinned, so that steps may keep their addresses.
     private readonly int[] input;
     private readonly int[] output;
 
@@ -51,11 +51,11 @@ internal sealed unsafe class WindowAttentionShape
         }
     }
 
-    /// <summary>Everything but where the values lie.</summary>
+    /// <summary>Gets all operands except the addresses of the values.</summary>
     public AttentionArgs Args { get; }
 }
 
-/// <summary>Attention within the windows of a map.</summary>
+/// <summary>Computes attention within the windows of a map.</summary>
 internal sealed unsafe class WindowAttentionStep(WindowAttentionOperation attention, Layout layout)
     : OperationStep(attention)
 {

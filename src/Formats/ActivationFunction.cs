@@ -1,6 +1,6 @@
 namespace TinyZsad.Formats;
 
-/// <summary>The activation functions of our networks.</summary>
+/// <summary>Specifies an activation function.</summary>
 internal enum ActivationKind
 {
     /// <summary>y = x.</summary>
@@ -12,18 +12,18 @@ internal enum ActivationKind
     /// <summary>x sigmoid(1.702 x).</summary>
     QuickGelu,
 
-    /// <summary>x where it is positive, else <see cref="ActivationFunction.Slope"/> times x.</summary>
+    /// <summary>y = x where x is positive; otherwise y = <see cref="ActivationFunction.Slope"/> x.</summary>
     LeakyRelu,
 
     /// <summary>1 / (1 + exp(-x)).</summary>
     Sigmoid,
 }
 
-/// <summary>An activation with its parameter.</summary>
-/// <param name="Kind">Which function.</param>
-/// <param name="Slope">For <see cref="ActivationKind.LeakyRelu"/>.</param>
+/// <summary>Represents an activation function with its parameter.</summary>
+/// <param name="Kind">The function.</param>
+/// <param name="Slope">The slope for negative inputs. Only <see cref="ActivationKind.LeakyRelu"/> uses it.</param>
 internal readonly record struct ActivationFunction(ActivationKind Kind, float Slope = 0)
 {
-    /// <summary>From the kind alone.</summary>
+    /// <summary>Creates an activation function without a parameter.</summary>
     public static implicit operator ActivationFunction(ActivationKind kind) => new(kind);
 }

@@ -1,6 +1,6 @@
 namespace TinyZsad.Formats;
 
-/// <summary>How a stored tensor writes its numbers. Arithmetic is always in 32-bit floats.</summary>
+/// <summary>Specifies the number format of a stored tensor. Arithmetic always uses 32-bit floats.</summary>
 internal enum FloatType
 {
     /// <summary>IEEE binary32.</summary>
@@ -13,13 +13,13 @@ internal enum FloatType
     BF16,
 }
 
-/// <summary>Sizes and single numbers of a <see cref="FloatType"/>.</summary>
+/// <summary>Provides the element size of a <see cref="FloatType"/> and reads single elements.</summary>
 internal static class FloatTypes
 {
-    /// <summary>Bytes of one number: 4 or 2.</summary>
+    /// <summary>Gets the size of one element in bytes: 4 or 2.</summary>
     public static int Size(this FloatType type) => type == FloatType.F32 ? 4 : 2;
 
-    /// <summary>Number <paramref name="i"/> of an array in memory, converted exactly.</summary>
+    /// <summary>Reads element <paramref name="i"/> of an array and converts it exactly.</summary>
     public static unsafe float Read(this FloatType type, void* source, nint i) => type switch
     {
         FloatType.F16 => (float)((Half*)source)[i],

@@ -1,25 +1,25 @@
 namespace TinyZsad.Graph;
 
-/// <summary>What one moment of a plan does with memory. Several accesses may share a moment: then they happen in any order.</summary>
-/// <param name="Moment">When; moments follow each other, beginning with 0.</param>
-/// <param name="Reads">Values it reads.</param>
-/// <param name="Writes">Values it writes, none of them before.</param>
+/// <summary>Describes one memory access of a plan. Accesses of the same moment happen in any order.</summary>
+/// <param name="Moment">The moment of the access. Moments are consecutive, starting with 0.</param>
+/// <param name="Reads">The values it reads.</param>
+/// <param name="Writes">The values it writes. No earlier access writes them.</param>
 /// <param name="InPlace">
-/// A value it reads whose memory what it writes may take, element for element; null if there is none. The device asks for it only
-/// where it lays out both alike.
+/// A value it reads whose memory its output may reuse, element by element; null if there is none. The device sets it only if both
+/// have the same memory layout.
 /// </param>
 internal sealed record Access(int Moment, IReadOnlyList<Value> Reads, IReadOnlyList<Value> Writes, Value? InPlace);
 
 /// <summary>
-/// Gives every value its place in one arena, so that values needed at the same time never overlap and the arena is small. Knows
-/// what is read and written when, and how many bytes a device takes for a value; nothing else of the device.
+/// Assigns every value an offset in one arena, so that values needed at the same time never overlap and the arena is small. It
+/// knows only the accesses by moment and the size of each value on the device.
 /// </summary>
 internal static class Arena
 {
-    /// <summary>Every place is a multiple of this: a cache line, and the widest vector.</summary>
+    /// <summary>The alignment of every offset: a cache line, and the widest vector.</summary>
     public const int Alignment = 64;
 
-    /// <summary>A stretch of memory that is needed from one moment to another, both included.</summary>
+    /// <summary>Represents a block of memory that is needed from one moment to another, both inclusive.</summary>
     internal sealed class Block(long bytes, int first, int last)
     {
         public long Bytes => bytes;
@@ -29,12 +29,15 @@ internal static class Arena
     }
 
     /// <summary>
-    /// Where each value that owns memory lies, by its number, -1 for one that is never there; and the bytes of the whole.
+    /// Computes the offset of each value that owns memory, indexed by its ID (-1 for a value that needs no memory), and the size
+    /// of the arena.
     /// </summary>
-    /// <remarks>Generic types over structures of our own would be compiled at start-up: hence classes and arrays.</remarks>
-    /// <param name="graph">Its inputs are there before the first moment, its outputs are needed after the last.</param>
-    /// <param name="accesses">What happens, by moment.</param>
-    /// <param name="bytes">Bytes of a value that owns its memory.</param>
+    /// <remarks>
+    /// The method uses classes and arrays, because generic types over custom structs would have to be compiled at startup.
+    /// </remarks>
+    /// <param name="graph">The graph. Its inputs exist before the first moment; its outputs are needed after the last.</param>
+    /// <param name="accesses">The accesses, ordered by moment.</param>
+    /// <param name="bytes">Computes the size of a value that owns its memory, in bytes.</param>
     public static (long[] Offsets, long Bytes) Plan(
         ComputeGraph graph, IReadOnlyList<Access> accesses, Func<Value, long> bytes)
     {
@@ -77,14 +80,15 @@ internal static class Arena
         foreach ((Value value, Block block) in blocks) offsets[value.Id] = block.Offset;
         return (offsets, total);
 
-        // Whole, no input (its place is fixed from the beginning), and read by nobody else now or later.
+        // v must not be a window, nor an input (the offset of an input is fixed from the start), and no other reader may need it
+        // now or later.
         bool MayTake(Access access, Value v) =>
             v.Root == v && !inputs.Contains(v) && lastRead[v] == access.Moment && readers[access.Moment][v] == 1
             && access.Writes.Count == 1 && v.Rows == access.Writes[0].Rows && v.Columns == access.Writes[0].Columns;
     }
 
     /// <summary>
-    /// Sets each block's offset: the largest first, each at the lowest place that is free for the whole of its life. Returns the
+    /// Sets the offset of each block: largest first, each at the lowest offset that is free for its whole lifetime. Returns the
     /// size of the arena.
     /// </summary>
     internal static long Place(IEnumerable<Block> blocks)

@@ -3,10 +3,10 @@ using TinyZsad.Formats;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// A network written down: values and the operations between them, with every shape checked as it is added. It holds no data,
-/// chooses no order of memory and does not know what will run it. A model builds one, and a device compiles it into a plan, which
-/// freezes it: adding to it afterwards throws an <see cref="InvalidOperationException"/>. Not thread safe while it is built;
-/// read-only, and free to share, once it is frozen.
+/// Represents a network: values and the operations between them. Every shape is checked when it is added. The graph holds no
+/// data, and it determines neither the memory layout nor the device. A model builds a graph, and a device compiles it into a
+/// plan, which freezes the graph: adding to it afterward throws an <see cref="InvalidOperationException"/>. A graph is not thread
+/// safe while it is built. Once frozen, it is read-only and can be shared.
 /// </summary>
 internal sealed class ComputeGraph
 {
@@ -17,30 +17,32 @@ internal sealed class ComputeGraph
     private readonly HashSet<Value> values = [];
     private volatile bool frozen;
 
-    /// <summary>Where in the network the operations added next stand: the label that profiles show.</summary>
+    /// <summary>
+    /// Gets or sets the label of the operations that are added next: their position in the network, as shown by profiles.
+    /// </summary>
     public string Scope { get; set; } = "";
 
-    /// <summary>Whether a device has compiled it, so that nothing can be added any more.</summary>
+    /// <summary>Gets whether a device has compiled the graph, so that nothing can be added.</summary>
     public bool IsFrozen => frozen;
 
-    /// <summary>In the order they were added, which is an order of execution.</summary>
+    /// <summary>Gets the operations in the order they were added, which is a valid order of execution.</summary>
     public IReadOnlyList<Operation> Operations => operations;
 
-    /// <summary>What a run is given, by name.</summary>
+    /// <summary>Gets the inputs of a run by name.</summary>
     public IReadOnlyDictionary<string, Value> Inputs => inputs;
 
-    /// <summary>What a run gives, by name.</summary>
+    /// <summary>Gets the outputs of a run by name.</summary>
     public IReadOnlyDictionary<string, Value> Outputs => outputs;
 
-    /// <summary>The named intermediates, in order of computation.</summary>
+    /// <summary>Gets the named intermediate values, in order of computation.</summary>
     public IReadOnlyList<Tap> Taps => taps;
 
     internal int ValueCount => values.Count;
 
-    /// <summary>Ends the building of the graph; further calls do nothing.</summary>
+    /// <summary>Freezes the graph. Further calls have no effect.</summary>
     internal void Freeze() => frozen = true;
 
-    /// <summary>A value that each run is given.</summary>
+    /// <summary>Adds an input of each run.</summary>
     public Value Input(string name, int rows, int columns, ValueKind type = ValueKind.Float)
     {
         Value value = Made(new Value(values.Count, rows, columns, type));
@@ -48,7 +50,7 @@ internal sealed class ComputeGraph
         return value;
     }
 
-    /// <summary>Names a value of floats that each run gives. It must own its memory (be no window).</summary>
+    /// <summary>Names a float value as an output of each run. It must own its memory; a window is not allowed.</summary>
     public void Output(string name, Value value)
     {
         if (value.Root != value)
@@ -59,7 +61,8 @@ internal sealed class ComputeGraph
     }
 
     /// <summary>
-    /// Names an intermediate of floats under the shape that it has elsewhere; the default is its own [rows, columns].
+    /// Names an intermediate float value and gives it the shape it has in the original model. The default shape is [rows,
+    /// columns].
     /// </summary>
     public void Tap(string name, Value value, int[]? shape = null, TapLayout layout = TapLayout.Rows, int heads = 1)
     {
@@ -77,17 +80,18 @@ internal sealed class ComputeGraph
         taps.Add(new Tap(name, value, shape, layout, heads));
     }
 
-    /// <summary>x Wᵀ + bias.</summary>
-    /// <param name="x">[rows, in].</param>
+    /// <summary>Computes a linear layer: x Wᵀ + bias.</summary>
+    /// <param name="x">The input, [rows, in].</param>
     /// <param name="weight">
-    /// [out, in], or [in, out] by <paramref name="layout"/>. Further dimensions, as of a convolution, count as inputs.
+    /// The weights, [out, in], or [in, out] depending on <paramref name="layout"/>. Further dimensions, as in a convolution,
+    /// count as inputs.
     /// </param>
-    /// <param name="bias">[out] floats, or null.</param>
-    /// <param name="layout">Which way the weight lies.</param>
+    /// <param name="bias">The bias, [out] floats, or null.</param>
+    /// <param name="layout">The memory layout of the weights.</param>
     /// <param name="trunk">
-    /// Whether the layer stands on the network's trunk, with no residual connection beside it that would carry its input on
-    /// unharmed: patch embeddings, downsampling, heads. There a coarse result would cost most, and little time is spent: it is
-    /// computed in floats at any precision.
+    /// Whether the layer is on the trunk of the network, where no residual connection bypasses it: patch embeddings, downsampling
+    /// and heads. Such a layer is computed in floats at any precision, because errors cost the most there and little time is
+    /// spent.
     /// </param>
     public Value Linear(Value x, Parameter weight, Parameter? bias = null, WeightLayout layout = WeightLayout.OutIn,
         bool trunk = false)
@@ -99,7 +103,7 @@ internal sealed class ComputeGraph
         return Add(new LinearOperation(x, weight, layout, bias) { Label = weight.Name, Trunk = trunk }, x.Rows, outputCount);
     }
 
-    /// <summary>Layer normalisation of each row.</summary>
+    /// <summary>Normalizes each row (layer normalization).</summary>
     public Value LayerNorm(Value x, Parameter weight, Parameter bias, float eps)
     {
         CheckVector(weight, x.Columns);
@@ -108,13 +112,13 @@ internal sealed class ComputeGraph
     }
 
     /// <summary>
-    /// Multi-head attention of <paramref name="batch"/> sequences that do not see each other, scaled by 1 / sqrt(head width).
+    /// Computes multi-head attention of <paramref name="batch"/> independent sequences, scaled by 1 / sqrt(head width).
     /// </summary>
-    /// <param name="q">[batch * queries, heads * width].</param>
-    /// <param name="k">[batch * keys, heads * width].</param>
-    /// <param name="v">[batch * keys, heads * width].</param>
-    /// <param name="heads">Heads.</param>
-    /// <param name="batch">Sequences.</param>
+    /// <param name="q">The queries, [batch * queries, heads * width].</param>
+    /// <param name="k">The keys, [batch * keys, heads * width].</param>
+    /// <param name="v">The values, [batch * keys, heads * width].</param>
+    /// <param name="heads">The number of heads.</param>
+    /// <param name="batch">The number of sequences.</param>
     public Value Attention(Value q, Value k, Value v, int heads, int batch = 1)
     {
         Check(heads >= 1 && q.Columns == k.Columns && k.Columns == v.Columns && q.Columns % heads == 0,
@@ -124,7 +128,9 @@ internal sealed class ComputeGraph
         return Add(new AttentionOperation(q, k, v, heads, batch), q.Rows, q.Columns);
     }
 
-    /// <summary>Rotary positions on one sequence: p cos + rot(p) sin in every head, rot([u, w]) = [-w, u].</summary>
+    /// <summary>
+    /// Applies rotary positions to one sequence: p cos + rot(p) sin in every head, where rot([u, w]) = [-w, u].
+    /// </summary>
     public Value Rotary(Value x, int heads, RotaryTable table)
     {
         IReadOnlyList<int> cos = table.Cos.Shape;
@@ -137,24 +143,24 @@ internal sealed class ComputeGraph
         return Add(new RotaryOperation(x, heads, table), x.Rows, x.Columns);
     }
 
-    /// <summary>f(x).</summary>
+    /// <summary>Computes f(x).</summary>
     public Value Activate(Value x, ActivationFunction activation) =>
         Add(new ActivationOperation(x, activation), x.Rows, x.Columns);
 
-    /// <summary>x * scale, one factor a column.</summary>
+    /// <summary>Computes x * scale, with one factor per column.</summary>
     public Value Scale(Value x, Parameter scale)
     {
         CheckVector(scale, x.Columns);
         return Add(new ScaleOperation(x, scale), x.Rows, x.Columns);
     }
 
-    /// <summary>a + b.</summary>
+    /// <summary>Computes a + b.</summary>
     public Value Add(Value a, Value b) => Sum(a, b, subtract: false);
 
-    /// <summary>a - b.</summary>
+    /// <summary>Computes a - b.</summary>
     public Value Subtract(Value a, Value b) => Sum(a, b, subtract: true);
 
-    /// <summary>The mean of several values of one shape.</summary>
+    /// <summary>Computes the mean of several values of the same shape.</summary>
     public Value Mean(params Value[] terms)
     {
         Check(terms.Length > 0 && terms.All(t => t.Rows == terms[0].Rows && t.Columns == terms[0].Columns && t.IsContiguous),
@@ -162,7 +168,7 @@ internal sealed class ComputeGraph
         return Add(new MeanOperation([.. terms]), terms[0].Rows, terms[0].Columns);
     }
 
-    /// <summary>x[r] + table[r mod rows of the table].</summary>
+    /// <summary>Computes x[r] + table[r mod rows of the table].</summary>
     public Value AddRows(Value x, Parameter table)
     {
         Check(table.Shape[^1] == x.Columns && x.Rows % (table.Count / x.Columns) == 0,
@@ -170,7 +176,7 @@ internal sealed class ComputeGraph
         return Add(new AddRowsOperation(x, table), x.Rows, x.Columns);
     }
 
-    /// <summary>table[ids[r]]; ids is an [n, 1] value of integers inside the table.</summary>
+    /// <summary>Looks up table[ids[r]]. ids is an [n, 1] value of integers inside the table.</summary>
     public Value Embedding(Value ids, Parameter table)
     {
         Check(ids is { Type: ValueKind.Int, Columns: 1 },
@@ -179,7 +185,7 @@ internal sealed class ComputeGraph
         return Add(new EmbeddingOperation(ids, table), ids.Rows, table.Shape[1]);
     }
 
-    /// <summary>x[rows[r]]; rows is an [n, 1] value of integers inside x.</summary>
+    /// <summary>Selects x[rows[r]]. rows is an [n, 1] value of integers inside x.</summary>
     public Value GatherRows(Value x, Value rows)
     {
         Check(rows is { Type: ValueKind.Int, Columns: 1 },
@@ -188,24 +194,24 @@ internal sealed class ComputeGraph
         return Add(new GatherRowsOperation(x, rows), rows.Rows, x.Columns);
     }
 
-    /// <summary>The rows of the parameters, then those of x.</summary>
+    /// <summary>Concatenates the rows of the parameters and the rows of x.</summary>
     public Value PrependRows(Value x, params Parameter[] rows)
     {
         Check(rows.All(p => p.Count % x.Columns == 0), $"PrependRows: a parameter is not made of rows of {x.Columns}.");
         return Add(new PrependRowsOperation(x, [.. rows]), x.Rows + (int)rows.Sum(p => p.Count / x.Columns), x.Columns);
     }
 
-    /// <summary>The rows of a, then those of b.</summary>
+    /// <summary>Concatenates the rows of a and the rows of b.</summary>
     public Value Concatenate(Value a, Value b)
     {
         Check(a.Columns == b.Columns, $"Concatenate: {a} and {b}.");
         return Add(new ConcatenateOperation(a, b), a.Rows + b.Rows, a.Columns);
     }
 
-    /// <summary>x / |x|, row by row; a row of zeros stays zero.</summary>
+    /// <summary>Computes x / |x| for each row. A row of zeros stays zero.</summary>
     public Value L2Normalize(Value x) => Add(new L2NormalizeOperation(x), x.Rows, x.Columns);
 
-    /// <summary>scale * x tᵀ for at most eight rows of t, which is no window on some columns.</summary>
+    /// <summary>Computes scale * x tᵀ for at most eight rows of t. t must not be a window on some columns.</summary>
     public Value DotRows(Value x, Value t, float scale)
     {
         Check(x.Columns == t.Columns && t.Rows <= 8 && t.IsContiguous,
@@ -213,7 +219,7 @@ internal sealed class ComputeGraph
         return Add(new DotRowsOperation(x, t, scale), x.Rows, t.Rows);
     }
 
-    /// <summary>One channel, [h * w, 1], resized bilinearly to [height * width, 1].</summary>
+    /// <summary>Resizes one channel bilinearly from [h * w, 1] to [height * width, 1].</summary>
     public Value Bilinear(Value x, int h, int w, int height, int width, BilinearMode mode)
     {
         Check(h >= 1 && w >= 1 && height >= 1 && width >= 1 && x.Columns == 1 && x.Rows == (long)h * w && x.IsContiguous,
@@ -221,7 +227,7 @@ internal sealed class ComputeGraph
         return Add(new BilinearOperation(x, h, w, height, width, mode), checked(height * width), 1);
     }
 
-    /// <summary>Pixels, [H * W, 3] bytes, to (v / 255 - mean) / std.</summary>
+    /// <summary>Normalizes pixels, [H * W, 3] bytes, to (v / 255 - mean) / std.</summary>
     public Value NormalizeImage(Value pixels, float[] mean, float[] std)
     {
         Check(pixels is { Type: ValueKind.Byte, Columns: 3, IsContiguous: true } && mean.Length == 3 && std.Length == 3,
@@ -230,8 +236,8 @@ internal sealed class ComputeGraph
     }
 
     /// <summary>
-    /// A map of three channels, [height * width, 3], to [patches, 3 * patch * patch]; what does not fill a patch at the right and
-    /// bottom is not read.
+    /// Divides a map of three channels, [height * width, 3], into patches, [patches, 3 * patch * patch]. Incomplete patches at
+    /// the right and bottom are not read.
     /// </summary>
     public Value Patchify(Value x, int height, int width, int patch)
     {
@@ -241,13 +247,13 @@ internal sealed class ComputeGraph
             checked(3 * patch * patch));
     }
 
-    /// <summary>3 x 3 convolution of a map [height * width, in] with one pixel of zeros around it.</summary>
+    /// <summary>Computes a 3 x 3 convolution of a map, [height * width, in], with zero padding of one pixel.</summary>
     /// <param name="x">The map.</param>
-    /// <param name="height">Its rows.</param>
-    /// <param name="width">Its columns.</param>
-    /// <param name="stride">1 or 2; the result has ceil(height / stride) rows.</param>
-    /// <param name="weight">[3, 3, in, out] floats.</param>
-    /// <param name="bias">[out] floats.</param>
+    /// <param name="height">The number of rows of the map.</param>
+    /// <param name="width">The number of columns of the map.</param>
+    /// <param name="stride">The stride: 1 or 2. The result has ceil(height / stride) rows.</param>
+    /// <param name="weight">The weights, [3, 3, in, out] floats.</param>
+    /// <param name="bias">The bias, [out] floats.</param>
     public Value Conv(Value x, int height, int width, int stride, Parameter weight, Parameter bias)
     {
         CheckConvolution("Conv", x, height, width, stride, weight, rank: 4);
@@ -257,8 +263,8 @@ internal sealed class ComputeGraph
     }
 
     /// <summary>
-    /// Depthwise 3 x 3 convolution of a map [height * width, channels] with one pixel of zeros around it; weight [3, 3, channels]
-    /// floats.
+    /// Computes a depthwise 3 x 3 convolution of a map, [height * width, channels], with zero padding of one pixel. The weight is
+    /// [3, 3, channels] floats.
     /// </summary>
     public Value DepthwiseConv(Value x, int height, int width, int stride, Parameter weight, Parameter bias)
     {
@@ -268,17 +274,17 @@ internal sealed class ComputeGraph
             OutputPixels(height, width, stride), x.Columns);
     }
 
-    /// <summary>Multi-head attention inside the square windows of a map, with position biases.</summary>
+    /// <summary>Computes multi-head attention within the square windows of a map, with position biases.</summary>
     /// <param name="qkv">
-    /// [height * width, heads * 3 * d], each head's q, k and v together; where the map is no whole number of windows, with one
-    /// more row in front: the padding's.
+    /// The queries, keys and values, [height * width, heads * 3 * d], each head's q, k and v together. If the map is not a whole
+    /// number of windows, there is one more row in front, which stands for the padding.
     /// </param>
-    /// <param name="heads">Heads.</param>
-    /// <param name="height">Rows of the map.</param>
-    /// <param name="width">Columns of the map.</param>
-    /// <param name="window">Side of a window.</param>
-    /// <param name="bias">[heads, (2 window - 1)²] floats, entry (dy + window - 1, dx + window - 1).</param>
-    /// <returns>[height * width, heads * d].</returns>
+    /// <param name="heads">The number of heads.</param>
+    /// <param name="height">The number of rows of the map.</param>
+    /// <param name="width">The number of columns of the map.</param>
+    /// <param name="window">The side of a window.</param>
+    /// <param name="bias">The biases, [heads, (2 window - 1)²] floats, with entry (dy + window - 1, dx + window - 1).</param>
+    /// <returns>The result, [height * width, heads * d].</returns>
     public Value WindowAttention(Value qkv, int heads, int height, int width, int window, Parameter bias)
     {
         Check(heads >= 1 && window >= 1 && height >= 1 && width >= 1,
@@ -291,20 +297,22 @@ internal sealed class ComputeGraph
         return Add(new WindowAttentionOperation(qkv, heads, height, width, window, bias), height * width, qkv.Columns / 3);
     }
 
-    /// <summary>The mean over all rows, [1, columns].</summary>
+    /// <summary>Computes the mean over all rows, [1, columns].</summary>
     public Value MeanRows(Value x) => Add(new MeanRowsOperation(x), 1, x.Columns);
 
-    /// <summary>The mean of the k largest elements, [1, 1].</summary>
+    /// <summary>Computes the mean of the k largest elements, [1, 1].</summary>
     public Value TopKMean(Value x, int k)
     {
         Check(x.IsContiguous && k >= 1 && k <= (long)x.Rows * x.Columns, $"TopKMean: {k} of {x}.");
         return Add(new TopKMeanOperation(x, k), 1, 1);
     }
 
-    /// <summary>a b, or a bᵀ, of two values; a linear layer whose weights are computed.</summary>
-    /// <param name="a">[rows, n].</param>
-    /// <param name="b">[n, columns], or [columns, n] where it is <paramref name="transposed"/>; whole rows of a value.</param>
-    /// <param name="transposed">Whether b is taken as bᵀ.</param>
+    /// <summary>Computes a b, or a bᵀ, of two values: a linear layer with computed weights.</summary>
+    /// <param name="a">The left operand, [rows, n].</param>
+    /// <param name="b">
+    /// The right operand, [n, columns], or [columns, n] if it is <paramref name="transposed"/>; whole rows of a value.
+    /// </param>
+    /// <param name="transposed">Whether b is used as bᵀ.</param>
     public Value MatMul(Value a, Value b, bool transposed = false)
     {
         Check(a.Columns == (transposed ? b.Columns : b.Rows) && b.IsContiguous,
@@ -313,10 +321,10 @@ internal sealed class ComputeGraph
             transposed ? b.Rows : b.Columns);
     }
 
-    /// <summary>exp(x - max x) over the sum of these, row by row.</summary>
+    /// <summary>Computes the softmax of each row: exp(x - max x) divided by its sum.</summary>
     public Value Softmax(Value x) => Add(new SoftmaxOperation(x), x.Rows, x.Columns);
 
-    /// <summary>A parameter [rows, columns] as a value, in floats.</summary>
+    /// <summary>Makes a parameter, [rows, columns], a float value.</summary>
     public Value Constant(Parameter source)
     {
         Check(source.Shape.Count == 2, $"Constant: {source.Name} [{string.Join(", ", source.Shape)}] is no matrix.");
@@ -324,8 +332,8 @@ internal sealed class ComputeGraph
     }
 
     /// <summary>
-    /// One channel, [height * width, 1], smoothed by a Gaussian of standard deviation sigma as SciPy does it: reach of 4 sigma,
-    /// borders mirrored.
+    /// Smooths one channel, [height * width, 1], by a Gaussian of standard deviation sigma like SciPy: truncated at 4 sigma, with
+    /// mirrored borders.
     /// </summary>
     public Value GaussianBlur(Value x, int height, int width, float sigma)
     {
@@ -334,10 +342,10 @@ internal sealed class ComputeGraph
         return Add(new GaussianBlurOperation(x, height, width, sigma), x.Rows, 1);
     }
 
-    /// <summary>Some consecutive rows of x; no copy.</summary>
+    /// <summary>Gets some consecutive rows of x as a window, without a copy.</summary>
     public Value Rows(Value x, int first, int count) => Window(x, first, count, 0, x.Columns);
 
-    /// <summary>Some consecutive columns of x; no copy.</summary>
+    /// <summary>Gets some consecutive columns of x as a window, without a copy.</summary>
     public Value Columns(Value x, int first, int count) => Window(x, 0, x.Rows, first, count);
 
     private Value Window(Value x, int firstRow, int rows, int firstColumn, int columns)
@@ -359,7 +367,7 @@ internal sealed class ComputeGraph
         string name = operation.Kind;
         foreach (Value input in operation.Inputs)
         {
-            // Those that read integers or bytes have looked at the types themselves.
+            // Operations that read integers or bytes have already checked the types.
             if (operation is EmbeddingOperation or GatherRowsOperation or NormalizeImageOperation) CheckOwn(name, input);
             else CheckFloats(name, input);
         }

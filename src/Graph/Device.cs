@@ -1,65 +1,66 @@
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// What computes: it compiles a graph into a plan of its own, fused, laid out and packed as it likes. Models and detectors know
-/// nothing else of it. Thread safe; dispose it after the plans it made.
+/// Represents a device that compiles graphs into plans. How a plan fuses operations, lays out values and packs weights is up to
+/// the device; models and detectors only use this class. A device is thread safe. Dispose it after its plans.
 /// </summary>
 internal abstract class Device : IDisposable
 {
-    /// <summary>What it is called where one is chosen: <c>cpu</c>, <c>reference</c>.</summary>
+    /// <summary>Gets the name by which the device is selected: <c>cpu</c>, <c>reference</c>.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Threads of the host that work on one execution; at least 1. Results do not depend on it.</summary>
+    /// <summary>Gets the number of host threads that work on one execution; at least 1. Results do not depend on it.</summary>
     public abstract int Threads { get; }
 
-    /// <summary>Whether it computes linear layers so.</summary>
+    /// <summary>Determines whether the device supports a precision for linear layers.</summary>
     public virtual bool Supports(Precision precision) => true;
 
     /// <summary>Compiles a graph and freezes it.</summary>
-    /// <param name="graph">The network. Its parameters' memory must outlive the plan.</param>
-    /// <param name="options">What the plan hands out and how exactly it computes; null for the defaults.</param>
+    /// <param name="graph">The graph. The memory of its parameters must outlive the plan.</param>
+    /// <param name="options">The taps to provide and the precision to use; null for the defaults.</param>
     /// <exception cref="NotSupportedException">
-    /// The device does not execute an operation of it, whose kind the message names, or not at the precision asked for.
+    /// The device does not support an operation of the graph, named in the message, or does not support it at the requested
+    /// precision.
     /// </exception>
     public abstract Plan Compile(ComputeGraph graph, CompileOptions? options = null);
 
     /// <summary>
-    /// Begins to prepare whatever the first execution would otherwise wait for, in the background; does nothing where a device has
+    /// Starts to prepare, in the background, whatever the first execution would otherwise wait for. Does nothing if a device has
     /// nothing to prepare.
     /// </summary>
-    /// <param name="precision">How linear layers will be computed.</param>
+    /// <param name="precision">The precision of linear layers.</param>
     public virtual void Rehearse(Precision precision) { }
 
-    /// <summary>Frees what it holds. Dispose of its plans first.</summary>
+    /// <summary>Releases the resources of the device. Dispose of its plans first.</summary>
     public void Dispose()
     {
         Free();
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Frees what it holds; may be called more than once.</summary>
+    /// <summary>Releases the resources of the device. It may be called more than once.</summary>
     protected virtual void Free() { }
 }
 
-/// <summary>What a plan hands out and how exactly it computes.</summary>
+/// <summary>Specifies the taps of a plan and its precision.</summary>
 internal sealed record CompileOptions
 {
     /// <summary>
-    /// The taps to hand out; null for none. A demanded value is computed as it stands in the graph, so operations are not fused
-    /// across it; without demands the plan is the fastest one.
+    /// Gets the predicate that selects the taps to provide; null for none. A demanded value is computed as in the graph, so
+    /// operations are not fused across it. Without demanded taps the plan is the fastest possible.
     /// </summary>
     public Func<Tap, bool>? Demanded { get; init; }
 
-    /// <summary>Hand out, besides, the taps whose values exist even in the fastest plan.</summary>
+    /// <summary>Gets whether the plan also provides the taps whose values exist even in the fastest plan.</summary>
     public bool Surviving { get; init; }
 
-    /// <summary>How linear layers are computed; see <see cref="TinyZsad.Precision"/>.</summary>
+    /// <summary>Gets the precision of linear layers; see <see cref="TinyZsad.Precision"/>.</summary>
     public Precision Precision { get; init; }
 
-    /// <summary>The demanded taps of a graph.</summary>
+    /// <summary>Gets the demanded taps of a graph.</summary>
     internal Tap[] DemandedOf(ComputeGraph graph) => [.. graph.Taps.Where(t => Demanded?.Invoke(t) ?? false)];
 
-    /// <summary>The taps of a graph that a plan of some operations hands out, in the graph's order.</summary>
+    /// <summary>Gets the taps of a graph that a plan with the given operations provides, in the order of the graph.</summary>
     internal Tap[] TapsOf(ComputeGraph graph, Tap[] demanded, IEnumerable<Operation> operations)
     {
         if (!Surviving) return demanded;

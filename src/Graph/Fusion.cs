@@ -3,17 +3,17 @@ using TinyZsad.Formats;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// Takes the operations that are needed for the wanted values and moves element-wise work into the epilogue or prologue of its
-/// neighbour, as far as a device's <see cref="FusionRules"/> ask for it: activation, LayerScale and residual into the linear layer
-/// before them, rotary positions into the attention after them. Then a bottleneck's three layers become one operation. A value
-/// that someone wants to see, or that two operations read, stays a value of its own.
+/// Selects the operations that the wanted values depend on, and fuses element-wise operations with their neighbors as allowed by
+/// a device's <see cref="FusionRules"/>. Activation, LayerScale and residual become the epilogue of the linear layer before them;
+/// rotary positions become the prologue of the attention after them. Then the three layers of a bottleneck become one operation.
+/// A value that is wanted itself, or that two operations read, is not fused away.
 /// </summary>
 internal static class Fusion
 {
-    /// <summary>The fused operations in an order of execution.</summary>
-    /// <param name="graph">The network.</param>
-    /// <param name="wanted">Values that must exist: outputs and demanded taps.</param>
-    /// <param name="rules">What the device computes as one.</param>
+    /// <summary>Computes the fused operations in an order of execution.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="wanted">The values that must exist: outputs and demanded taps.</param>
+    /// <param name="rules">The fusions that the device supports.</param>
     public static List<Operation> Run(ComputeGraph graph, IEnumerable<Value> wanted, FusionRules rules)
     {
         HashSet<Value> kept = [.. wanted.Select(v => v.Root)];
@@ -41,7 +41,7 @@ internal static class Fusion
 
         return [.. order.OfType<Operation>()];
 
-        // The operation that makes a value, if that value is only ever read by one other operation, which then may swallow it.
+        // Gets the operation that computes a value if exactly one other operation reads the value and may therefore absorb it.
         T? Swallow<T>(Value value) where T : Operation =>
             value.Root == value && !kept.Contains(value) && readers[value] == 1 && position.TryGetValue(value, out int at)
                 ? order[at] as T
@@ -69,7 +69,8 @@ internal static class Fusion
 
         (Operation Fused, Operation?[] Swallowed) WithRotary(AttentionOperation a)
         {
-            // The kernel rotates each sequence by the same table, in its own heads, after one prefix for queries and keys.
+            // The kernel rotates every head with the same table and after one prefix for both queries and keys. It supports a
+            // single sequence.
             RotaryOperation? Rotation(Value value) =>
                 Swallow<RotaryOperation>(value) is { } r && r.Heads == a.Heads && a.Batch == 1 ? r : null;
             RotaryOperation? q = Rotation(a.Q), k = Rotation(a.K);
@@ -78,7 +79,7 @@ internal static class Fusion
             return (a with { Q = q?.X ?? a.Q, K = k?.X ?? a.K, RotateQueries = q?.Table, RotateKeys = k?.Table }, [q, k]);
         }
 
-        // The fused operation in the place of the one that made its value.
+        // Puts the fused operation in the place of the one that computed its value.
         void Take(Operation fused, Operation operation, Operation?[] swallowed)
         {
             foreach (Operation? gone in swallowed)
@@ -97,7 +98,7 @@ internal static class Fusion
         }
     }
 
-    /// <summary>The operations that some values depend on, as they stand in the graph.</summary>
+    /// <summary>Gets the operations that the given values depend on, in the order of the graph.</summary>
     private static List<Operation> Needed(ComputeGraph graph, HashSet<Value> kept)
     {
         HashSet<Value> wanted = [.. kept];

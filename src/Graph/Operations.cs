@@ -4,42 +4,44 @@ using TinyZsad.Formats;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// Tables of rotary positions, [rows, head width / 2] each (both halves of a head are turned by the same angles), for every row
-/// after the first <paramref name="Prefix"/> of a sequence.
+/// Holds tables of rotary positions, [rows, head width / 2] each, for every row after the first <paramref name="Prefix"/> rows of
+/// a sequence. Both halves of a head are rotated by the same angles.
 /// </summary>
-/// <param name="Cos">Cosines.</param>
-/// <param name="Sin">Sines.</param>
-/// <param name="Prefix">Leading rows that are not rotated: class and register tokens.</param>
+/// <param name="Cos">The cosines.</param>
+/// <param name="Sin">The sines.</param>
+/// <param name="Prefix">The number of leading rows that are not rotated: class and register tokens.</param>
 internal sealed record RotaryTable(Parameter Cos, Parameter Sin, int Prefix);
 
 /// <summary>
-/// One step of a network, as a fact: what it reads, what it makes, with which weights. It knows neither where values lie nor what
-/// computes it. The kinds are listed in this file; a device is a translation of each of them. Immutable; a changed copy is made by
-/// <c>with</c>, and two operations are equal only if they are the same one.
+/// Represents one operation of a network: what it reads, what it computes, and its weights. It knows neither the memory layout of
+/// values nor the device. All kinds of operations are in this file; a device translates each of them. Operations are immutable;
+/// <c>with</c> creates a modified copy. Two operations are equal only if they are the same object.
 /// </summary>
 internal abstract record Operation
 {
     private protected Operation() { }
 
-    /// <summary>What it reads.</summary>
+    /// <summary>Gets the values that the operation reads.</summary>
     public abstract IReadOnlyList<Value> Inputs { get; }
 
-    /// <summary>What it makes.</summary>
+    /// <summary>Gets the value that the operation computes.</summary>
     public Value Output { get; internal init; } = null!;
 
-    /// <summary>Where in the network it stands, for profiles.</summary>
+    /// <summary>Gets the position in the network, for profiles.</summary>
     public string Label { get; internal init; } = "";
 
-    /// <summary>Its name without "Operation", for messages and profiles.</summary>
+    /// <summary>Gets the type name without "Operation", for messages and profiles.</summary>
     public string Kind => KindOf(GetType());
 
-    /// <summary>Floating-point operations, two a multiply-add; zero where memory bounds it.</summary>
+    /// <summary>
+    /// Gets the number of floating-point operations, two per multiply-add; 0 if the operation is bound by memory.
+    /// </summary>
     public virtual long Flops => 0;
 
-    /// <summary>Bytes of weights read.</summary>
+    /// <summary>Gets the number of bytes of weights read.</summary>
     public virtual long WeightBytes => 0;
 
-    /// <summary>Whether it is the same operation.</summary>
+    /// <summary>Determines whether the other operation is the same object.</summary>
     public virtual bool Equals(Operation? other) => ReferenceEquals(this, other);
 
     /// <inheritdoc/>
@@ -49,12 +51,12 @@ internal abstract record Operation
 }
 
 /// <summary>
-/// y = f(x Wᵀ + bias) * scale + residual; with <see cref="ActivateLast"/> f comes after the residual. What follows the bias is put
-/// in by <see cref="Fusion"/>.
+/// Computes y = f(x Wᵀ + bias) * scale + residual. With <see cref="ActivateLast"/>, f follows the residual. <see cref="Fusion"/>
+/// adds everything after the bias.
 /// </summary>
 internal sealed record LinearOperation(Value X, Parameter Weight, WeightLayout Layout, Parameter? Bias) : Operation
 {
-    /// <summary>Whether it is computed in floats at any precision; see <see cref="ComputeGraph.Linear"/>.</summary>
+    /// <summary>Gets whether the layer is computed in floats at any precision; see <see cref="ComputeGraph.Linear"/>.</summary>
     public bool Trunk { get; init; }
     public ActivationFunction Activation { get; init; }
     public Parameter? Scale { get; init; }
@@ -66,14 +68,14 @@ internal sealed record LinearOperation(Value X, Parameter Weight, WeightLayout L
     public override long WeightBytes => Weight.Bytes;
 }
 
-/// <summary>y = (x - mean) / sqrt(variance + eps) * weight + bias, row by row.</summary>
+/// <summary>Computes y = (x - mean) / sqrt(variance + eps) * weight + bias for each row.</summary>
 internal sealed record LayerNormOperation(Value X, Parameter Weight, Parameter Bias, float Eps) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
 /// <summary>
-/// softmax(q kᵀ / sqrt d) v a head and sequence, with rotary positions applied on the way in where a table is given.
+/// Computes softmax(q kᵀ / sqrt d) v for each head and sequence. If a table is given, rotary positions are applied to the inputs.
 /// </summary>
 internal sealed record AttentionOperation(Value Q, Value K, Value V, int Heads, int Batch) : Operation
 {
@@ -83,99 +85,103 @@ internal sealed record AttentionOperation(Value Q, Value K, Value V, int Heads, 
     public override long Flops => 4L * Q.Rows * (K.Rows / Batch) * Q.Columns;
 }
 
-/// <summary>Rotary positions on every head of a single sequence.</summary>
+/// <summary>Applies rotary positions to every head of a single sequence.</summary>
 internal sealed record RotaryOperation(Value X, int Heads, RotaryTable Table) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y = f(x).</summary>
+/// <summary>Computes y = f(x).</summary>
 internal sealed record ActivationOperation(Value X, ActivationFunction Activation) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y = x * scale, one factor a column.</summary>
+/// <summary>Computes y = x * scale, with one factor per column.</summary>
 internal sealed record ScaleOperation(Value X, Parameter Scale) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y = a + b, or a - b.</summary>
+/// <summary>Computes y = a + b, or a - b.</summary>
 internal sealed record AddOperation(Value A, Value B, bool Subtract) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [A, B];
 }
 
-/// <summary>y = the mean of several values, element by element.</summary>
+/// <summary>Computes the element-wise mean of several values.</summary>
 internal sealed record MeanOperation(IReadOnlyList<Value> Values) : Operation
 {
     public override IReadOnlyList<Value> Inputs => Values;
 }
 
-/// <summary>y[r] = x[r] + table[r mod rows of the table]: positions, the same for every sequence of a batch.</summary>
+/// <summary>
+/// Computes y[r] = x[r] + table[r mod rows of the table]: positions that are the same for every sequence of a batch.
+/// </summary>
 internal sealed record AddRowsOperation(Value X, Parameter Table) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y[r] = table[ids[r]].</summary>
+/// <summary>Looks up y[r] = table[ids[r]].</summary>
 internal sealed record EmbeddingOperation(Value Ids, Parameter Table) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [Ids];
 }
 
-/// <summary>y[r] = x[rows[r]].</summary>
+/// <summary>Selects y[r] = x[rows[r]].</summary>
 internal sealed record GatherRowsOperation(Value X, Value RowNumbers) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X, RowNumbers];
 }
 
-/// <summary>y = the parameters' rows, then x's.</summary>
+/// <summary>Concatenates the rows of the parameters and the rows of x.</summary>
 internal sealed record PrependRowsOperation(Value X, IReadOnlyList<Parameter> PrependedRows) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y = the rows of a, then those of b.</summary>
+/// <summary>Concatenates the rows of a and the rows of b.</summary>
 internal sealed record ConcatenateOperation(Value A, Value B) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [A, B];
 }
 
-/// <summary>y = x / |x|, row by row.</summary>
+/// <summary>Computes y = x / |x| for each row.</summary>
 internal sealed record L2NormalizeOperation(Value X) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y[r, j] = scale * (x[r] · t[j]) for a few vectors t that are themselves computed or given at run time.</summary>
+/// <summary>Computes y[r, j] = scale * (x[r] · t[j]) for a few vectors t that are computed or given at run time.</summary>
 internal sealed record DotRowsOperation(Value X, Value T, float Scale) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X, T];
     public override long Flops => 2L * X.Rows * X.Columns * T.Rows;
 }
 
-/// <summary>One channel of h x w resized to height x width.</summary>
+/// <summary>Resizes one channel from h x w to height x width.</summary>
 internal sealed record BilinearOperation(
     Value X, int SourceHeight, int SourceWidth, int Height, int Width, BilinearMode Mode) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>Bytes [H * W, 3] to (v / 255 - mean) / std.</summary>
+/// <summary>Normalizes bytes, [H * W, 3], to (v / 255 - mean) / std.</summary>
 internal sealed record NormalizeImageOperation(Value X, float[] Mean, float[] Std) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>[H * W, 3] to a row a patch, its values in (channel, row, column) order as a convolution's kernel has them.</summary>
+/// <summary>
+/// Divides [H * W, 3] into patches, one row per patch, with values in (channel, row, column) order like a convolution kernel.
+/// </summary>
 internal sealed record PatchifyOperation(Value X, int Height, int Width, int Patch) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y = f(a 3 x 3 convolution), one pixel of zeros around the map; the weight is floats.</summary>
+/// <summary>Computes y = f(3 x 3 convolution of x), with zero padding of one pixel. The weight is in floats.</summary>
 internal abstract record ConvolutionOperation(
     Value X, int Height, int Width, int Stride, Parameter Weight, Parameter Bias) : Operation
 {
@@ -184,14 +190,14 @@ internal abstract record ConvolutionOperation(
     public override long WeightBytes => Weight.Bytes;
 }
 
-/// <summary>The dense convolution; weight [3, 3, in, out].</summary>
+/// <summary>Computes the dense convolution. The weight is [3, 3, in, out].</summary>
 internal sealed record ConvOperation(Value X, int Height, int Width, int Stride, Parameter Weight, Parameter Bias)
     : ConvolutionOperation(X, Height, Width, Stride, Weight, Bias)
 {
     public override long Flops => 18L * Output.Rows * Output.Columns * X.Columns;
 }
 
-/// <summary>The depthwise convolution; weight [3, 3, channels].</summary>
+/// <summary>Computes the depthwise convolution. The weight is [3, 3, channels].</summary>
 internal sealed record DepthwiseConvOperation(Value X, int Height, int Width, int Stride, Parameter Weight, Parameter Bias)
     : ConvolutionOperation(X, Height, Width, Stride, Weight, Bias)
 {
@@ -199,8 +205,9 @@ internal sealed record DepthwiseConvOperation(Value X, int Height, int Width, in
 }
 
 /// <summary>
-/// A linear layer on every pixel of a map, a depthwise convolution and another linear layer, as one: made by <see cref="Fusion"/>
-/// of three that nobody else reads from. The first two have the same activation.
+/// Computes a linear layer on every pixel of a map, a depthwise convolution and another linear layer as one operation.
+/// <see cref="Fusion"/> creates it from three operations whose intermediate values no other operation reads. The first two have
+/// the same activation.
 /// </summary>
 internal sealed record BottleneckOperation(LinearOperation Expand, DepthwiseConvOperation Depthwise, LinearOperation Project)
     : Operation
@@ -211,8 +218,8 @@ internal sealed record BottleneckOperation(LinearOperation Expand, DepthwiseConv
 }
 
 /// <summary>
-/// Attention inside square windows of a map, with position biases. Columns of qkv are grouped by head, q k v each; its rows are
-/// the map's, behind one that stands for the padding where the map is no whole number of windows.
+/// Computes attention within square windows of a map, with position biases. The columns of qkv are grouped by head: q, k and v of
+/// each. Its rows are the rows of the map. If the map is not a whole number of windows, a row in front stands for the padding.
 /// </summary>
 internal sealed record WindowAttentionOperation(Value Qkv, int Heads, int Height, int Width, int Window, Parameter Bias)
     : Operation
@@ -222,19 +229,19 @@ internal sealed record WindowAttentionOperation(Value Qkv, int Heads, int Height
     public override long Flops => 4L * Windows * Window * Window * Window * Window * (Qkv.Columns / 3);
 }
 
-/// <summary>y = the mean over all rows, [1, columns].</summary>
+/// <summary>Computes the mean over all rows, [1, columns].</summary>
 internal sealed record MeanRowsOperation(Value X) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y = the mean of the k largest elements, [1, 1].</summary>
+/// <summary>Computes the mean of the k largest elements, [1, 1].</summary>
 internal sealed record TopKMeanOperation(Value X, int K) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y = a b, or a bᵀ, of two values.</summary>
+/// <summary>Computes y = a b, or a bᵀ, of two values.</summary>
 internal sealed record MatMulOperation(Value A, Value B, WeightLayout Layout) : Operation
 {
     public int Columns => Layout == WeightLayout.OutIn ? B.Rows : B.Columns;
@@ -242,20 +249,20 @@ internal sealed record MatMulOperation(Value A, Value B, WeightLayout Layout) : 
     public override long Flops => 2L * A.Rows * A.Columns * Columns;
 }
 
-/// <summary>y = exp(x - max x) over the sum of these, row by row.</summary>
+/// <summary>Computes the softmax of each row: exp(x - max x) divided by its sum.</summary>
 internal sealed record SoftmaxOperation(Value X) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];
 }
 
-/// <summary>y = a parameter's rows, the same in every run.</summary>
+/// <summary>Provides the rows of a parameter, the same in every run.</summary>
 internal sealed record ConstantOperation(Parameter Source) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [];
     public override long WeightBytes => Source.Bytes;
 }
 
-/// <summary>One channel of height x width smoothed by a Gaussian, borders mirrored.</summary>
+/// <summary>Smooths one channel of height x width by a Gaussian, with mirrored borders.</summary>
 internal sealed record GaussianBlurOperation(Value X, int Height, int Width, float Sigma) : Operation
 {
     public override IReadOnlyList<Value> Inputs => [X];

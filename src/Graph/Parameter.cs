@@ -3,16 +3,16 @@ using TinyZsad.Formats;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// A weight: numbers that lie somewhere in memory, usually in a mapped file, and outlive every plan made from them. Immutable;
-/// the owner of the memory keeps it alive.
+/// Represents the weights of a parameter: numbers in memory, usually in a mapped file. The memory must outlive every plan that
+/// uses the parameter, and its owner keeps it alive. A parameter is immutable.
 /// </summary>
 internal sealed unsafe class Parameter
 {
-    /// <summary>Describes the numbers at an address.</summary>
-    /// <param name="name">Its name in the checkpoint, for messages and profiles.</param>
-    /// <param name="address">The first number; contiguous, row-major.</param>
-    /// <param name="type">Number format.</param>
-    /// <param name="shape">Dimensions, each at least 1.</param>
+    /// <summary>Initializes a parameter at an address.</summary>
+    /// <param name="name">The name in the checkpoint, for messages and profiles.</param>
+    /// <param name="address">The address of the first number. The numbers are contiguous and row-major.</param>
+    /// <param name="type">The number format.</param>
+    /// <param name="shape">The dimensions, each at least 1.</param>
     public Parameter(string name, nint address, FloatType type, params int[] shape)
     {
         Name = name;
@@ -22,31 +22,32 @@ internal sealed unsafe class Parameter
         Count = shape.Aggregate(1L, (n, d) => n * d);
     }
 
-    /// <summary>Its name in the checkpoint.</summary>
+    /// <summary>Gets the name in the checkpoint.</summary>
     public string Name { get; }
 
-    /// <summary>The first number.</summary>
+    /// <summary>Gets the address of the first number.</summary>
     public nint Address { get; }
 
-    /// <summary>Number format.</summary>
+    /// <summary>Gets the number format.</summary>
     public FloatType Type { get; }
 
-    /// <summary>Dimensions.</summary>
+    /// <summary>Gets the dimensions.</summary>
     public IReadOnlyList<int> Shape { get; }
 
-    /// <summary>Product of the dimensions.</summary>
+    /// <summary>Gets the product of the dimensions.</summary>
     public long Count { get; }
 
-    /// <summary>Bytes it takes.</summary>
+    /// <summary>Gets the size in bytes.</summary>
     public long Bytes => Count * Type.Size();
 
     /// <summary>
-    /// The memory it is: two parameters with the same one hold the same bytes, which a device uploads or packs once.
+    /// Gets the memory of the parameter. Two parameters with the same memory hold the same bytes, so a device uploads or packs
+    /// them once.
     /// </summary>
     internal (nint Address, FloatType Type, long Count) Memory => (Address, Type, Count);
 
     internal void* Pointer => (void*)Address;
 
-    /// <summary>The pointer of a vector that kernels read as floats: biases, norms and scales are kept widened.</summary>
+    /// <summary>Gets a pointer to a vector that kernels read as floats: biases, norms and scales are stored as floats.</summary>
     internal float* Floats => (float*)Address;
 }

@@ -3,7 +3,8 @@ using System.Collections.Concurrent;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// A graph compiled by a device. Immutable and thread safe: any number of runs may use it at once, each with memory of its own.
+/// Represents a graph compiled by a device. A plan is immutable and thread safe: any number of runs may use it at once, each with
+/// its own memory.
 /// </summary>
 internal abstract class Plan : IDisposable
 {
@@ -11,9 +12,9 @@ internal abstract class Plan : IDisposable
     private int disposals;
     private volatile bool disposed;
 
-    /// <summary>Notes what was compiled.</summary>
+    /// <summary>Initializes a plan.</summary>
     /// <param name="graph">The graph, frozen.</param>
-    /// <param name="taps">The taps that a run hands out.</param>
+    /// <param name="taps">The taps that a run provides.</param>
     protected Plan(ComputeGraph graph, IReadOnlyList<Tap> taps)
     {
         ArgumentNullException.ThrowIfNull(graph);
@@ -21,22 +22,24 @@ internal abstract class Plan : IDisposable
         Taps = taps;
     }
 
-    /// <summary>What was compiled.</summary>
+    /// <summary>Gets the compiled graph.</summary>
     public ComputeGraph Graph { get; }
 
-    /// <summary>The taps that a run of this plan hands out.</summary>
+    /// <summary>Gets the taps that a run of this plan provides.</summary>
     public IReadOnlyList<Tap> Taps { get; }
 
-    /// <summary>Bytes of a run's arena: every intermediate that lives at the busiest moment.</summary>
+    /// <summary>Gets the size of a run's arena in bytes: all values that exist at the moment of highest use.</summary>
     public abstract long ArenaBytes { get; }
 
-    /// <summary>Bytes of the weights that the plan holds in a form of its own: packed, quantised or uploaded.</summary>
+    /// <summary>
+    /// Gets the size in bytes of the weights that the plan stores in its own format: packed, quantized or uploaded.
+    /// </summary>
     public virtual long WeightBytes => 0;
 
-    /// <summary>What a run does one after the other, for profiles.</summary>
+    /// <summary>Gets the parts of a run in order of execution, for profiles.</summary>
     public abstract IReadOnlyList<PlanPart> Parts { get; }
 
-    /// <summary>Takes a run that is not in use, or makes one. Disposing it gives it back.</summary>
+    /// <summary>Takes an idle run or creates a new one. Disposing the run returns it.</summary>
     /// <exception cref="ObjectDisposedException">The plan is disposed.</exception>
     public Run Rent()
     {
@@ -46,15 +49,15 @@ internal abstract class Plan : IDisposable
         return run;
     }
 
-    /// <summary>Frees the memory of the runs that are not in use.</summary>
+    /// <summary>Frees the memory of idle runs.</summary>
     public void Trim()
     {
         while (idle.TryTake(out Run? run)) run.End();
     }
 
     /// <summary>
-    /// Frees the runs that are not in use and what the plan holds itself. No run may be under way; one that is still rented frees
-    /// its memory when it is given back.
+    /// Frees the idle runs and the plan's own resources. No run may be executing. A run that is still rented frees its memory
+    /// when it is returned.
     /// </summary>
     public void Dispose()
     {
@@ -65,10 +68,10 @@ internal abstract class Plan : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Makes a run.</summary>
+    /// <summary>Creates a run.</summary>
     protected abstract Run NewRun();
 
-    /// <summary>Frees what the plan holds itself.</summary>
+    /// <summary>Frees the plan's own resources.</summary>
     protected virtual void Free() { }
 
     internal void Return(Run run)
@@ -80,9 +83,9 @@ internal abstract class Plan : IDisposable
     internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
 }
 
-/// <summary>One part of a plan, as profiles show it.</summary>
-/// <param name="Label">Where in the network: the weights' names, or the block.</param>
-/// <param name="Kind">The operations.</param>
-/// <param name="Flops">Floating-point operations, two a multiply-add.</param>
-/// <param name="Bytes">Bytes read and written, weights included, each counted once.</param>
+/// <summary>Describes one part of a plan for profiles.</summary>
+/// <param name="Label">The position in the network: the names of the weights, or the block.</param>
+/// <param name="Kind">The kinds of operations.</param>
+/// <param name="Flops">The number of floating-point operations, two per multiply-add.</param>
+/// <param name="Bytes">The number of bytes read and written, including weights, each counted once.</param>
 internal sealed record PlanPart(string Label, string Kind, long Flops, long Bytes);

@@ -1,9 +1,9 @@
 namespace TinyZsad;
 
-/// <summary>What one part of a plan cost.</summary>
-/// <param name="Label">Where in the network: the weights' names, or the block.</param>
-/// <param name="Kind">The operations.</param>
-/// <param name="Time">Mean time of a run.</param>
-/// <param name="Flops">Floating-point operations, two a multiply-add.</param>
-/// <param name="Bytes">Bytes read and written, weights included, each counted once.</param>
+/// <summary>Represents the cost of one part of a plan.</summary>
+/// <param name="Label">The position in the network: the names of the weights, or the block.</param>
+/// <param name="Kind">The kinds of operations.</param>
+/// <param name="Time">The mean time per run.</param>
+/// <param name="Flops">The number of floating-point operations, two per multiply-add.</param>
+/// <param name="Bytes">The number of bytes read and written, including weights, each counted once.</param>
 public sealed record ProfileEntry(string Label, string Kind, TimeSpan Time, long Flops, long Bytes);

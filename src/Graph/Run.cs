@@ -3,30 +3,32 @@ using System.Runtime.InteropServices;
 namespace TinyZsad.Graph;
 
 /// <summary>
-/// One use of a plan: memory for its values. Rented from <see cref="Plan.Rent"/>; used by one caller at a time. It takes inputs,
-/// executes, and gives outputs, any number of times; then it is given back by <see cref="Dispose"/>. Executing overwrites inputs once
-/// they are no longer needed: they are filled anew before each execution.
+/// Represents the memory for one execution of a plan at a time. A run is rented from <see cref="Plan.Rent"/> and used by one
+/// caller at a time. It can be executed any number of times with new inputs. <see cref="Dispose"/> returns it to the plan. An
+/// execution overwrites inputs once they are no longer needed, so they must be filled before each execution.
 /// </summary>
-// Dispose gives the run back for further use; only End ends its life.
+// Dispose returns the run for reuse. Only End releases it.
 #pragma warning disable CA1816
 internal abstract class Run : IDisposable
 {
     private readonly Plan plan;
     private int rented;
 
-    /// <summary>A run of a plan.</summary>
+    /// <summary>Initializes a run of a plan.</summary>
     protected Run(Plan plan) => this.plan = plan;
 
-    /// <summary>An input of pixels, to be filled before <see cref="Execute"/>.</summary>
+    /// <summary>Gets the memory of an input of pixels, to fill before <see cref="Execute"/>.</summary>
     public Span<byte> Bytes(string input) => Input(input, ValueKind.Byte);
 
-    /// <summary>An input of integers, to be filled before <see cref="Execute"/>.</summary>
+    /// <summary>Gets the memory of an input of integers, to fill before <see cref="Execute"/>.</summary>
     public Span<int> Ints(string input) => MemoryMarshal.Cast<byte, int>(Input(input, ValueKind.Int));
 
-    /// <summary>An input of floats, to be filled before <see cref="Execute"/>.</summary>
+    /// <summary>Gets the memory of an input of floats, to fill before <see cref="Execute"/>.</summary>
     public Span<float> Floats(string input) => MemoryMarshal.Cast<byte, float>(Input(input, ValueKind.Float));
 
-    /// <summary>An output, row-major, valid after <see cref="Execute"/> until the run is executed again or given back.</summary>
+    /// <summary>
+    /// Gets an output, row-major. It is valid after <see cref="Execute"/> until the run is executed again or returned.
+    /// </summary>
     /// <exception cref="ArgumentException">The plan has no output of this name.</exception>
     public ReadOnlySpan<float> Output(string name)
     {
@@ -40,17 +42,17 @@ internal abstract class Run : IDisposable
         return MemoryMarshal.Cast<byte, float>(HostMemory(value));
     }
 
-    /// <summary>Computes the outputs of the inputs. Results do not depend on the number of threads.</summary>
-    /// <param name="receiver">Is handed the plan's taps.</param>
-    /// <param name="profile">Takes the time of every part; made for this run's plan.</param>
-    /// <param name="cancellationToken">Looked at after every part.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled; the run can be used again.</exception>
+    /// <summary>Computes the outputs from the inputs. Results do not depend on the number of threads.</summary>
+    /// <param name="receiver">Receives the taps of the plan.</param>
+    /// <param name="profile">Records the time of every part. It must have been created for this run's plan.</param>
+    /// <param name="cancellationToken">The token to monitor. It is checked after every part.</param>
+    /// <exception cref="OperationCanceledException">The execution was canceled. The run can be used again.</exception>
     /// <exception cref="InvalidOperationException">
-    /// A part failed, because a row number lies outside its table or the receiver threw; the cause is its inner exception. The run
-    /// can be used again.
+    /// A part failed, because a row number is outside its table or the receiver threw an exception. The inner exception is the
+    /// cause. The run can be used again.
     /// </exception>
-    /// <exception cref="ArgumentException">The profile is another plan's.</exception>
-    /// <exception cref="ObjectDisposedException">The run was given back, or the plan is disposed.</exception>
+    /// <exception cref="ArgumentException">The profile belongs to another plan.</exception>
+    /// <exception cref="ObjectDisposedException">The run was returned, or the plan is disposed.</exception>
     public void Execute(TapReceiver? receiver = null, PlanProfile? profile = null, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -68,30 +70,30 @@ internal abstract class Run : IDisposable
         }
     }
 
-    /// <summary>Gives the run back to its plan; once is enough, and further calls do nothing.</summary>
+    /// <summary>Returns the run to its plan. Further calls have no effect.</summary>
     public void Dispose()
     {
-        // Given back twice, it would be rented to two callers at once.
+        // A run returned twice would be rented to two callers at once.
         if (Interlocked.Exchange(ref rented, 0) != 0) plan.Return(this);
     }
 
-    /// <summary>The bytes of an input or an output in the host's memory, rows without gaps between them.</summary>
+    /// <summary>Gets the bytes of an input or output in host memory, with contiguous rows.</summary>
     protected abstract Span<byte> HostMemory(Value value);
 
-    /// <summary>Executes the plan once. What a part throws is thrown here, after all threads have ended.</summary>
+    /// <summary>Executes the plan once. An exception in a part is thrown here, after all threads have finished.</summary>
     protected abstract void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellationToken);
 
-    /// <summary>Frees its memory; called once.</summary>
+    /// <summary>Frees the memory of the run. It is called once.</summary>
     protected abstract void Free();
 
-    /// <summary>Ends its life.</summary>
+    /// <summary>Releases the run.</summary>
     internal void End()
     {
         Free();
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>A run that is never given back frees its memory when it is collected.</summary>
+    /// <summary>Frees the memory of a run that was never returned, when it is garbage collected.</summary>
     ~Run() => Free();
 
     internal void BeginRental() => Volatile.Write(ref rented, 1);

@@ -1,27 +1,29 @@
 namespace TinyZsad.Graph;
 
-/// <summary>In which order a tapped value is handed out: the one that PyTorch's tensor of that name has.</summary>
+/// <summary>
+/// Specifies the element order in which a tapped value is provided: that of the PyTorch tensor with the same name.
+/// </summary>
 internal enum TapLayout
 {
-    /// <summary>Row by row, as it lies.</summary>
+    /// <summary>Row by row, as stored.</summary>
     Rows,
 
     /// <summary>Column by column: channels first.</summary>
     ChannelsFirst,
 
-    /// <summary>[heads, rows, columns / heads]: each head's matrix after the other.</summary>
+    /// <summary>[heads, rows, columns / heads]: the matrices of the heads one after the other.</summary>
     HeadsFirst,
 }
 
-/// <summary>A named intermediate that a run can hand out.</summary>
-/// <param name="Name">As in the reference cases, such as <c>vision.hidden3</c>.</param>
+/// <summary>Represents a named intermediate value that a run can provide.</summary>
+/// <param name="Name">The name, as in the reference cases, such as <c>vision.hidden3</c>.</param>
 /// <param name="Value">The value.</param>
-/// <param name="Shape">The shape under which it is known; its product is the value's element count.</param>
-/// <param name="Layout">The order of its elements under that shape.</param>
-/// <param name="Heads">How many heads, for <see cref="TapLayout.HeadsFirst"/>.</param>
+/// <param name="Shape">The shape in the original model. Its product is the number of elements of the value.</param>
+/// <param name="Layout">The order of the elements in that shape.</param>
+/// <param name="Heads">The number of heads, for <see cref="TapLayout.HeadsFirst"/>.</param>
 internal sealed record Tap(string Name, Value Value, IReadOnlyList<int> Shape, TapLayout Layout, int Heads)
 {
-    /// <summary>Copies the value, row by row with the given stride, into the tap's own order.</summary>
+    /// <summary>Copies the value, with the given row stride, in the element order of the tap.</summary>
     internal unsafe float[] Read(float* x, int stride)
     {
         int rows = Value.Rows, columns = Value.Columns;
@@ -46,9 +48,9 @@ internal sealed record Tap(string Name, Value Value, IReadOnlyList<int> Shape, T
 }
 
 /// <summary>
-/// Receives tapped values while a run goes on, in the order they are computed. May be called from any thread of the device, one at
-/// a time.
+/// Receives tapped values during a run, in the order they are computed. It may be called from any thread of the device, but only
+/// by one at a time.
 /// </summary>
-/// <param name="tap">Which one.</param>
-/// <param name="values">Its elements in the order of <see cref="Tap.Shape"/>; the receiver's own.</param>
+/// <param name="tap">The tap.</param>
+/// <param name="values">The elements in the order of <see cref="Tap.Shape"/>. The receiver owns the array.</param>
 internal delegate void TapReceiver(Tap tap, float[] values);

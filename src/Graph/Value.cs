@@ -1,22 +1,22 @@
 namespace TinyZsad.Graph;
 
-/// <summary>What the elements of a <see cref="Value"/> are.</summary>
+/// <summary>Specifies the element type of a <see cref="Value"/>.</summary>
 internal enum ValueKind
 {
     /// <summary>32-bit floats.</summary>
     Float,
 
-    /// <summary>Bytes: pixels.</summary>
+    /// <summary>Bytes, for pixels.</summary>
     Byte,
 
-    /// <summary>32-bit integers: token ids and row numbers.</summary>
+    /// <summary>32-bit integers, for token IDs and row numbers.</summary>
     Int,
 }
 
 /// <summary>
-/// A matrix that flows through the graph: its size, not its place, which each device chooses. Tokens are rows and channels are
-/// columns; a map of H x W pixels is a matrix of H * W rows (channels last), a batch of sequences is their rows one after the
-/// other. A value may be a window on another one's rows and columns; it then owns no memory.
+/// Represents a matrix in a graph. It has a size but no location; each device assigns one. Tokens are rows and channels are
+/// columns. A map of H x W pixels is a matrix of H * W rows (channels last), and a batch of sequences is their rows one after the
+/// other. A value may be a window on rows and columns of another value; it then owns no memory.
 /// </summary>
 internal sealed class Value
 {
@@ -39,19 +39,19 @@ internal sealed class Value
         FirstColumn = source.FirstColumn + firstColumn;
     }
 
-    /// <summary>Its number in the graph.</summary>
+    /// <summary>Gets the index of the value in the graph.</summary>
     public int Id { get; }
 
-    /// <summary>Rows.</summary>
+    /// <summary>Gets the number of rows.</summary>
     public int Rows { get; }
 
-    /// <summary>Columns.</summary>
+    /// <summary>Gets the number of columns.</summary>
     public int Columns { get; }
 
-    /// <summary>What its elements are.</summary>
+    /// <summary>Gets the element type.</summary>
     public ValueKind Type { get; }
 
-    /// <summary>The value that owns the memory: itself, unless it is a window.</summary>
+    /// <summary>Gets the value that owns the memory: the value itself, unless it is a window.</summary>
     internal Value Root { get; }
 
     internal int FirstRow { get; }
@@ -60,9 +60,11 @@ internal sealed class Value
 
     internal int ElementSize => Type == ValueKind.Byte ? 1 : 4;
 
-    /// <summary>Whether it is no window on some columns of another value.</summary>
+    /// <summary>
+    /// Gets whether the rows are contiguous, that is, whether the value is not a window on some columns of another value.
+    /// </summary>
     internal bool IsContiguous => Columns == Root.Columns;
 
-    /// <summary>[rows, columns].</summary>
+    /// <summary>Returns [rows, columns].</summary>
     public override string ToString() => $"[{Rows}, {Columns}]";
 }

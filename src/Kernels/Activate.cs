@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>y[i] = f(x[i]), an <see cref="IActivation"/> by itself; y may be x. Error: that of the activation.</summary>
+/// <summary>
+/// Applies an activation function to an array: y[i] = f(x[i]). y may be x. The error is that of the <see cref="IActivation"/>.
+/// </summary>
 internal static unsafe class Activate
 {
     /// <summary>Applies the function to <paramref name="n"/> elements.</summary>
@@ -29,7 +31,7 @@ internal static unsafe class Activate
             activation.Invoke(Lanes1.Load(x + i)).Store(y + i);
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar<TActivation>(float* x, float* y, nint n, TActivation activation)
         where TActivation : struct, IActivation
     {

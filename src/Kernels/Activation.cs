@@ -2,17 +2,19 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>An activation function y = f(x), written once for any number of lanes; its fields are its parameters.</summary>
+/// <summary>
+/// Represents an activation function y = f(x), written once for all vector widths. Its fields are its parameters.
+/// </summary>
 internal interface IActivation
 {
-    /// <summary>f(x), lane by lane, to float accuracy.</summary>
+    /// <summary>Computes f(x) in every lane, to float accuracy.</summary>
     TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>;
 
-    /// <summary>The definition, in double precision: what the tests compare <see cref="Invoke"/> with.</summary>
+    /// <summary>Computes f(x) from the definition in double precision. Tests compare <see cref="Invoke"/> with it.</summary>
     double Scalar(double x);
 }
 
-/// <summary>y = x. Lets a fused epilogue leave its activation out at no cost.</summary>
+/// <summary>y = x. A fused epilogue with this activation costs nothing.</summary>
 internal readonly struct Identity : IActivation
 {
     /// <inheritdoc/>
@@ -24,10 +26,10 @@ internal readonly struct Identity : IActivation
 }
 
 /// <summary>
-/// y = x/2 (1 + erf(x / sqrt 2)), the exact GELU, computed as max(x, 0) - |x| P(X > |x|)
-/// (<see cref="VectorMath.MinusUpperTail"/>), so that nothing cancels. With 16 lanes |y - exact| &lt;= 7e-8 max(1, |x|), and 9e-8
-/// |x| where |x| &lt; 1; with fewer 3e-7 max(1, |x|), and 4.6e-7 |x| where |x| &lt; 1. Minus infinity gives 0 or -0, plus
-/// infinity itself.
+/// The exact GELU, y = x/2 (1 + erf(x / sqrt 2)). It is computed as max(x, 0) - |x| P(X > |x|)
+/// (<see cref="VectorMath.MinusUpperTail"/>), which avoids cancellation. With 16 lanes |y - exact| &lt;= 7e-8 max(1, |x|), and
+/// 9e-8 |x| where |x| &lt; 1. With fewer lanes |y - exact| &lt;= 3e-7 max(1, |x|), and 4.6e-7 |x| where |x| &lt; 1. Minus
+/// infinity gives 0 or -0; plus infinity gives plus infinity.
 /// </summary>
 internal readonly struct Gelu : IActivation
 {
@@ -44,9 +46,10 @@ internal readonly struct Gelu : IActivation
 }
 
 /// <summary>
-/// y = x sigmoid(1.702 x), CLIP's GELU, computed as x / (1 + 2^(-2.455 x)). |y - exact| &lt;= 2.7e-7 |x|: with s the sigmoid of
-/// u = 1.702 x, the roundings of the exponent move s by at most 1.5 e u s (1 - s) &lt; 0.4 e, the power's 2 e by at most 0.5 e,
-/// the sum's and the reciprocal's by 2.5 e, and the last product by e, e = 2^-24. Minus infinity gives minus infinity.
+/// CLIP's GELU, y = x sigmoid(1.702 x), computed as x / (1 + 2^(-2.455 x)). |y - exact| &lt;= 2.7e-7 |x|. Let e = 2^-24 and s the
+/// sigmoid of u = 1.702 x. Rounding the exponent changes s by at most 1.5 e u s (1 - s) &lt; 0.4 e, the power's error of 2 e
+/// changes it by at most 0.5 e, the sum and the reciprocal add 2.5 e, and the last product adds e. Minus infinity gives minus
+/// infinity.
 /// </summary>
 internal readonly struct QuickGelu : IActivation
 {
@@ -54,8 +57,8 @@ internal readonly struct QuickGelu : IActivation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TVec Invoke<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
     {
-        // Unlike the sigmoid's, which keeps its relative accuracy, this one may be large where the result is next to nothing. The
-        // constants stand first, so that NaN comes through.
+        // Sigmoid computes exp(-|x|) to keep its relative accuracy. Here the error is relative to |x|, so the exponential may be
+        // large where the result is close to zero. The constants are the first operands of Min and Max, so that NaN is kept.
         TVec exponent = TVec.Min(TVec.Broadcast(126), x * TVec.Broadcast(-2.455467f));
         return x * TVec.Reciprocal(TVec.Broadcast(1) + VectorMath.Exp2(TVec.Max(TVec.Broadcast(-126), exponent)));
     }
@@ -64,8 +67,8 @@ internal readonly struct QuickGelu : IActivation
     public double Scalar(double x) => x / (1 + Math.Exp(-1.702 * x));
 }
 
-/// <summary>y = x where x is positive, else <paramref name="slope"/> x. One rounding.</summary>
-/// <param name="slope">What negative values are multiplied by.</param>
+/// <summary>y = x where x is positive; otherwise y = <paramref name="slope"/> x. Rounded once.</summary>
+/// <param name="slope">The factor for negative values.</param>
 internal readonly struct LeakyRelu(float slope) : IActivation
 {
     /// <inheritdoc/>
@@ -77,7 +80,7 @@ internal readonly struct LeakyRelu(float slope) : IActivation
     public double Scalar(double x) => x < 0 ? slope * x : x;
 }
 
-/// <summary>y = 1 / (1 + exp(-x)), within 2.5e-7 of it relatively; 0 below -87.33.</summary>
+/// <summary>y = 1 / (1 + exp(-x)), with a relative error of at most 2.5e-7; 0 below -87.33.</summary>
 internal readonly struct Sigmoid : IActivation
 {
     /// <inheritdoc/>

@@ -3,10 +3,13 @@ using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>y[r, c] = x[r, c] + table[r mod period, c]: position embeddings, one table for a whole batch.</summary>
+/// <summary>
+/// Adds the rows of a table to the rows of a matrix: y[r, c] = x[r, c] + table[r mod period, c]. One table of position embeddings
+/// serves a whole batch.
+/// </summary>
 /// <remarks>
-/// x and y are [rows, cols] with strides in floats; y may be x. The table is [period, cols] of any <see cref="FloatType"/>,
-/// without gaps. Rounded once.
+/// x and y are [rows, cols] with strides in floats; y may be x. The table is [period, cols] in any <see cref="FloatType"/>,
+/// contiguous. Each result is rounded once.
 /// </remarks>
 internal static unsafe class AddRows
 {
@@ -50,7 +53,7 @@ internal static unsafe class AddRows
         }
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* x, nint xStride, void* table, FloatType type, nint period, float* y, nint yStride,
         nint rows, nint cols)
     {

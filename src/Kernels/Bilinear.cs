@@ -4,23 +4,25 @@ using TinyZsad.Formats;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// Bilinear resampling of one channel, [height, width] to [outHeight, outWidth], with PyTorch's coordinates
-/// (<c>F.interpolate(mode="bilinear")</c> with align_corners true and false; no antialiasing).
+/// Resamples one channel bilinearly from [height, width] to [outHeight, outWidth], with PyTorch's coordinates
+/// (<c>F.interpolate(mode="bilinear")</c> with align_corners true or false, without antialiasing).
 /// </summary>
 /// <remarks>
-/// <para>Each input row is stretched once to the output's width, into scratch, and output rows are blended from the two around
-/// them. The columns' places and weights are computed once by <see cref="FillColumns"/> and shared by all threads.</para>
-/// <para>Positions and weights are computed in double. |y - exact| &lt;= 14 e max|x| (9e-7), e = 2^-24: in either blend 2 e for
-/// the weight, 2 e for the difference, 2 e for the product and e for the sum. An area of one value keeps it exactly.</para>
+/// <para>Each input row is stretched once to the output width, into scratch memory. Each output row is a blend of the two
+/// stretched rows around it. <see cref="FillColumns"/> computes the column positions and weights once, and all threads share
+/// them.</para>
+/// <para>Positions and weights are computed in double precision. |y - exact| &lt;= 14 e max|x| (9e-7), e = 2^-24. Each of the two
+/// blends contributes 2 e for the weight, 2 e for the difference, 2 e for the product and e for the sum. An area of constant
+/// value keeps the value exactly.</para>
 /// </remarks>
 internal static unsafe class Bilinear
 {
-    /// <summary>Floats of scratch that one thread needs: two stretched rows.</summary>
+    /// <summary>Computes the number of scratch floats that one thread needs: two stretched rows.</summary>
     public static nint ScratchLength(nint outWidth) => 2 * outWidth;
 
     /// <summary>
-    /// Fills <paramref name="column"/> and <paramref name="weight"/>, outWidth each: output column i lies weight[i] of the way
-    /// from input column column[i] to the next.
+    /// Fills <paramref name="column"/> and <paramref name="weight"/>, outWidth elements each. Output column i lies between input
+    /// column column[i] and the next one, at the fraction weight[i].
     /// </summary>
     public static void FillColumns(int width, int outWidth, BilinearMode mode, int* column, float* weight)
     {
@@ -29,9 +31,9 @@ internal static unsafe class Bilinear
     }
 
     /// <summary>
-    /// Computes the output rows from <paramref name="begin"/> to before <paramref name="end"/>. <paramref name="x"/> is
-    /// [height, width] and <paramref name="y"/> the whole output, both with a stride in floats; they do not overlap.
-    /// <paramref name="scratch"/> holds <see cref="ScratchLength"/> floats of this thread's own.
+    /// Computes the output rows from <paramref name="begin"/> up to, but not including, <paramref name="end"/>.
+    /// <paramref name="x"/> is [height, width] and <paramref name="y"/> is the whole output, both with a stride in floats; they
+    /// do not overlap. <paramref name="scratch"/> holds <see cref="ScratchLength"/> floats for the calling thread alone.
     /// </summary>
     public static void Execute(float* x, nint xStride, int height, int width, int* column, float* weight,
         float* y, nint yStride, int outHeight, int outWidth, BilinearMode mode, int begin, int end, float* scratch) =>
@@ -52,14 +54,14 @@ internal static unsafe class Bilinear
         where TVec : unmanaged, IVector<TVec>
     {
         float* upper = scratch, lower = scratch + outWidth;
-        int upperRow = -1, lowerRow = -1;    // the input rows that these hold
+        int upperRow = -1, lowerRow = -1;    // the input rows in these buffers
         for (int r = begin; r < end; r++)
         {
             float t = (float)Locate(r, height, outHeight, mode, out int row);
             int next = Math.Min(row + 1, height - 1);
             if (row != upperRow)
             {
-                // Going down, the lower row becomes the upper one.
+                // Output rows are computed from top to bottom, so the lower row becomes the upper row.
                 float* other = upper;
                 upper = lower;
                 lower = other;
@@ -99,7 +101,9 @@ internal static unsafe class Bilinear
             y[i] = float.MultiplyAddEstimate(t, lower[i] - upper[i], upper[i]);
     }
 
-    /// <summary>Where output place i lies: the input place before it, and how far on from there, in [0, 1).</summary>
+    /// <summary>
+    /// Locates output position i in the input: returns the fraction, in [0, 1), and the input position before it.
+    /// </summary>
     private static double Locate(int i, int size, int outSize, BilinearMode mode, out int before)
     {
         double at = mode == BilinearMode.AlignCorners
@@ -109,7 +113,9 @@ internal static unsafe class Bilinear
         return Math.Min(at - before, 1);
     }
 
-    /// <summary>The definition: the weighted mean of the four samples around each place.</summary>
+    /// <summary>
+    /// Computes the reference result from the definition: the weighted mean of the four samples around each position.
+    /// </summary>
     public static void Scalar(float* x, nint xStride, int height, int width, float* y, nint yStride, int outHeight, int outWidth,
         BilinearMode mode)
     {

@@ -5,25 +5,26 @@ using TinyZsad.Formats;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// Dense 3 x 3 convolution of a channels-last map with one pixel of zeros around it:
-/// y[r, c, n] = f(bias[n] + Σ w[v, u, ch, n] x[r s + v - 1, c s + u - 1, ch]).
+/// Computes a dense 3 x 3 convolution of a channels-last map with zero padding of one pixel: y[r, c, n] = f(bias[n] + Σ w[v, u,
+/// ch, n] x[r s + v - 1, c s + u - 1, ch]).
 /// </summary>
 /// <remarks>
-/// <para>x is [height, width, channels] and y [ceil(height / s), ceil(width / s), n] without gaps, s the stride; they do not
-/// overlap. w is [3, 3, channels, n]: PyTorch's [n, channels, 3, 3] turned.</para>
-/// <para>A matmul by <see cref="Tile"/>, whose rows of x are gathered a tile at a time (three copies of three neighbouring pixels
-/// each) and used for all panels while they lie in the first-level cache: no unrolled copy of the map is ever made. |error| ≤ (9
-/// channels + 1) 2^-24 Σ|w x| before the activation.</para>
+/// <para>x is [height, width, channels] and y is [ceil(height / s), ceil(width / s), n], both contiguous, where s is the stride;
+/// they do not overlap. w is [3, 3, channels, n], a transpose of PyTorch's [n, channels, 3, 3].</para>
+/// <para>The convolution is a matrix product by <see cref="Tile"/>. The rows of the left operand are gathered one tile at a time
+/// (three copies of three adjacent pixels each) and used for all panels while they are in the L1 cache, so the unrolled map
+/// (im2col) is never stored as a whole. |error| ≤ (9 channels + 1) 2^-24 Σ|w x| before the activation.</para>
 /// </remarks>
 internal static unsafe class Conv
 {
-    /// <summary>Floats of scratch that a call of <see cref="Execute"/> needs; 64-byte aligned.</summary>
+    /// <summary>Computes the number of scratch floats that a call of <see cref="Execute"/> needs; 64-byte aligned.</summary>
     public static nint ScratchFloats(int channels, int outputs) =>
         Tile.Rows * (9 * (nint)channels + Tile.Columns)
             + (outputs + Tile.Columns - 1) / Tile.Columns * 9 * (nint)channels * Tile.Columns;
 
     /// <summary>
-    /// Computes output rows from <paramref name="begin"/> to before <paramref name="end"/>; y is the whole result's start.
+    /// Computes the output rows from <paramref name="begin"/> up to, but not including, <paramref name="end"/>. y is the start of
+    /// the whole result.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Execute<TActivation>(
@@ -60,7 +61,7 @@ internal static unsafe class Conv
         }
     }
 
-    /// <summary>The 3 x 3 pixels around one, zeros outside the map.</summary>
+    /// <summary>Copies the 3 x 3 pixels around one pixel, with zeros outside the map.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Gather(float* x, int height, int width, int channels, int row, int column, float* to)
     {
@@ -70,7 +71,7 @@ internal static unsafe class Conv
             float* from = x + ((nint)(row - 1) * width + column - 1) * channels;
             for (int v = 0; v < 3; v++, from += (nint)width * channels, to += three)
             {
-                // Nine floats in the first convolution: too few for the library's copy to be quick.
+                // The first convolution copies only nine floats per row, too few for the library's copy to be efficient.
                 int i = 0;
                 for (; i <= three - 8; i += 8) Vector256.Load(from + i).Store(to + i);
                 for (; i < three; i++) to[i] = from[i];
@@ -88,7 +89,7 @@ internal static unsafe class Conv
         }
     }
 
-    /// <summary>The definition, in double precision.</summary>
+    /// <summary>Computes the reference result from the definition in double precision.</summary>
     public static void Scalar<TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int outputs,
         int stride, float* y, TActivation activation)
         where TActivation : struct, IActivation

@@ -4,19 +4,22 @@ using TinyZsad.Formats;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// Depthwise 3 x 3 convolution of a channels-last map with one pixel of zeros around it:
-/// y[r, c, ch] = f(bias[ch] + Σ w[v, u, ch] x[r s + v - 1, c s + u - 1, ch]).
+/// Computes a depthwise 3 x 3 convolution of a channels-last map with zero padding of one pixel: y[r, c, ch] = f(bias[ch] + Σ
+/// w[v, u, ch] x[r s + v - 1, c s + u - 1, ch]).
 /// </summary>
 /// <remarks>
-/// <para>x is [height, width, channels] and y [ceil(height / s), ceil(width / s), channels] without gaps, s the stride; they do
-/// not overlap. w is [3, 3, channels]: PyTorch's [channels, 1, 3, 3] turned, so that lanes are channels.</para>
-/// <para>The nine weights of a vector of channels stay in registers along a row. Sums run in the order of w after the bias:
-/// |error| ≤ 10 · 2^-24 Σ|w x| before the activation.</para>
+/// <para>x is [height, width, channels] and y is [ceil(height / s), ceil(width / s), channels], both contiguous, where s is the
+/// stride; they do not overlap. w is [3, 3, channels], a transpose of PyTorch's [channels, 1, 3, 3], so that the vector lanes are
+/// channels.</para>
+/// <para>The nine weights of a vector of channels stay in registers along a row. Each of the three rows of the window has its own
+/// sum, the bias is part of the first, and the three sums are added at the end: |error| ≤ 10 · 2^-24 Σ|w x| before the
+/// activation.</para>
 /// </remarks>
 internal static unsafe class DepthwiseConv
 {
     /// <summary>
-    /// Computes output rows from <paramref name="begin"/> to before <paramref name="end"/>; y is the whole result's start.
+    /// Computes the output rows from <paramref name="begin"/> up to, but not including, <paramref name="end"/>. y is the start of
+    /// the whole result.
     /// </summary>
     public static void Execute<TActivation>(float* x, int height, int width, int channels, float* w, float* bias, int stride,
         float* y, int begin, int end, TActivation activation)
@@ -35,22 +38,23 @@ internal static unsafe class DepthwiseConv
     }
 
     /// <summary>
-    /// Output pixels from <paramref name="begin"/> to before <paramref name="end"/> of one row, from three rows of the map,
-    /// wherever they lie.
+    /// Computes the output pixels of one row from <paramref name="begin"/> up to, but not including, <paramref name="end"/>. The
+    /// three input rows may be anywhere in memory.
     /// </summary>
-    /// <param name="above">[<paramref name="width"/>, <paramref name="channels"/>], the row above the middle one; null outside
-    /// the map.</param>
-    /// <param name="middle">The row that the output row stands on.</param>
-    /// <param name="below">The row below it; null outside the map.</param>
-    /// <param name="width">Pixels of a row of the map.</param>
-    /// <param name="channels">Channels.</param>
-    /// <param name="w">[3, 3, channels].</param>
-    /// <param name="bias">[channels].</param>
-    /// <param name="stride">1 or 2.</param>
-    /// <param name="begin">First output pixel.</param>
-    /// <param name="end">Output pixel after the last.</param>
-    /// <param name="y">[end - begin, channels].</param>
-    /// <param name="activation">f.</param>
+    /// <param name="above">
+    /// The row above the middle one, [<paramref name="width"/>, <paramref name="channels"/>]; null outside the map.
+    /// </param>
+    /// <param name="middle">The input row at the center of the window.</param>
+    /// <param name="below">The row below the middle one; null outside the map.</param>
+    /// <param name="width">The number of pixels in an input row.</param>
+    /// <param name="channels">The number of channels.</param>
+    /// <param name="w">The weights, [3, 3, channels].</param>
+    /// <param name="bias">The bias, [channels].</param>
+    /// <param name="stride">The stride: 1 or 2.</param>
+    /// <param name="begin">The first output pixel.</param>
+    /// <param name="end">The output pixel after the last.</param>
+    /// <param name="y">The output, [end - begin, channels].</param>
+    /// <param name="activation">The activation f.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void Pixels<TActivation>(float* above, float* middle, float* below, int width, int channels, float* w,
         float* bias, int stride, int begin, int end, float* y, TActivation activation)
@@ -78,7 +82,7 @@ internal static unsafe class DepthwiseConv
             Channels<Lanes1, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, c, activation);
     }
 
-    /// <summary>A vector of channels along some output pixels of a row.</summary>
+    /// <summary>Computes one vector of channels for some output pixels of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Channels<TVec, TActivation>(float* above, float* middle, float* below, int width, int channels, float* w,
         float* bias, int stride, int begin, int end, float* y, int channel, TActivation activation)
@@ -92,7 +96,7 @@ internal static unsafe class DepthwiseConv
         TVec w6 = TVec.Load(w + 6 * (nint)channels), w7 = TVec.Load(w + 7 * (nint)channels),
             w8 = TVec.Load(w + 8 * (nint)channels);
 
-        // A row outside the map: its weights become zero, and another row is read in its place.
+        // For a row outside the map, the weights are zero and the middle row is read instead.
         if (above == null)
         {
             w0 = w1 = w2 = TVec.Zero;
@@ -132,7 +136,7 @@ internal static unsafe class DepthwiseConv
         }
     }
 
-    /// <summary>The definition, in double precision.</summary>
+    /// <summary>Computes the reference result from the definition in double precision.</summary>
     public static void Scalar<TActivation>(
         float* x, int height, int width, int channels, float* w, float* bias, int stride, float* y, TActivation activation)
         where TActivation : struct, IActivation

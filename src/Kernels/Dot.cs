@@ -2,12 +2,12 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>The scalar product of two rows, for use inside other kernels.</summary>
+/// <summary>Computes the dot product of two rows, for use inside other kernels.</summary>
 internal static unsafe class Dot
 {
     /// <summary>
-    /// Sum over i of a[i] b[i] for i below <paramref name="n"/>; a may be b. |error| &lt;= e (n / (4 lanes) + lanes + 10) times
-    /// the sum of |a[i] b[i]|, e = 2^-24.
+    /// Computes the sum of a[i] b[i] for i below <paramref name="n"/>; a may be b. |error| &lt;= e (n / (4 lanes) + lanes + 10)
+    /// times the sum of |a[i] b[i]|, e = 2^-24.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Execute<TVec>(float* a, float* b, nint n) where TVec : unmanaged, IVector<TVec>
@@ -29,7 +29,7 @@ internal static unsafe class Dot
         return TVec.Sum((s0 + s1) + (s2 + s3)) + Lanes1.Sum(tail);
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static double Scalar(float* a, float* b, nint n)
     {
         double sum = 0;

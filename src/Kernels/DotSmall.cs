@@ -3,12 +3,12 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// y[r, j] = scale * sum over c of x[r, c] t[j, c]: a matrix product with so few columns (1 to 8, say) that tiles would stand
-/// empty. A head's logits.
+/// Computes a matrix product with few columns: y[r, j] = scale * sum over c of x[r, c] t[j, c]. With 1 to 8 columns or so, most
+/// of a tile would be empty. Heads compute their logits with it.
 /// </summary>
 /// <remarks>
-/// x is [rows, cols] and y [rows, count] with strides in floats, t [count, cols] without gaps; y overlaps no input.
-/// Error: that of <see cref="Dot"/>, times scale, and one rounding.
+/// x is [rows, cols] and y is [rows, count], both with strides in floats. t is [count, cols], contiguous. y overlaps no input.
+/// The error is that of <see cref="Dot"/>, times scale, and one rounding.
 /// </remarks>
 internal static unsafe class DotSmall
 {
@@ -36,7 +36,7 @@ internal static unsafe class DotSmall
         }
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* x, nint xStride, float* t, nint count, float scale, float* y, nint yStride,
         nint rows, nint cols)
     {

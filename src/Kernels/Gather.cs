@@ -2,15 +2,20 @@ using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>y[i, :] = table[index[i], :]: token embeddings, or some rows of a matrix. A copy, so exact.</summary>
+/// <summary>
+/// Copies rows of a table: y[i, :] = table[index[i], :]. It looks up token embeddings and selects rows of a matrix. The copy is
+/// exact.
+/// </summary>
 /// <remarks>
-/// table is [tableRows, cols] of any <see cref="FloatType"/> with a stride in numbers, y [n, cols] floats with a stride in
-/// floats; they do not overlap. An index may occur more than once.
+/// table is [tableRows, cols] in any <see cref="FloatType"/> with a stride in elements. y is [n, cols] with a stride in floats.
+/// They do not overlap. An index may occur more than once.
 /// </remarks>
 internal static unsafe class Gather
 {
-    /// <summary>Fetches <paramref name="n"/> rows.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">An index is outside 0 .. tableRows - 1. Rows before it are done.</exception>
+    /// <summary>Copies <paramref name="n"/> rows.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// An index is outside 0 .. tableRows - 1. The rows before it have been copied.
+    /// </exception>
     public static void Execute(void* table, FloatType type, nint tableStride, nint tableRows, int* index, nint n,
         float* y, nint yStride, nint cols)
     {
@@ -22,7 +27,7 @@ internal static unsafe class Gather
         }
     }
 
-    /// <summary>The definition; the indexes are not checked.</summary>
+    /// <summary>Computes the reference result from the definition. The indexes are not checked.</summary>
     public static void Scalar(void* table, FloatType type, nint tableStride, int* index, nint n,
         float* y, nint yStride, nint cols)
     {

@@ -3,24 +3,24 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// One channel smoothed by a Gaussian as <c>scipy.ndimage.gaussian_filter</c> does it: 2 radius + 1 taps exp(-k² / 2 sigma²) over
-/// their sum, along both axes, the borders mirrored with the edge repeated (d c b a | a b c d | d c b a).
+/// Smooths one channel by a Gaussian filter like <c>scipy.ndimage.gaussian_filter</c>: 2 radius + 1 taps exp(-k² / 2 sigma²),
+/// divided by their sum, along both axes. The borders are mirrored with the edge repeated (d c b a | a b c d | d c b a).
 /// </summary>
 /// <remarks>
-/// <para>Each output row is first the blend of the input rows around it, in scratch, and then blended along itself. Rows are
-/// independent: the bands of several threads do not see each other.</para>
-/// <para>|y - exact| &lt;= 2 (radius + 4) e max|x|, e = 2^-24: along either axis one rounding for a pair of opposite taps, one
-/// for their weight and one for each of the radius + 1 additions, since the weights sum to 1.</para>
+/// <para>For each output row, the input rows around it are blended into scratch memory, and the result is then filtered
+/// horizontally. Rows are independent, so threads compute their bands without sharing data.</para>
+/// <para>|y - exact| &lt;= 2 (radius + 4) e max|x|, e = 2^-24. Along each axis there is one rounding for the sum of two opposite
+/// taps, one for their weight and one for each of the radius + 1 additions, since the weights sum to 1.</para>
 /// </remarks>
 internal static unsafe class GaussianBlur
 {
-    /// <summary>Taps on either side of the centre: four standard deviations, rounded.</summary>
+    /// <summary>Computes the number of taps on either side of the center: four standard deviations, rounded.</summary>
     public static int Radius(double sigma) => (int)(4 * sigma + 0.5);
 
-    /// <summary>Floats of scratch that one thread needs: a row and its mirrored ends.</summary>
+    /// <summary>Computes the number of scratch floats that one thread needs: a row and its mirrored ends.</summary>
     public static nint ScratchLength(int width, int radius) => width + 2 * (nint)radius;
 
-    /// <summary>Fills <paramref name="weight"/>, radius + 1 of them from the centre outwards.</summary>
+    /// <summary>Fills <paramref name="weight"/> with radius + 1 weights, from the center outward.</summary>
     public static void FillWeights(double sigma, Span<float> weight)
     {
         double sum = 0;
@@ -28,13 +28,16 @@ internal static unsafe class GaussianBlur
         for (int k = 0; k < weight.Length; k++) weight[k] = (float)(Tap(k, sigma) / sum);
     }
 
-    /// <summary>The bell before it is divided by the sum; the centre stands for itself, so that sigma may be 0.</summary>
+    /// <summary>
+    /// Computes the weight of tap k before it is divided by the sum. The center is a special case, so that sigma may be 0.
+    /// </summary>
     private static double Tap(int k, double sigma) => k == 0 ? 1 : Math.Exp(-0.5 * k * k / (sigma * sigma));
 
     /// <summary>
-    /// Computes the output rows from <paramref name="begin"/> to before <paramref name="end"/>. <paramref name="x"/> and
-    /// <paramref name="y"/> are [height, width] with strides in floats and do not overlap; <paramref name="weight"/> is that of
-    /// <see cref="FillWeights"/>; <paramref name="scratch"/> holds <see cref="ScratchLength"/> floats of this thread's own.
+    /// Computes the output rows from <paramref name="begin"/> up to, but not including, <paramref name="end"/>.
+    /// <paramref name="x"/> and <paramref name="y"/> are [height, width] with strides in floats and do not overlap.
+    /// <paramref name="weight"/> is filled by <see cref="FillWeights"/>. <paramref name="scratch"/> holds
+    /// <see cref="ScratchLength"/> floats for the calling thread alone.
     /// </summary>
     public static void Execute(float* x, nint xStride, int height, int width, float* weight, int radius,
         float* y, nint yStride, int begin, int end, float* scratch) =>
@@ -69,7 +72,7 @@ internal static unsafe class GaussianBlur
         }
     }
 
-    /// <summary>y = weight x.</summary>
+    /// <summary>Computes y = weight x.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Centre<TVec>(float* x, float weight, float* y, nint n) where TVec : unmanaged, IVector<TVec>
     {
@@ -78,7 +81,7 @@ internal static unsafe class GaussianBlur
         for (; i < n; i++) y[i] = weight * x[i];
     }
 
-    /// <summary>y += weight (a + b).</summary>
+    /// <summary>Computes y += weight (a + b).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddPair<TVec>(float* a, float* b, float weight, float* y, nint n) where TVec : unmanaged, IVector<TVec>
     {
@@ -92,7 +95,7 @@ internal static unsafe class GaussianBlur
         }
     }
 
-    /// <summary>The sample that stands at place i of the mirrored row, however far outside.</summary>
+    /// <summary>Gets the index of the sample at position i of the mirrored row, at any distance outside.</summary>
     private static int Mirror(int i, int n)
     {
         if ((uint)i < (uint)n) return i;
@@ -101,7 +104,7 @@ internal static unsafe class GaussianBlur
         return i < n ? i : 2 * n - 1 - i;
     }
 
-    /// <summary>The definition: down every column, then along every row.</summary>
+    /// <summary>Computes the reference result from the definition: a filter along every column, then along every row.</summary>
     public static void Scalar(float* x, nint xStride, int height, int width, double sigma, float* y, nint yStride)
     {
         int radius = Radius(sigma);

@@ -2,16 +2,16 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>y[r, c] = x[r, c] / sqrt(sum over c of x[r, c]^2).</summary>
+/// <summary>Divides each row by its Euclidean norm: y[r, c] = x[r, c] / sqrt(sum over c of x[r, c]^2).</summary>
 /// <remarks>
 /// <para>x and y are [rows, cols] with strides in floats; y may be x with the same stride. A row of zeros stays zero, where a
-/// plain division would give NaN. The squares are summed in floats: a norm below 1e-19 or above 1e19 is out of range.</para>
-/// <para>|y - exact| &lt;= e (cols / (8 lanes) + lanes / 2 + 9) |y|, e = 2^-24: half the error of <see cref="Dot"/>, the root,
-/// the reciprocal and the product.</para>
+/// division would give NaN. The squares are summed in floats: norms below 1e-19 or above 1e19 are out of range.</para>
+/// <para>|y - exact| &lt;= e (cols / (8 lanes) + lanes / 2 + 9) |y|, e = 2^-24: half the error of <see cref="Dot"/>, and the
+/// roundings of the square root, the reciprocal and the product.</para>
 /// </remarks>
 internal static unsafe class L2Normalize
 {
-    /// <summary>Normalises <paramref name="rows"/> rows.</summary>
+    /// <summary>Normalizes <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, float* y, nint yStride, nint rows, nint cols) =>
         Simd.Run(new Kernel(x, xStride, y, yStride, rows, cols));
 
@@ -37,7 +37,7 @@ internal static unsafe class L2Normalize
         }
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* x, nint xStride, float* y, nint yStride, nint rows, nint cols)
     {
         for (nint r = 0; r < rows; r++)

@@ -3,18 +3,21 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// y[r, c] = (x[r, c] - mean_r) / sqrt(var_r + eps) * gamma[c] + beta[c], with mean and (biased) variance of row r.
+/// Computes layer normalization: y[r, c] = (x[r, c] - mean_r) / sqrt(var_r + eps) * gamma[c] + beta[c], with the mean and the
+/// (biased) variance of row r.
 /// </summary>
 /// <remarks>
-/// <para>x and y are [rows, cols] with strides in floats; gamma and beta hold cols floats; y may be x with its stride.</para>
-/// <para>The variance is taken from differences to a first estimate m of the mean, which the second pass corrects by the mean d
-/// of those differences: neither a large mean nor its rounding reaches the result. With z the exact normalised value,
-/// |y - exact| &lt;= e (c + 10)((1 + |z|) |gamma| + |beta|), e = 2^-24, where c = cols / (4 lanes) + lanes + 8 bounds the
-/// roundings that one term of a sum goes through: c from the mean, half of c and of the root's few from the scale.</para>
+/// <para>x and y are [rows, cols] with strides in floats; gamma and beta hold cols floats; y may be x with the same
+/// stride.</para>
+/// <para>The first pass computes an estimate m of the mean. The second pass sums the differences to m and their squares. The mean
+/// d of the differences then corrects both the mean and the variance, so neither a large mean nor its rounding affects the
+/// result. With z the exact normalized value, |y - exact| &lt;= e (c + 10)((1 + |z|) |gamma| + |beta|), e = 2^-24. c = cols / (4
+/// lanes) + lanes + 8 bounds the number of roundings of one term of a sum: c from the mean, and half of c and half of the few
+/// roundings of the square root from the scale.</para>
 /// </remarks>
 internal static unsafe class LayerNorm
 {
-    /// <summary>Normalises <paramref name="rows"/> rows.</summary>
+    /// <summary>Normalizes <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, float* gamma, float* beta, float eps, float* y, nint yStride,
         nint rows, nint cols) =>
         Simd.Run(new Kernel(x, xStride, gamma, beta, eps, y, yStride, rows, cols));
@@ -63,7 +66,7 @@ internal static unsafe class LayerNorm
         return sum;
     }
 
-    /// <summary>The sums of x - m and of its square.</summary>
+    /// <summary>Computes the sums of x - m and of its square.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void SumDifferences<TVec>(float* x, nint n, float m, out float sum, out float squares)
         where TVec : unmanaged, IVector<TVec>
@@ -100,7 +103,7 @@ internal static unsafe class LayerNorm
         }
     }
 
-    /// <summary>y = ((x - m) scale + shift) gamma + beta.</summary>
+    /// <summary>Computes y = ((x - m) scale + shift) gamma + beta.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Normalise<TVec>(float* x, float* gamma, float* beta, float* y, nint n, float m, float scale, float shift)
         where TVec : unmanaged, IVector<TVec>
@@ -120,7 +123,7 @@ internal static unsafe class LayerNorm
         TVec.MultiplyAdd(z, TVec.Load(gamma), TVec.Load(beta)).Store(y);
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* x, nint xStride, float* gamma, float* beta, float eps, float* y, nint yStride,
         nint rows, nint cols)
     {

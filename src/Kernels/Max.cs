@@ -2,10 +2,10 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>The largest element of a row. NaN anywhere makes it NaN.</summary>
+/// <summary>Finds the largest element of a row. If any element is NaN, the result is NaN.</summary>
 internal static unsafe class Max
 {
-    /// <summary>The largest of <paramref name="n"/> elements; minus infinity where n is 0. Exact.</summary>
+    /// <summary>Finds the largest of <paramref name="n"/> elements; minus infinity where n is 0. The result is exact.</summary>
     public static float Execute(float* x, nint n)
     {
         float max;
@@ -33,11 +33,11 @@ internal static unsafe class Max
         }
         float result = TVec.MaxAcross(max);
         for (; i < n; i++)
-            result = MathF.Max(result, x[i]);    // keeps NaN
+            result = MathF.Max(result, x[i]);    // propagates NaN
         return result;
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static float Scalar(float* x, nint n)
     {
         float max = float.NegativeInfinity;

@@ -2,10 +2,10 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>y[i] = (x0[i] + x1[i] + …) / count: the mean of a few arrays, element by element.</summary>
+/// <summary>Computes the element-wise mean of a few arrays: y[i] = (x0[i] + x1[i] + …) / count.</summary>
 /// <remarks>
-/// The terms are added in order and multiplied by 1 / count: |y - exact| ≤ (count + 1) 2^-24 · mean |x|. y may be any of the
-/// inputs.
+/// The terms are added in order and the sum is multiplied by 1 / count: |y - exact| ≤ (count + 1) 2^-24 · mean |x|. y may be any
+/// of the inputs.
 /// </remarks>
 internal static unsafe class Mean
 {
@@ -35,7 +35,7 @@ internal static unsafe class Mean
         return sum * TVec.Broadcast(1f / count);
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float** x, int count, float* y, nint n)
     {
         for (nint i = 0; i < n; i++)

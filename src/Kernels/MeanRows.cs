@@ -2,16 +2,16 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>y[c] = the mean over all rows of x[r, c]: global average pooling.</summary>
+/// <summary>Computes the mean of all rows: y[c] = the mean over r of x[r, c]. This is global average pooling.</summary>
 /// <remarks>
-/// x is [rows, cols] with a stride in floats, rows at least 1; y does not overlap it. Each sixteen rows are summed by themselves
-/// first, so that |error| ≤ (16 + rows / 16 + 2) 2^-24 mean |x|.
+/// x is [rows, cols] with a stride in floats and at least 1 row; y does not overlap it. Rows are summed in groups of 16, and then
+/// the sums of the groups are added, so that |error| ≤ (16 + rows / 16 + 2) 2^-24 mean |x|.
 /// </remarks>
 internal static unsafe class MeanRows
 {
     private const int Group = 16;
 
-    /// <summary>Averages the columns.</summary>
+    /// <summary>Averages each column.</summary>
     public static void Execute(float* x, nint xStride, float* y, nint rows, nint cols) =>
         Simd.Run(new Kernel(x, xStride, y, rows, cols));
 
@@ -42,7 +42,7 @@ internal static unsafe class MeanRows
         return total * TVec.Broadcast(1f / rows);
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* x, nint xStride, float* y, nint rows, nint cols)
     {
         for (nint c = 0; c < cols; c++)

@@ -1,12 +1,12 @@
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// y[i, c] = (x[i, c] / 255 - mean[c]) / std[c], bytes to floats, channels last. A byte has 256 values, so the formula is
-/// evaluated in double for each of them beforehand and looked up: every result is the exact one rounded once.
+/// Normalizes image pixels: y[i, c] = (x[i, c] / 255 - mean[c]) / std[c], from bytes to floats, channels last. A table holds the
+/// formula for all 256 byte values, evaluated in double precision, so every result is the exact value rounded once.
 /// </summary>
 internal static unsafe class NormalizeImage
 {
-    /// <summary>Floats that a table takes: 256 for each of 3 channels.</summary>
+    /// <summary>The length of the table in floats: 256 for each of the 3 channels.</summary>
     public const int TableLength = 3 * 256;
 
     /// <summary>Fills <paramref name="table"/> ([3, 256]) for the given means and standard deviations (3 each).</summary>
@@ -19,7 +19,7 @@ internal static unsafe class NormalizeImage
         }
     }
 
-    /// <summary>Normalises <paramref name="pixels"/> pixels: x and y are [pixels, 3] without gaps and do not overlap.</summary>
+    /// <summary>Normalizes <paramref name="pixels"/> pixels. x and y are [pixels, 3], contiguous, and do not overlap.</summary>
     public static void Execute(byte* x, float* table, float* y, nint pixels)
     {
         for (nint i = 0; i < pixels; i++, x += 3, y += 3)
@@ -30,7 +30,7 @@ internal static unsafe class NormalizeImage
         }
     }
 
-    /// <summary>The definition, without a table.</summary>
+    /// <summary>Computes the reference result from the definition, without a table.</summary>
     public static void Scalar(byte* x, ReadOnlySpan<double> mean, ReadOnlySpan<double> std, float* y, nint pixels)
     {
         for (nint i = 0; i < pixels; i++)

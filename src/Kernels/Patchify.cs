@@ -1,16 +1,20 @@
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// y[gy * gridWidth + gx, (c * P + v) * P + u] = x[gy * P + v, gx * P + u, c]: cuts a picture into patches, each a row in
-/// (channel, row, column) order, so that a patch embedding's convolution becomes a matrix product with its weights as stored.
+/// Divides an image into patches: y[gy * gridWidth + gx, (c * P + v) * P + u] = x[gy * P + v, gx * P + u, c]. Each patch becomes
+/// a row in (channel, row, column) order, so that the convolution of a patch embedding is a matrix product with the weights as
+/// stored.
 /// </summary>
 /// <remarks>
-/// x is [height, width, 3] without gaps, y [gridHeight * gridWidth, 3 P P] with a stride in floats; they do not overlap.
-/// gridWidth = width / P, rounded down: pixels right of and below the last whole patch are never read. A copy, so exact.
+/// x is [height, width, 3], contiguous. y is [gridHeight * gridWidth, 3 P P] with a stride in floats. They do not overlap.
+/// gridWidth = width / P, rounded down: pixels to the right of and below the last whole patch are not read. The copy is exact.
 /// </remarks>
 internal static unsafe class Patchify
 {
-    /// <summary>Cuts the patch rows from <paramref name="begin"/> to before <paramref name="end"/>; y is all patches.</summary>
+    /// <summary>
+    /// Copies the patch rows from <paramref name="begin"/> up to, but not including, <paramref name="end"/>. y is the start of
+    /// all patches.
+    /// </summary>
     public static void Execute(float* x, nint width, nint patch, float* y, nint yStride, nint begin, nint end)
     {
         nint gridWidth = width / patch, plane = patch * patch;
@@ -33,7 +37,7 @@ internal static unsafe class Patchify
         }
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* x, nint width, nint patch, float* y, nint yStride, nint begin, nint end)
     {
         nint gridWidth = width / patch;

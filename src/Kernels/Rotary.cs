@@ -3,14 +3,14 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// Rotary position embedding: every head p of every row becomes scale * (p * cos + rot(p) * sin), rot([u, w]) = [-w, u] with the
-/// halves u, w of the head.
+/// Applies rotary position embeddings: every head p of every row becomes scale * (p * cos + rot(p) * sin), where rot([u, w]) =
+/// [-w, u] for the halves u and w of the head.
 /// </summary>
 /// <remarks>
-/// <para>x and y are [rows, heads * headDim] with strides in floats; y may be x with the same stride. cos and sin are
-/// [rows, headDim / 2] without gaps, the same for both halves and all heads; headDim is even.</para>
-/// <para>|y - exact| &lt;= 4 e scale (|p cos| + |rot(p) sin|), e = 2^-24: scale goes into cos and sin (one rounding), then two
-/// products and a sum.</para>
+/// <para>x and y are [rows, heads * headDim] with strides in floats; y may be x with the same stride. cos and sin are [rows,
+/// headDim / 2], contiguous, and the same for both halves and all heads. headDim is even.</para>
+/// <para>|y - exact| &lt;= 4 e scale (|p cos| + |rot(p) sin|), e = 2^-24: one rounding for multiplying cos and sin by scale, then
+/// two products and a sum.</para>
 /// </remarks>
 internal static unsafe class Rotary
 {
@@ -39,7 +39,7 @@ internal static unsafe class Rotary
         }
     }
 
-    /// <summary>The same lanes of both halves, in every head of a row.</summary>
+    /// <summary>Rotates one vector of elements of both halves, in every head of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Rotate<TVec>(float* x, float* cos, float* sin, float scale, float* y, nint heads, nint half)
         where TVec : unmanaged, IVector<TVec>
@@ -53,7 +53,7 @@ internal static unsafe class Rotary
         }
     }
 
-    /// <summary>The definition. y may be x here too.</summary>
+    /// <summary>Computes the reference result from the definition. y may be x here, too.</summary>
     public static void Scalar(float* x, nint xStride, float* cos, float* sin, float scale, float* y, nint yStride,
         nint rows, nint heads, nint headDim)
     {

@@ -2,8 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>y[r, c] = scale[c] x[r, c]: one factor a column. Rounded once.</summary>
-/// <remarks>x and y are [rows, cols] with strides in floats, scale holds cols floats; y may be x with its stride.</remarks>
+/// <summary>Multiplies each column by a factor: y[r, c] = scale[c] x[r, c]. Each result is rounded once.</summary>
+/// <remarks>x and y are [rows, cols] with strides in floats; scale holds cols floats; y may be x with the same stride.</remarks>
 internal static unsafe class Scale
 {
     /// <summary>Scales <paramref name="rows"/> rows.</summary>
@@ -29,7 +29,7 @@ internal static unsafe class Scale
         }
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* x, nint xStride, float* scale, float* y, nint yStride, nint rows, nint cols)
     {
         for (nint r = 0; r < rows; r++)

@@ -2,14 +2,14 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>y[r, c] = residual[r, c] + scale[c] x[r, c]: a residual connection with LayerScale.</summary>
+/// <summary>Computes a residual connection with LayerScale: y[r, c] = residual[r, c] + scale[c] x[r, c].</summary>
 /// <remarks>
-/// All matrices are [rows, cols] with a stride in floats between rows; y may be residual or x (with its stride). Error: one
-/// rounding with fused multiply-add, else two: |scale x| 2^-24 more.
+/// All matrices are [rows, cols] with a row stride in floats; y may be residual or x (with its stride). There is one rounding
+/// with fused multiply-add. Without it there are two, which adds |scale x| 2^-24 to the error.
 /// </remarks>
 internal static unsafe class ScaleAdd
 {
-    /// <summary>Adds <paramref name="rows"/> rows.</summary>
+    /// <summary>Computes <paramref name="rows"/> rows.</summary>
     public static void Execute(float* residual, nint residualStride, float* scale, float* x, nint xStride,
         float* y, nint yStride, nint rows, nint cols) =>
         Simd.Run(new Kernel(residual, residualStride, scale, x, xStride, y, yStride, rows, cols));
@@ -36,7 +36,7 @@ internal static unsafe class ScaleAdd
         }
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* residual, nint residualStride, float* scale, float* x, nint xStride,
         float* y, nint yStride, nint rows, nint cols)
     {

@@ -2,17 +2,18 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>y[r, c] = exp(x[r, c] - max_r) / sum over c of exp(x[r, c] - max_r).</summary>
+/// <summary>Computes the softmax of each row: y[r, c] = exp(x[r, c] - max_r) / sum over c of exp(x[r, c] - max_r).</summary>
 /// <remarks>
-/// <para>x and y are [rows, cols] with strides in floats; y may be x with the same stride. Any finite row is right, one full of
-/// -1e30 or of one value included: the largest element is subtracted first. Elements of minus infinity become 0; a row with a
-/// NaN or plus infinity, or of minus infinity only, becomes NaN throughout, as in PyTorch.</para>
-/// <para>|y - exact| &lt;= e (c + ln cols + 10 + |x - max|) y + 2^-126, e = 2^-24, where c = cols / lanes + lanes + 8 bounds the
-/// roundings of the sum; the rest are exp and the rounding of x - max, in both halves, the reciprocal and the product.</para>
+/// <para>x and y are [rows, cols] with strides in floats; y may be x with the same stride. The largest element is subtracted
+/// first, so any finite row gives a valid result, including a row full of -1e30 or of one value. Elements of minus infinity
+/// become 0. A row that contains NaN or plus infinity, or only minus infinity, becomes NaN throughout, as in PyTorch.</para>
+/// <para>|y - exact| &lt;= e (c + ln cols + 10 + |x - max|) y + 2^-126, e = 2^-24. c = cols / lanes + lanes + 8 bounds the
+/// roundings of the sum. The other terms cover exp and the rounding of x - max, in both the numerator and the sum, the reciprocal
+/// and the product.</para>
 /// </remarks>
 internal static unsafe class Softmax
 {
-    /// <summary>Takes the softmax of <paramref name="rows"/> rows.</summary>
+    /// <summary>Computes the softmax of <paramref name="rows"/> rows.</summary>
     public static void Execute(float* x, nint xStride, float* y, nint yStride, nint rows, nint cols) =>
         Simd.Run(new Kernel(x, xStride, y, yStride, rows, cols));
 
@@ -34,7 +35,10 @@ internal static unsafe class Softmax
         }
     }
 
-    /// <summary>The largest element; unspecified where one is NaN, which the exponentials take into the sum.</summary>
+    /// <summary>
+    /// Finds the largest element. The result is unspecified if an element is NaN; the NaN then reaches the sum through the
+    /// exponentials.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Largest<TVec>(float* x, nint n) where TVec : unmanaged, IVector<TVec>
     {
@@ -48,7 +52,7 @@ internal static unsafe class Softmax
         return max;
     }
 
-    /// <summary>y = exp(x - max); returns the sum of y.</summary>
+    /// <summary>Computes y = exp(x - max) and returns the sum of y.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Exponentials<TVec>(float* x, float* y, nint n, float max) where TVec : unmanaged, IVector<TVec>
     {
@@ -79,7 +83,7 @@ internal static unsafe class Softmax
             y[c] *= by;
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* x, nint xStride, float* y, nint yStride, nint rows, nint cols)
     {
         for (nint r = 0; r < rows; r++)

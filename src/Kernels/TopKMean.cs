@@ -2,13 +2,14 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>The mean of the largest elements of a row. NaN anywhere makes it NaN.</summary>
+/// <summary>Computes the mean of the largest elements of a row. If any element is NaN, the result is NaN.</summary>
 internal static unsafe class TopKMean
 {
     /// <summary>
-    /// The mean of the <paramref name="k"/> largest of <paramref name="n"/> elements: an image score from a map.
-    /// Exact selection in three passes over x whatever it holds; the sum is in double, in the order of x, so the result is the
-    /// exact one rounded once (n 2^-53 apart) and the same on every machine. No memory but 8 KB of stack.
+    /// Computes the mean of the <paramref name="k"/> largest of <paramref name="n"/> elements. It turns an anomaly map into an
+    /// image score. The selection is exact and takes three passes over x for any input. The sum is in double precision, in the
+    /// order of x, so the result is the exact one rounded once (apart from n 2^-53) and the same on every machine. The only
+    /// memory used is 8 KB of stack.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">k is not in 1 .. n.</exception>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -16,8 +17,8 @@ internal static unsafe class TopKMean
     {
         if (k < 1 || k > n)
             throw new ArgumentOutOfRangeException(nameof(k), k, $"The number of elements to average must be in 1 to {n}.");
-        // A radix selection: the key's upper 11 bits, the next 11, the last 10. `prefix` holds what is known of the bits of the
-        // k-th largest key, `rank` its place among the keys that begin so.
+        // A radix selection over the upper 11 bits of the keys, then the next 11, then the last 10. `prefix` holds the bits of
+        // the k-th largest key known so far. `rank` is its rank among the keys with that prefix.
         uint* count = stackalloc uint[1 << 11];
         uint prefix = 0, known = 0;
         nint rank = k;
@@ -41,7 +42,7 @@ internal static unsafe class TopKMean
             prefix |= bin << shift;
             known |= mask << shift;
         }
-        // Of the elements equal to the k-th largest, `rank` belong to the k.
+        // Among the elements equal to the k-th largest, `rank` are part of the k largest.
         double sum = 0;
         float last = 0;
         for (nint i = 0; i < n; i++)
@@ -55,7 +56,7 @@ internal static unsafe class TopKMean
         return (float)((sum + (double)rank * last) / k);
     }
 
-    /// <summary>The bits of a float as an unsigned number of the same order.</summary>
+    /// <summary>Maps the bits of a float to an unsigned integer with the same order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint Key(float x)
     {
@@ -63,7 +64,7 @@ internal static unsafe class TopKMean
         return (uint)(bits ^ (bits >> 31 | int.MinValue));
     }
 
-    /// <summary>The definition: sorts a copy.</summary>
+    /// <summary>Computes the reference result from the definition, by sorting a copy.</summary>
     public static float Scalar(float* x, nint n, nint k)
     {
         float[] sorted = new Span<float>(x, checked((int)n)).ToArray();

@@ -5,38 +5,41 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// Elementary functions on a row of lanes, for use inside other kernels. All of them keep NaN. The polynomials are minimax fits
-/// made for this file; a bound quoted below is that of the fit plus that of the float arithmetic, with or without fused
-/// multiply-add, in units of e = 2^-24 = 6e-8.
+/// Provides elementary functions of vectors, for use inside other kernels. All of them propagate NaN. The polynomials are minimax
+/// fits made for this file. Each error bound covers the fit and the float arithmetic, with or without fused multiply-add, in
+/// units of e = 2^-24 = 6e-8.
 /// </summary>
 internal static class VectorMath
 {
-    // ln(2^-126): below it the result would not be a normal float.
+    // ln(2^-126). Below it, the result would not be a normal float.
     private const float ExpLow = -87.336544f;
 
     /// <summary>
-    /// exp(x) for x &lt;= 0, within 2 e (1.2e-7) of it relatively for x &gt; -87.33; 0 below, where the result would be subnormal
-    /// (so 0 at minus infinity): what a softmax needs. Larger x: unspecified.
+    /// Computes exp(x) for x &lt;= 0, with a relative error of at most 2 e (1.2e-7) for x &gt; -87.33. Below that, where the
+    /// result would be subnormal, it is 0, also for minus infinity. This is sufficient for a softmax. For larger x the result is
+    /// unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec ExpNonPositive<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
     {
-        // The constant stands first in Max, so that NaN comes through.
+        // The constant is the first operand of Max, so that NaN is kept.
         TVec low = TVec.Broadcast(ExpLow);
         TVec y = ExpReduced(TVec.Max(low, x), out TVec n);
         return TVec.SelectLess(x, low, TVec.Zero, TVec.Scale(y, n));
     }
 
-    /// <summary>exp(x) = y * 2^n with y in [0.70, 1.42], for x in [-88, 0].</summary>
+    /// <summary>Computes y and n with exp(x) = y * 2^n and y in [0.70, 1.42], for x in [-88, 0].</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVec ExpReduced<TVec>(TVec x, out TVec n) where TVec : unmanaged, IVector<TVec>
     {
         n = TVec.Round(x * TVec.Broadcast(1.442695041f));
-        // ln 2 in two parts, the first of 16 bits: its product with n is exact, and x minus that is too.
+        // ln 2 is split into two parts, the first with 16 bits. The product of the first part and n is exact, and so is the
+        // difference of x and that product.
         TVec r = TVec.MultiplyAdd(n, TVec.Broadcast(-0.693145751953125f), x);
         r = TVec.MultiplyAdd(n, TVec.Broadcast(-1.42860677e-6f), r);
-        // exp(r) = 1 + r + r^2 q(r) on |r| <= ln(2)/2, fitted to 3.1e-9. Roundings: r 0.25 e, r^2 q 0.2 e, its sum with r
-        // 0.25 e, the last addition e; where the result is below 1, 0.5 e for that, and all over 0.7. Under 2 e either way.
+        // exp(r) = 1 + r + r^2 q(r) on |r| <= ln(2)/2, fitted to 3.1e-9. Rounding errors: r 0.25 e, r^2 q 0.2 e, its sum with r
+        // 0.25 e, the last addition e. Where the result is below 1, the last addition contributes 0.5 e, and the total is divided
+        // by 0.7 to make it relative. The error is below 2 e in both cases.
         TVec q = TVec.Broadcast(0.0013814467f);
         q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.008368781f));
         q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.041668393f));
@@ -46,20 +49,25 @@ internal static class VectorMath
     }
 
     /// <summary>
-    /// 2^x for x &lt;= 0, within 2 e (1.2e-7) relatively down to x = -126, and 2^-126 below. Larger x: unspecified.
+    /// Computes 2^x for x &lt;= 0, with a relative error of at most 2 e (1.2e-7) down to x = -126; the result is 2^-126 below.
+    /// For larger x the result is unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec Exp2NonPositive<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> =>
         Exp2(TVec.Max(TVec.Broadcast(-126), x));
 
-    /// <summary>2^x for x from -126 to 127, within 2 e (1.2e-7) relatively. Outside that range: unspecified.</summary>
+    /// <summary>
+    /// Computes 2^x for x from -126 to 127, with a relative error of at most 2 e (1.2e-7). Outside that range the result is
+    /// unspecified.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec Exp2<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
     {
         TVec r = TVec.Fraction(x, out TVec n);
-        // 2^r = 1 + r q(r) on [0, 1], fitted to 2.0e-9, which the coefficients' rounding makes 1.3e-8. Roundings: r 0.35 e, r q
-        // 0.5 e, the last addition e where the result is near 1. The floor instead of the nearest integer spares two operations
-        // where the processor has both halves of the work as one instruction each.
+        // 2^r = 1 + r q(r) on [0, 1], fitted to 2.0e-9; rounding the coefficients raises that to 1.3e-8. Rounding errors: r 0.35
+        // e, r q 0.5 e, the last addition e where the result is near 1. x is split at its floor rather than at the nearest
+        // integer. This saves two operations on processors that have one instruction for the fraction and one for the scaling
+        // (AVX-512).
         TVec q = TVec.Broadcast(0.00021612915f);
         q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.0012467847f));
         q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.009675452f));
@@ -70,14 +78,16 @@ internal static class VectorMath
     }
 
     /// <summary>
-    /// Where <see cref="MinusUpperTail"/> has become 0 and stays it; z beyond has to be cut off, being a factor itself.
+    /// Gets the largest valid argument of <see cref="MinusUpperTail"/>, where its result is 0. A caller that multiplies the
+    /// result by z must clamp z to this value in both places.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static float UpperTailEnd<TVec>() where TVec : unmanaged, IVector<TVec> => TVec.Count == 16 ? 6 : 1000;
 
     /// <summary>
-    /// -P(X > z) of a standard normal X, which is -erfc(z / sqrt 2) / 2, for z from 0 to <see cref="UpperTailEnd"/>. With 16 lanes
-    /// within 4.2e-8 of it; with fewer within 4.5e-7 of it and 2e-7 / z. Outside that range: unspecified.
+    /// Computes -P(X > z) of a standard normal X, which is -erfc(z / sqrt 2) / 2, for z from 0 to <see cref="UpperTailEnd"/>.
+    /// With 16 lanes, the error is at most 4.2e-8. With fewer lanes, it is at most 4.5e-7 and at most 2e-7 / z. Outside that
+    /// range the result is unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec MinusUpperTail<TVec>(TVec z) where TVec : unmanaged, IVector<TVec> =>
@@ -86,19 +96,19 @@ internal static class VectorMath
             : TVec.Broadcast(-0.5f) * TwoTails(z);
 
     /// <summary>
-    /// Sixteen polynomials, one for each stretch of 13/32 around n 13/32, whose coefficients a permutation of a vector's lanes
-    /// looks up. No division, which takes 16 cycles for 16 lanes where GELU as a whole now takes 8, and a chain of half the length,
-    /// so that more of them are under way at a time.
+    /// Evaluates one of sixteen polynomials. Polynomial n covers the interval of width 13/32 centered at n 13/32; a permutation
+    /// of vector lanes looks up its coefficients. There is no division, which takes 16 cycles for 16 lanes while the whole GELU
+    /// takes 8. The dependency chain is half as long, so more evaluations overlap.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> MinusUpperTailByTable(Vector512<float> z)
     {
-        // Adding 1.5 * 2^23 leaves the nearest integer in the low bits, of which a permutation reads four.
+        // Adding 1.5 * 2^23 leaves the nearest integer in the low bits, of which the permutation reads four.
         Vector512<float> magic = Vector512.Create(12582912f);
         Vector512<float> t = Avx512F.FusedMultiplyAdd(z, Vector512.Create(32f / 13), magic);
         Vector512<float> r = Avx512F.FusedMultiplyAddNegated(t - magic, Vector512.Create(13f / 32), z);
         Vector512<int> n = t.AsInt32();
-        // Fitted to 6.3e-9, and to -1/2 at 0 exactly; the last stretch, from 5.89 on, is 0, where the tail is 1.9e-9.
+        // Fitted to 6.3e-9, and to exactly -1/2 at 0. The last polynomial, from 5.89 on, is 0, where the tail is 1.9e-9.
         Vector512<float> p = Avx512F.PermuteVar16x32(Vector512.Create(
             0.00970264338f, 0.00618790323f, -0.0012156365f, -0.00579439476f, -0.00518149743f, -0.00201095873f,
             0.000429520122f, 0.00114744657f, 0.000864388712f, 0.000424406811f, 0.000154811481f,
@@ -126,14 +136,14 @@ internal static class VectorMath
     }
 
     /// <summary>
-    /// P(|X| > z) of a standard normal X, which is erfc(z / sqrt 2), for z in [0, 1e3], within 9e-7 of it absolutely and 4e-7 /
-    /// z; it falls to 0 and stays there. Outside that range: unspecified.
+    /// Computes P(|X| > z) of a standard normal X, which is erfc(z / sqrt 2), for z in [0, 1e3]. The absolute error is at most
+    /// 9e-7 and at most 4e-7 / z. The result falls to 0 and stays there. Outside that range it is unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec TwoTails<TVec>(TVec z) where TVec : unmanaged, IVector<TVec>
     {
-        // 1 / p(z)^8, p fitted so that max(z, 1) / 2 times the error is at most 6.3e-8. The division and eight times the rounding
-        // of p add up to 7e-7 of the result. A third fewer multiplications than 2^(z h(z)), which is what stood here.
+        // 1 / p(z)^8, where p is fitted so that max(z, 1) / 2 times the error is at most 6.3e-8. The division and eight times the
+        // rounding of p add up to 7e-7 of the result. This takes a third fewer multiplications than the form 2^(z h(z)).
         TVec p = TVec.Broadcast(2.6779812e-06f);
         p = TVec.MultiplyAdd(p, z, TVec.Broadcast(-1.3522585e-05f));
         p = TVec.MultiplyAdd(p, z, TVec.Broadcast(8.1219754e-05f));
@@ -150,8 +160,8 @@ internal static class VectorMath
     }
 
     /// <summary>
-    /// 1 / (1 + exp(-x)), within 4.2 e (2.5e-7) of it relatively; 0 below -87.33. Computed from exp(-|x|), so neither side cancels
-    /// or overflows.
+    /// Computes 1 / (1 + exp(-x)), with a relative error of at most 4.2 e (2.5e-7); 0 below -87.33. It is computed from
+    /// exp(-|x|), which avoids cancellation and overflow on both sides.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec Sigmoid<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
@@ -162,7 +172,8 @@ internal static class VectorMath
     }
 
     /// <summary>
-    /// erfc in double precision, within 1e-12 of it relatively: its Taylor series near zero, its continued fraction further out.
+    /// Computes erfc in double precision, with a relative error of at most 1e-12: by its Taylor series near zero and by its
+    /// continued fraction elsewhere.
     /// </summary>
     public static double Erfc(double x)
     {

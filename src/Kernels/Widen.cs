@@ -3,12 +3,14 @@ using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>Stored numbers to 32-bit floats, exactly: every binary16 and bfloat16 value is a float.</summary>
+/// <summary>
+/// Converts stored numbers to 32-bit floats. The conversion is exact, because every binary16 and bfloat16 value is a float.
+/// </summary>
 internal static unsafe class Widen
 {
     /// <summary>
-    /// destination[i] = source[i] for i below <paramref name="n"/>. The two may not overlap, except that with
-    /// <see cref="FloatType.F32"/> they may be the same. A NaN stays a NaN; its payload is unspecified.
+    /// Copies source[i] to destination[i] for i below <paramref name="n"/>. The arrays must not overlap, except that they may be
+    /// the same with <see cref="FloatType.F32"/>. NaN stays NaN; its payload is unspecified.
     /// </summary>
     public static void Execute(void* source, FloatType type, float* destination, nint n) =>
         Simd.Run(new Kernel(source, type, destination, n));
@@ -39,6 +41,6 @@ internal static unsafe class Widen
             TFormat.Load<Lanes1>(source, i).Store(destination + i);
     }
 
-    /// <summary>The definition: number <paramref name="i"/> of <paramref name="source"/>.</summary>
+    /// <summary>Reads element <paramref name="i"/> of <paramref name="source"/>: the reference result.</summary>
     public static float Scalar(void* source, FloatType type, nint i) => type.Read(source, i);
 }

@@ -5,7 +5,7 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Cli;
 
-/// <summary>The commands that are about files: inspect, embed, seed.</summary>
+/// <summary>Tests the commands that work on files: inspect, embed and seed.</summary>
 public sealed class ModelFileTests : InFolder
 {
     [Test]

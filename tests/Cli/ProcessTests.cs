@@ -4,7 +4,7 @@ using TinyZsad.Cli;
 
 namespace TinyZsad.Tests.Cli;
 
-/// <summary>What only a process of its own can show.</summary>
+/// <summary>Tests behavior that only a separate process can show.</summary>
 public sealed class ProcessTests : InFolder
 {
     [Test]
@@ -27,7 +27,7 @@ public sealed class ProcessTests : InFolder
             Assert.Ignore("The tests themselves run with SIGINT ignored, which children inherit.");
         using Process process = Start("bench", "--case", ToolRun.Tiny, "--runs", "1000000", "--threads", "1");
         Task<string> error = process.StandardError.ReadToEndAsync(), output = process.StandardOutput.ReadToEndAsync();
-        // Until it catches the signal, the system would end it.
+        // Before the process handles the signal, the system would end it.
         bool started = SpinWait.SpinUntil(() => process.HasExited || Catches(process.Id), TimeSpan.FromMinutes(3));
         Assert.That(started, "it never starts");
         using (Process kill = Process.Start("kill", ["-INT", $"{process.Id}"])) kill.WaitForExit();
@@ -37,18 +37,20 @@ public sealed class ProcessTests : InFolder
         Assert.That((process.ExitCode, output.Result, error.Result), Is.EqualTo((ExitCode.Cancelled, "", "")));
     }
 
-    /// <summary>Whether a process handles SIGINT.</summary>
+    /// <summary>Determines whether a process handles SIGINT.</summary>
     private static bool Catches(int process)
     {
         Thread.Sleep(10);
         return (Mask($"/proc/{process}/status", "SigCgt:") & 1 << 1) != 0;
     }
 
-    /// <summary>A set of signals that Linux tells of a process.</summary>
+    /// <summary>Reads a set of signals that Linux reports for a process.</summary>
     private static ulong Mask(string status, string key) => Convert.ToUInt64(
         File.ReadLines(status).First(l => l.StartsWith(key, StringComparison.Ordinal)).Split('\t')[1], 16);
 
-    /// <summary>How the README and the comparison publish it, and how a script for some other system would.</summary>
+    /// <summary>
+    /// Evaluates the publish settings of the README and of the comparison, and those of a script for another system.
+    /// </summary>
     [TestCase("UseCurrentRuntimeIdentifier=true", "true")]
     [TestCase("RuntimeIdentifier=win-x64", "true")]
     [TestCase("RuntimeIdentifier=", "")]

@@ -4,7 +4,7 @@ using TinyZsad.Verification;
 
 namespace TinyZsad.Tests.Cli;
 
-/// <summary>What a run of the tool left behind.</summary>
+/// <summary>Represents the result of a run of the tool.</summary>
 internal sealed record ToolRun(int Code, string Output, string Error)
 {
     public static readonly string Tiny = TestData.Path("lizad", "tiny");
@@ -15,7 +15,7 @@ internal sealed record ToolRun(int Code, string Output, string Error)
 
     public string[] ErrorLines => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
-    /// <summary>Runs the tool in this process, as it runs when nobody looks on.</summary>
+    /// <summary>Runs the tool in this process, as it runs without a terminal.</summary>
     public static ToolRun Of(params string[] args) => Of(args, default);
 
     public static ToolRun Of(string[] args, CancellationToken cancellationToken)
@@ -25,11 +25,11 @@ internal sealed record ToolRun(int Code, string Output, string Error)
         return new ToolRun(code, output.ToString(), error.ToString());
     }
 
-    /// <summary>Detects with the tiny case, whose weights are made in milliseconds.</summary>
+    /// <summary>Runs detection with the tiny case, whose weights are generated in milliseconds.</summary>
     public static ToolRun Detect(params string[] args) => Of(["detect", "--case", Tiny, "--threads", "1", .. args]);
 }
 
-/// <summary>A folder of its own for each test.</summary>
+/// <summary>Provides a separate folder for each test.</summary>
 public abstract class InFolder
 {
     protected string Folder { get; private set; } = "";
@@ -42,7 +42,7 @@ public abstract class InFolder
 
     protected string In(params string[] parts) => Path.Combine([Folder, .. parts]);
 
-    /// <summary>Copies the test picture to a place in the folder.</summary>
+    /// <summary>Copies the test picture to a path in the folder.</summary>
     protected string Picture(params string[] parts)
     {
         string path = In(parts);

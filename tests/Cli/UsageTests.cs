@@ -37,7 +37,7 @@ public sealed class UsageTests
         Assert.That(examples, Has.Length.AtLeast(12));
         foreach (string example in examples)
         {
-            // Files that are not there may be all that is wrong; those that are would only take time.
+            // A missing file may be the only error. Files that exist would only take time.
             IEnumerable<string> words = CommandLineParser.SplitCommandLine(example).Skip(1).TakeWhile(w => w != ">")
                 .Select(w => w.StartsWith("tests/", StringComparison.Ordinal) ? "nowhere" : w);
             string error = ToolRun.Of([.. words]).Error;

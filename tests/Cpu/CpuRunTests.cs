@@ -5,7 +5,7 @@ using TinyZsad.Tests.Graph;
 
 namespace TinyZsad.Tests.Cpu;
 
-/// <summary>A run's life: cancelled, failing, used by many, measured, given back.</summary>
+/// <summary>Tests the lifecycle of a run: canceled, failing, shared by several callers, profiled, returned.</summary>
 [TestFixture, NonParallelizable]
 public sealed class CpuRunTests
 {
@@ -13,7 +13,7 @@ public sealed class CpuRunTests
 
     private static readonly Dictionary<string, Array> X = new() { ["x"] = Numbers.Random(1, Rows * Columns) };
 
-    /// <summary>A few layers, each of which can be tapped, and attention between them.</summary>
+    /// <summary>Creates a few layers, each of which can be tapped, with attention between them.</summary>
     private static ComputeGraph Network()
     {
         ComputeGraph g = new();
@@ -158,7 +158,7 @@ public sealed class CpuRunTests
         for (int i = 0; i < Runs; i++) run.Execute(profile: profile);
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - here, Is.Zero, "on the calling thread");
 
-        // The whole process counts here, and others of it may allocate: one stretch without is proof.
+        // This counts the whole process, and other threads may allocate. One attempt without allocations is sufficient proof.
         long least = long.MaxValue;
         for (int attempt = 0; attempt < 20 && least > 0; attempt++)
         {
@@ -229,8 +229,8 @@ public sealed class CpuRunTests
     {
         using Run run = Plan.Rent();
         PlanProfile profile = new(Plan);
-        // Starting and ending a run is outside the entries, and so is what others of the machine take there: one stretch of runs
-        // of which the entries are the larger part is proof.
+        // The entries do not include the start and end of a run, nor the time that other processes take there. One series of runs
+        // in which the entries make up the larger part is sufficient proof.
         bool near = false;
         int runs = 0;
         long total = 0;

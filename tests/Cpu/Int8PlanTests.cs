@@ -7,7 +7,7 @@ using TinyZsad.Tests.Graph;
 
 namespace TinyZsad.Tests.Cpu;
 
-/// <summary>Plans whose linear layers are computed over 8-bit integers.</summary>
+/// <summary>Tests plans whose linear layers are computed with 8-bit integers.</summary>
 [TestFixture, NonParallelizable]
 internal sealed class Int8PlanTests
 {
@@ -18,7 +18,7 @@ internal sealed class Int8PlanTests
     private static CpuPlan Compile(ComputeGraph g, Func<Tap, bool>? demanded = null, int threads = 2) =>
         Plans.Compile(g, demanded, precision: Precision.Int8, threads: threads);
 
-    /// <summary>Two transformer blocks: shared inputs, residuals in place, windows, activations.</summary>
+    /// <summary>Creates two transformer blocks with shared inputs, in-place residuals, windows and activations.</summary>
     private static ComputeGraph Network()
     {
         ComputeGraph g = new();
@@ -121,8 +121,8 @@ internal sealed class Int8PlanTests
             Assert.That(Plans.Run(Compile(g, threads: threads), X)["out.y"], Is.EqualTo(alone),
                 $"{threads} threads");
         }
-        // Uniform numbers in 127 steps have errors of 1 / (127 sqrt 4) of their size, inputs and weights alike: 0.6 % a layer,
-        // four layers one behind the other in each of two blocks: 1.6 %. Twice that is allowed.
+        // Uniform numbers quantized in 127 steps have a relative error of 1 / (127 sqrt 4), for inputs and weights alike: 0.6 %
+        // per layer. With four consecutive layers in each of two blocks, this gives 1.6 %. Twice that is allowed.
         double error = Math.Sqrt(alone.Zip(floats, (a, b) => Math.Pow(a - b, 2)).Sum() / floats.Sum(v => (double)v * v));
         Assert.That(error, Is.InRange(1e-4, 0.032));
     }

@@ -7,19 +7,19 @@ using TinyZsad.Tests.Graph;
 namespace TinyZsad.Tests.Cpu;
 
 /// <summary>
-/// Each operation on the processor against a plain computation in double precision: on whole values and on windows, sizes that
-/// are shared out over several items, one thread and three. The kernels' own tests bound their errors; here 1e-5 of the largest
-/// value, some hundred roundings, tells right wiring from wrong.
+/// Tests each operation on the CPU against a plain computation in double precision: on whole values and on windows, with sizes
+/// that are divided into several items, with one thread and with three. The kernels have their own tests for error bounds. A
+/// tolerance of 1e-5 of the largest value, about a hundred roundings, is enough to detect wrong wiring.
 /// </summary>
 [TestFixture]
 internal sealed class LoweringTests
 {
     private const double Tolerance = 1e-5;
 
-    /// <summary>An operation on matrices of random numbers.</summary>
-    /// <param name="Sizes">Of its inputs.</param>
-    /// <param name="Build">Adds it.</param>
-    /// <param name="Expected">Computes it.</param>
+    /// <summary>Represents an operation on matrices of random numbers.</summary>
+    /// <param name="Sizes">The sizes of its inputs.</param>
+    /// <param name="Build">Adds the operation to a graph.</param>
+    /// <param name="Expected">Computes the expected result.</param>
     /// <param name="Strided">Whether its inputs may be windows on some columns.</param>
     public sealed record Case(string Name, (int Rows, int Columns)[] Sizes, Func<ComputeGraph, Value[], Value> Build,
         Func<double[][,], double[,]> Expected, bool Strided = true)
@@ -110,10 +110,10 @@ internal sealed class LoweringTests
             x => Attend(Rotate(x[0], 4, 3), Rotate(x[1], 4, 1), x[2], 4, 1));
     }
 
-    /// <summary>The operations on maps, [height * width, channels].</summary>
+    /// <summary>Lists the operations on maps, [height * width, channels].</summary>
     public static IEnumerable<Case> MapCases()
     {
-        // Large enough for several items; and one pixel.
+        // Some are large enough for several items; one is a single pixel.
         foreach ((int height, int width, int inputs, int outputs) in new[] { (70, 61, 5, 18), (61, 70, 3, 24), (1, 1, 3, 2),
             (1, 9, 4, 3), (9, 2, 1, 1) })
         {
@@ -144,7 +144,7 @@ internal sealed class LoweringTests
                             Strided: false);
             }
         }
-        // Windows that fit; padding right, below, both; a window larger than the map.
+        // Windows that fit; padding on the right, at the bottom, or both; a window larger than the map.
         foreach ((int height, int width, int window, int heads, int d) in new[] { (8, 12, 4, 2, 8), (6, 6, 6, 3, 5),
             (8, 9, 4, 2, 16), (7, 8, 4, 1, 32), (7, 5, 3, 2, 4), (3, 5, 8, 2, 8), (4, 4, 1, 1, 3) })
         {
@@ -338,7 +338,9 @@ internal sealed class LoweringTests
         });
     }
 
-    /// <summary>3 x 3, one pixel of zeros around the map; term(pixel, tap of the kernel, output).</summary>
+    /// <summary>
+    /// Computes a 3 x 3 convolution with zero padding of one pixel, with term(pixel, tap of the kernel, output).
+    /// </summary>
     private static double[,] Convolve(
         int height, int width, int stride, int outputs, Func<int, int, int, double> term, float[] bias)
     {
@@ -353,7 +355,10 @@ internal sealed class LoweringTests
     private static double[,] Gelu(double[,] x) =>
         Make(x.GetLength(0), x.GetLength(1), (r, c) => Activate(ActivationKind.Gelu, x[r, c]));
 
-    /// <summary>Columns are [head][q k v][d]; where windows do not fit, row 0 is the padding's and the map follows.</summary>
+    /// <summary>
+    /// Computes window attention. Columns are [head][q k v][d]. If windows do not fit, row 0 stands for the padding and the map
+    /// follows.
+    /// </summary>
     private static double[,] AttendWindows(double[,] qkv, int height, int width, int window, int heads, float[] bias)
     {
         int d = qkv.GetLength(1) / heads / 3, map = qkv.GetLength(0) - height * width, side = 2 * window - 1;

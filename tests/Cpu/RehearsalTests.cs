@@ -16,8 +16,8 @@ public sealed unsafe class RehearsalTests
         Assert.That(() => Rehearsal.Run(precision), Throws.Nothing);
 
     /// <summary>
-    /// A step is compiled when its type is first used, activations included; one of rows, when its operation is. VisualAD takes
-    /// seconds; what it needs besides does not count there.
+    /// A step is compiled when its type, including the activations, is first used; a step of rows is compiled when its operation
+    /// is first used. VisualAD is not checked: a detection takes seconds, so compiling its additional steps does not matter.
     /// </summary>
     [Test]
     public void HasEveryStepOfADetection([Values] Precision precision)

@@ -5,7 +5,7 @@ using TinyZsad.Graph;
 
 namespace TinyZsad.Tests.Graph;
 
-/// <summary>Blocks of random sizes and lives: none that live together may overlap.</summary>
+/// <summary>Tests blocks of random sizes and lifetimes: blocks with overlapping lifetimes must not overlap in memory.</summary>
 [TestFixture]
 public sealed class ArenaTests
 {

@@ -5,7 +5,9 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Graph;
 
-/// <summary>What does not fit together is refused when it is added, by the operation's name.</summary>
+/// <summary>
+/// Tests that operands which do not fit together are rejected when they are added, with the name of the operation.
+/// </summary>
 [TestFixture]
 internal sealed class ComputeGraphTests
 {
@@ -24,7 +26,7 @@ internal sealed class ComputeGraphTests
     private static TestCaseData Case(string name, string says, Action<ComputeGraph, Value, Value, Value> add) =>
         new TestCaseData(says, add).SetArgDisplayNames(name);
 
-    /// <summary>x and y are floats [12, 8], ids integers [12, 1].</summary>
+    /// <summary>Lists invalid calls. x and y are floats [12, 8]; ids are integers [12, 1].</summary>
     private static IEnumerable<TestCaseData> Wrong() =>
     [
         Case("linear: columns", "Linear m", (g, x, y, ids) => g.Linear(g.Columns(x, 0, 7), Matrix)),

@@ -5,7 +5,7 @@ using TinyZsad.Graph;
 
 namespace TinyZsad.Tests.Graph;
 
-/// <summary>What becomes one step, and what must not.</summary>
+/// <summary>Tests what is fused into one step, and what must not be fused.</summary>
 [TestFixture]
 public sealed class FusionTests
 {
@@ -22,11 +22,13 @@ public sealed class FusionTests
 
     private static string[] Kinds(CpuPlan plan) => Plans.Kinds(plan);
 
-    /// <summary>The fused plan agrees with the graph as it is written, operation by operation, by their plain definitions.</summary>
+    /// <summary>
+    /// Checks that the fused plan agrees with the unfused graph, executed by the reference implementation of each operation.
+    /// </summary>
     private static void AgreesWithUnfused(ComputeGraph g)
     {
         float[] fused = Plans.Run(Plans.Compile(g), X)["out.y"], unfused = Plans.Run(Plans.Reference.Compile(g), X)["out.y"];
-        // Up to three layers one behind the other, each a sum of 16 terms with a few roundings around it: sixty in all.
+        // There are up to three consecutive layers, each a sum of 16 terms with a few more roundings: sixty in all.
         double largest = unfused.Max(v => Math.Abs(v)), limit = 60.0 / (1 << 24) * Math.Max(1, largest);
         for (int i = 0; i < fused.Length; i++) Assert.That(fused[i], Is.EqualTo(unfused[i]).Within(limit));
     }
@@ -218,7 +220,7 @@ public sealed class FusionTests
     private static readonly Parameter Dense = Numbers.Weight("dense", 5, 3, 3, 16, 16),
         Depthwise = Numbers.Weight("depthwise", 6, 3, 3, 16);
 
-    /// <summary>A convolution of X as a map of 4 x 5.</summary>
+    /// <summary>Adds a convolution of X as a map of 4 x 5.</summary>
     private static Value Convolve(ComputeGraph g, Value x, string kind) =>
         kind == "Conv" ? g.Conv(x, 4, 5, 1, Dense, Bias) : g.DepthwiseConv(x, 4, 5, 1, Depthwise, Bias);
 
@@ -261,7 +263,7 @@ public sealed class FusionTests
         AgreesWithUnfused(g);
     }
 
-    /// <summary>X as a map of 4 x 5 through TinyViT's MBConv.</summary>
+    /// <summary>Adds TinyViT's MBConv, with X as a map of 4 x 5.</summary>
     private static (Value Expanded, Value Convolved, Value Projected) MbConv(ComputeGraph g, Value x,
         ActivationKind second = ActivationKind.Gelu)
     {

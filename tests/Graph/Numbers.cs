@@ -5,20 +5,20 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Graph;
 
-/// <summary>Random numbers, and weights made of them.</summary>
+/// <summary>Creates random numbers and weights.</summary>
 internal static unsafe class Numbers
 {
-    /// <summary>Parameters point into these arrays; they stay for as long as the tests run.</summary>
+    /// <summary>The arrays that parameters point into. They are kept for as long as the tests run.</summary>
     private static readonly ConcurrentBag<Array> Kept = [];
 
-    /// <summary>Uniform between -scale and scale.</summary>
+    /// <summary>Creates uniform numbers between -scale and scale.</summary>
     public static float[] Random(int seed, int count, float scale = 1)
     {
         Random random = new(seed);
         return [.. Enumerable.Range(0, count).Select(_ => scale * (2 * random.NextSingle() - 1))];
     }
 
-    /// <summary>A weight of given numbers.</summary>
+    /// <summary>Creates a weight with the given numbers.</summary>
     public static Parameter Weight(string name, float[] values, params int[] shape)
     {
         float[] pinned = GC.AllocateUninitializedArray<float>(values.Length, pinned: true);
@@ -27,11 +27,15 @@ internal static unsafe class Numbers
         fixed (float* p = pinned) return new Parameter(name, (nint)p, FloatType.F32, shape);
     }
 
-    /// <summary>A weight of random numbers, sized so that a product with it neither grows nor fades.</summary>
+    /// <summary>
+    /// Creates a weight with random numbers, scaled so that a product with it keeps the magnitude of its input.
+    /// </summary>
     public static Parameter Weight(string name, int seed, params int[] shape) =>
         Weight(name, Random(seed, shape.Aggregate(1, (n, d) => n * d), MathF.Sqrt(3f / shape[^1])), shape);
 
-    /// <summary>The same numbers as binary16; they are rounded in place, so that both hold the same.</summary>
+    /// <summary>
+    /// Creates a binary16 weight with the given numbers. They are rounded in place, so that both hold the same numbers.
+    /// </summary>
     public static Parameter HalfWeight(string name, float[] values, params int[] shape)
     {
         Half[] pinned = GC.AllocateUninitializedArray<Half>(values.Length, pinned: true);

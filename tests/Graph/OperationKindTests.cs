@@ -7,8 +7,8 @@ using TinyZsad.Graph;
 namespace TinyZsad.Tests.Graph;
 
 /// <summary>
-/// Every kind of operation that there is, found by reflection, on every device: it is executed, with the result of its plain
-/// definition, or refused by name. The CPU keeps rows of 1024 columns apart.
+/// Tests every kind of operation, found by reflection, on every device: it either computes the result of its reference
+/// implementation or is rejected by name. The CPU pads rows of 1024 columns.
 /// </summary>
 [TestFixture]
 internal sealed class OperationKindTests
@@ -24,7 +24,7 @@ internal sealed class OperationKindTests
     private static readonly RotaryTable Table =
         new(Numbers.Weight("cos", 7, Rows - 1, Columns / 4), Numbers.Weight("sin", 8, Rows - 1, Columns / 4), 1);
 
-    /// <summary>What a graph of one operation is given.</summary>
+    /// <summary>Provides the inputs of a graph with one operation.</summary>
     private sealed record Inputs(ComputeGraph Graph)
     {
         public Value X { get; } = Graph.Input("x", Rows, Columns);
@@ -38,7 +38,7 @@ internal sealed class OperationKindTests
         public Value Qkv { get; } = Graph.Input("qkv", Side * Side, 3 * Columns);
     }
 
-    /// <summary>A graph of each kind.</summary>
+    /// <summary>The graphs of each kind of operation.</summary>
     private static readonly Dictionary<Type, Func<ComputeGraph, Inputs, Value>> Kinds = new()
     {
         [typeof(LinearOperation)] = (g, i) => g.Linear(i.X, Square, Vector),
@@ -103,7 +103,7 @@ internal sealed class OperationKindTests
         }
         else
         {
-            // Only fusion makes it, and this device asks for none: given it all the same, it says so.
+            // Only fusion creates this operation, and this device does not fuse. It must reject the operation nevertheless.
             Assert.That(device, Is.InstanceOf<ReferenceDevice>());
             Operation made = (Operation)RuntimeHelpers.GetUninitializedObject(kind);
             Assert.That(() => ReferenceOperations.Check(made), Throws.TypeOf<NotSupportedException>().With.Message.Contains(name));

@@ -4,30 +4,30 @@ using TinyZsad.Graph;
 
 namespace TinyZsad.Tests.Graph;
 
-/// <summary>Devices that all tests share, and short forms of compiling.</summary>
+/// <summary>Provides devices that all tests share, and shorthand methods for compiling.</summary>
 internal static class Plans
 {
     private static readonly ConcurrentDictionary<int, CpuDevice> Devices = [];
 
     public static ReferenceDevice Reference { get; } = new();
 
-    /// <summary>The CPU with so many threads.</summary>
+    /// <summary>Gets the CPU device with the given number of threads.</summary>
     public static CpuDevice Cpu(int threads = 2) => Devices.GetOrAdd(threads, n => new CpuDevice(n));
 
-    /// <summary>A plan for the CPU.</summary>
+    /// <summary>Compiles a plan for the CPU.</summary>
     public static CpuPlan Compile(ComputeGraph graph, Func<Tap, bool>? demanded = null, bool surviving = false,
         Precision precision = Precision.Float32, int threads = 2) =>
         (CpuPlan)Cpu(threads).Compile(graph,
             new CompileOptions { Demanded = demanded, Surviving = surviving, Precision = precision });
 
-    /// <summary>The outputs and the handed-out taps of one run, by name.</summary>
+    /// <summary>Runs a plan and returns the outputs and the provided taps by name.</summary>
     public static Dictionary<string, float[]> Run(Plan plan, IReadOnlyDictionary<string, Array> inputs)
     {
         using Run run = plan.Rent();
         return Execute(run, plan, inputs);
     }
 
-    /// <summary>The same with a run at hand.</summary>
+    /// <summary>Executes an existing run and returns the outputs and the provided taps by name.</summary>
     public static Dictionary<string, float[]> Execute(Run run, Plan plan, IReadOnlyDictionary<string, Array> inputs)
     {
         Fill(run, inputs);
@@ -50,6 +50,6 @@ internal static class Plans
         }
     }
 
-    /// <summary>The kinds of a plan's steps, in order.</summary>
+    /// <summary>Gets the kinds of a plan's steps, in order.</summary>
     public static string[] Kinds(CpuPlan plan) => [.. plan.Phases.SelectMany(p => p.Steps).Select(s => s.Kind)];
 }

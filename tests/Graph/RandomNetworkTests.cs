@@ -6,8 +6,8 @@ using TinyZsad.Graph;
 namespace TinyZsad.Tests.Graph;
 
 /// <summary>
-/// Networks of random operations. Memory that two values wrongly share, a missing barrier or a wrong fusion shows as a
-/// difference between the fast plan and the one in which every value is handed out as soon as it is made.
+/// Tests networks of random operations. Memory wrongly shared by two values, a missing barrier or a wrong fusion appears as a
+/// difference between the fast plan and the plan in which every value is tapped as soon as it is computed.
 /// </summary>
 [TestFixture]
 public sealed class RandomNetworkTests
@@ -21,7 +21,7 @@ public sealed class RandomNetworkTests
         Dictionary<string, Array> inputs = new() { ["x"] = Numbers.Random(seed, Rows * Columns),
             ["rows"] = Enumerable.Range(0, Rows).Select(i => i * seed % Rows).ToArray() };
 
-        // Every value, as it is when it has just been made.
+        // Every value right after it is computed.
         CpuPlan whole = Plans.Compile(g, _ => true, threads: 1);
         Assert.That(Plans.Kinds(whole).Count(k => k is not "Tap"), Is.EqualTo(g.Operations.Count),
             "nothing is fused where all is tapped");
@@ -39,14 +39,14 @@ public sealed class RandomNetworkTests
                 Assert.That(values, Is.EqualTo(alone[name]), $"{name} on {threads} threads");
         }
 
-        // The plain definitions, one operation after another.
+        // The reference implementations, one operation after another.
         using Plan plain = Plans.Reference.Compile(g, new CompileOptions { Demanded = _ => true });
         foreach ((string name, float[] values) in Plans.Run(plain, inputs)) Near(all[name], values, name);
     }
 
     /// <summary>
-    /// A chain of normalised values of one size, so that roundings do not grow: 1e-4 is a thousand of them, and a value in the
-    /// wrong place is off by about 1.
+    /// Compares values. All values of a chain are normalized to one magnitude, so that rounding errors do not grow: 1e-4 is a
+    /// thousand roundings, while a value in the wrong place is off by about 1.
     /// </summary>
     private static void Near(float[] actual, float[] expected, string name)
     {
@@ -65,7 +65,7 @@ public sealed class RandomNetworkTests
         Parameter vector = Numbers.Weight("vector", seed, Columns), prefix = Numbers.Weight("prefix", seed, 2, Columns);
         ActivationFunction[] activations = [ActivationKind.Gelu, ActivationKind.QuickGelu, ActivationKind.Sigmoid,
             new(ActivationKind.LeakyRelu, 0.1f)];
-        // The youngest most of the time, so that chains form; sometimes one from long ago.
+        // Usually one of the most recent values, so that chains form; sometimes any of them.
         Value Any() => values[Math.Max(0, values.Count - 1 - (random.Next(3) == 0 ? random.Next(values.Count) : random.Next(2)))];
         Value Linear(Value x) =>
             g.Linear(x, Numbers.Weight("w", random.Next(), Columns, Columns), random.Next(2) == 0 ? vector : null);
@@ -92,7 +92,7 @@ public sealed class RandomNetworkTests
                 13 => g.Concatenate(g.Rows(x, 3, 10), g.Rows(g.PrependRows(Any(), prefix), 1, Rows - 10)),
                 _ => g.Scale(x, vector),
             };
-            // Bounded, so that chains of sums do not run away.
+            // Normalized, so that chains of sums do not grow without bound.
             values.Add(i % 4 == 3 ? g.LayerNorm(y, vector, vector, 1) : y);
         }
         g.Tap("last", values[^1]);

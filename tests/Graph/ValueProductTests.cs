@@ -6,10 +6,14 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Graph;
 
-/// <summary>Products of values, constants, softmax and Gaussian as operations of a graph: shapes, windows, refusals.</summary>
+/// <summary>
+/// Tests products of values, constants, softmax and Gaussian as operations of a graph: shapes, windows and errors.
+/// </summary>
 public sealed unsafe class ValueProductTests
 {
-    /// <summary>softmax(c x yᵀ) y for a constant c in half precision and a window x, with whatever number of threads.</summary>
+    /// <summary>
+    /// Computes softmax(c x yᵀ) y for a constant c in half precision and a window x, with different numbers of threads.
+    /// </summary>
     [TestCase(1)]
     [TestCase(2)]
     public void They_compute_an_attention(int threads)

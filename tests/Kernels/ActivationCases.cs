@@ -4,7 +4,9 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>The activations, and the functions of <see cref="VectorMath"/> dressed as activations.</summary>
+/// <summary>
+/// Lists the cases of the activations, and of the functions of <see cref="VectorMath"/> wrapped as activations.
+/// </summary>
 internal static unsafe class ActivationCases
 {
     public static IEnumerable<KernelCase> All =>
@@ -40,7 +42,7 @@ internal static unsafe class ActivationCases
         Special("LeakyRelu", new LeakyRelu(0.5f), float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0f),
     ];
 
-    /// <summary>An absolute 2^-126, where the tolerance is at least 3 e.</summary>
+    /// <summary>Corresponds to an absolute error of 2^-126, for a tolerance of at least 3 e.</summary>
     private static readonly double Flushed = Math.Pow(2, -126) / (3 * E);
 
     private static Func<nint, double> Sweep(double from, double to) => i => from + (to - from) * ((i * 0.6180339887) % 1);

@@ -4,7 +4,8 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 namespace TinyZsad.Tests.Kernels;
 
 /// <summary>
-/// Attention: every remainder of queries and keys, several sequences and heads, rotary positions with and without a prefix.
+/// Lists the cases of attention: every remainder of queries and keys, several sequences and heads, and rotary positions with and
+/// without a prefix.
 /// </summary>
 internal static unsafe class AttentionCases
 {
@@ -16,12 +17,12 @@ internal static unsafe class AttentionCases
         .. from prefix in (int[])[0, 1, 5, 12, 13, 40] from d in (int[])[2, 20, 32, 64] select Heads(1, 2, 40, 40, d, prefix),
         .. from window in (int[])[1, 2, 3, 4, 5, 7, 8, 12, 14, 16, 17] from d in (int[])[16, 20, 32]
             select Windows(3, 2, window, d),
-        // Scores too large for powers without a shift.
+        // Scores that are too large for powers without subtracting the maximum.
         .. from keys in KernelCases.Lengths where keys > 0 select Heads(1, 2, 13, keys, 18, size: 20),
         .. from window in (int[])[1, 3, 4, 7, 8, 16, 17] select Windows(3, 2, window, 20, size: 20),
         .. from window in (int[])[1, 4, 7, 8, 16, 17] select Windows(3, 2, window, 32, inOrder: true),
         Windows(1, 12, 32, 32, inOrder: true), Windows(16, 6, 16, 32, inOrder: true),
-        // Strips that ask for the next one's queries, between several panels of keys.
+        // Strips that prefetch the queries of the next one, between several panels of keys.
         Heads(2, 2, 50, 150, 40),
         .. from operand in "qkv" from bits in (int[])[11, 8] select Heads(1, 2, 24, 1029, 64, operand: operand, bits: bits),
         Heads(35, 8, 77, 77, 64), Heads(35, 8, 1, 77, 64), Heads(1, 2, 24, 1024, 64), Heads(1, 6, 1029, 1029, 64, 5),
@@ -31,7 +32,7 @@ internal static unsafe class AttentionCases
         "; as random walks, the d roundings of a score, of size 1.5 sqrt d, and the sum over keys, with 8 for the powers and the "
         + "rest, of values of about one";
 
-    /// <summary>The bound on the root mean square, see <see cref="RmsBecause"/>.</summary>
+    /// <summary>Computes the bound on the root mean square; see <see cref="RmsBecause"/>.</summary>
     private static double Rms(int d, double size, int keys) => (0.5 * size * Math.Sqrt(d) + 0.5 * Math.Sqrt(keys) + 8) / 4 * E;
 
     private static KernelCase Heads(int batch, int heads, int queries, int keys, int d, int? prefix = null, double size = 1.5,
@@ -70,8 +71,8 @@ internal static unsafe class AttentionCases
                 () => Difference.Between(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
         })
         {
-            // A score sums d products of magnitude 1.5 * size * 2/pi, scaled by 1/sqrt d: its error s moves every weight by s
-            // relatively. Values are below 4.
+            // A score sums d products of magnitude 1.5 * size * 2/pi, scaled by 1/sqrt d. Its error s changes every weight by the
+            // relative amount s. Values are below 4.
             Tolerance = (1.5 * size * Math.Sqrt(d) * (d + 8) + keys + Chain(keys, 2) + 16) * E,
             RmsTolerance = Rms(d, size, keys),
             Coarse = bits < 24,
@@ -83,8 +84,8 @@ internal static unsafe class AttentionCases
         };
 
     /// <summary>
-    /// Windows of a map in scattered rows or in stretches of them, q, k and v of a head together, with position biases; some rows
-    /// used twice, some results unwanted.
+    /// Creates a case with windows of a map, in scattered or consecutive rows, with q, k and v of a head together, and with
+    /// position biases. Some rows are used twice, and some results are not needed.
     /// </summary>
     private static KernelCase Windows(
         int windows, int heads, int window, int d, double size = 1.5, bool inOrder = false) =>

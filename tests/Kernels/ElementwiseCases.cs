@@ -4,7 +4,7 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Sums, with and without a scale or a table.</summary>
+/// <summary>Lists the cases of sums, with and without a scale or a table.</summary>
 internal static unsafe class ElementwiseCases
 {
     public static IEnumerable<KernelCase> All =>

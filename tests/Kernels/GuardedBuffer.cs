@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace TinyZsad.Tests.Kernels;
 
 /// <summary>
-/// Whole pages of memory between two pages that may not be touched: a kernel that reads or writes one byte too far from a block
-/// placed at either end is stopped by the processor.
+/// Represents whole pages of memory between two inaccessible pages. If a kernel reads or writes one byte outside a block placed
+/// at either end, the processor raises a fault.
 /// </summary>
 internal sealed unsafe partial class GuardedBuffer : IDisposable
 {
@@ -34,10 +34,10 @@ internal sealed unsafe partial class GuardedBuffer : IDisposable
 
     public int Pages { get; }
 
-    /// <summary>The first usable byte; the one before it cannot be read.</summary>
+    /// <summary>Gets the first usable byte. The byte before it is not readable.</summary>
     public byte* Begin { get; }
 
-    /// <summary>Just after the last usable byte: cannot be read.</summary>
+    /// <summary>Gets the address after the last usable byte. It is not readable.</summary>
     public byte* End { get; }
 
     public void Dispose()

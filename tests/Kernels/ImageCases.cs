@@ -4,7 +4,7 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Kernels between pictures and matrices.</summary>
+/// <summary>Lists the cases of kernels that convert between pictures and matrices.</summary>
 internal static unsafe class ImageCases
 {
     private static readonly double[] Mean = [0.485, 0.456, 0.406], Std = [0.229, 0.224, 0.225];
@@ -81,7 +81,7 @@ internal static unsafe class ImageCases
         {
             int gridHeight = height / patch, gridWidth = width / patch, cols = 3 * patch * patch, yStride = cols + 1;
             int n = Extent(gridHeight * gridWidth, cols, yStride);
-            // Leftover rows at the bottom may not be read: the block ends with the last whole patch row.
+            // Leftover rows at the bottom must not be read: the block ends with the last whole patch row.
             float* x = workspace.Normal(gridHeight * patch * width * 3);
             float* mine = workspace.Output(n), definition = workspace.Output(n);
             return new(

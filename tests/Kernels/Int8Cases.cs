@@ -5,11 +5,14 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 namespace TinyZsad.Tests.Kernels;
 
 /// <summary>
-/// Linear layers over 8-bit integers: the integers exactly, whatever instructions make them, and the floats around them.
+/// Lists the cases of linear layers with 8-bit integers. The integers must be exact for every instruction set; the floats around
+/// them have a tolerance.
 /// </summary>
 internal static unsafe class Int8Cases
 {
-    /// <summary>The sums of products that are widest from zero are among those of every length.</summary>
+    /// <summary>
+    /// Specifies the numbers to quantize. For every length, they include the sums of products that are farthest from zero.
+    /// </summary>
     private enum Numbers { Random, Largest, Opposite }
 
     public static IEnumerable<KernelCase> All =>
@@ -29,7 +32,7 @@ internal static unsafe class Int8Cases
             true] where residual || !inPlace
             from last in (bool[])[false, true]
             select Product(27, 37, 20, FloatType.F16, scale: scale, residual: residual, inPlace: inPlace, last: last),
-        // More rows than a block holds, so that items meet.
+        // More rows than a block has, so that there are several blocks.
         Product(500, 40, 1400, FloatType.F16, residual: true, inPlace: true),
         Product(1029, 1536, 384, FloatType.F16),
             Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
@@ -79,7 +82,8 @@ internal static unsafe class Int8Cases
         const int count = 9;
         int ldx = k + 3, bytes = count * Int8Rows.Stride(k);
         float* x = workspace.Normal(Extent(count, k, ldx));
-        // Nothing; almost nothing; one number that dwarfs the others; the largest there is; what is none, first and last.
+        // The rows contain: zeros; tiny numbers; one number much larger than the others; the largest float; and NaN or infinity,
+        // first and last.
         for (int p = 0; p < k; p++)
         {
             x[ldx + p] = p % 2 == 0 ? 0 : -0f;
@@ -100,7 +104,7 @@ internal static unsafe class Int8Cases
                 byte* i = mine + r * Int8Rows.Stride(k), j = definition + r * Int8Rows.Stride(k);
                 float s = Int8Rows.ScaleOf(i, k), t = Int8Rows.ScaleOf(j, k);
                 error = error.Or(Same(i, j, Int8Rows.Stride(k) - sizeof(float))).Or(Difference.Exact(&s, &t, 1));
-                // The definition itself: half a step, and NaN where it must be.
+                // Check the definition itself: an error of at most half a step, and NaN where it is required.
                 if (float.IsNaN(t) != r is 5 or 6 or 7) error = Difference.Unless(false);
                 for (int p = 0; p < k && !float.IsNaN(t); p++)
                 {
@@ -120,7 +124,7 @@ internal static unsafe class Int8Cases
         new("Int8Weights", $"{n} x {k} {type} {layout}", workspace =>
     {
         void* w = MatMulCases.Stored(workspace, type, n * k);
-        // The first output is all zeros, the last holds an infinity.
+        // The first output is all zeros; the last contains an infinity.
         for (int output = 0; output < n; output++)
         {
             for (int p = 0; p < k; p++)
@@ -191,7 +195,7 @@ internal static unsafe class Int8Cases
                     for (int i = 0; i < length && inPlace; i++)
                         if (i % ldy >= n) definition.Y[i] = added[i];
                 },
-                // The sum, of about normal numbers, is below 6 sqrt k but for one in a billion.
+                // The sum of roughly normal numbers is below 6 sqrt k, except for one in a billion.
                 () => Difference.Between(mine.Y, definition.Y, m, n, ldy, (_, r, c) =>
                     (6 * Math.Sqrt(k) + 6 + Math.Abs(a.Bias[c])) * (scale ? Math.Abs(a.Scale[c]) : 1) + (residual
                         ? Math.Abs(added[r * ldy + c]) : 0)));

@@ -2,55 +2,61 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>A kernel with its arguments made ready.</summary>
+/// <summary>Represents a kernel with prepared arguments.</summary>
 /// <param name="Simd">Runs the kernel.</param>
-/// <param name="Scalar">Runs the definition on its own copy of what is written.</param>
-/// <param name="Error">After both: how far they are apart, in the case's own unit.</param>
+/// <param name="Scalar">Runs the reference implementation on its own copy of the output.</param>
+/// <param name="Error">Computes, after both have run, how much they differ, in the unit of the case.</param>
 internal sealed record KernelRun(Action Simd, Action Scalar, Func<Difference> Error);
 
-/// <summary>One kernel on one shape. Tests run it and compare; a benchmark runs <see cref="KernelRun.Simd"/> alone.</summary>
-/// <param name="Kernel">The kernel, and what of it.</param>
+/// <summary>
+/// Represents one kernel with one shape. Tests run it and compare; benchmarks run only <see cref="KernelRun.Simd"/>.
+/// </summary>
+/// <param name="Kernel">The kernel, and which variant of it.</param>
 /// <param name="Shape">The shape, and whether it works in place.</param>
-/// <param name="Prepare">Makes the arguments in a workspace.</param>
+/// <param name="Prepare">Prepares the arguments in a workspace.</param>
 internal sealed record KernelCase(string Kernel, string Shape, Func<Workspace, KernelRun> Prepare)
 {
     /// <summary>The rounding error of a float: half its spacing at 1.</summary>
     public const double E = 1.0 / (1 << 24);
 
-    /// <summary>The largest error allowed.</summary>
+    /// <summary>Gets the largest error allowed.</summary>
     public double Tolerance { get; init; }
 
     /// <summary>
-    /// The largest root mean square of the errors allowed. The bound on the largest error must hold if all roundings of a sum go
-    /// the same way, so it grows with the number of terms and at some length lets an operand of too low precision pass; the
-    /// errors of independent roundings grow as a random walk, and their root mean square tells the two apart at any length.
+    /// Gets the largest root mean square of the errors allowed. The bound on the largest error must hold even if all roundings of
+    /// a sum go in the same direction. It therefore grows with the number of terms, and at some length it no longer detects an
+    /// operand of insufficient precision. The errors of independent roundings grow like a random walk, so their root mean square
+    /// distinguishes the two at any length.
     /// </summary>
     public double RmsTolerance { get; init; } = double.PositiveInfinity;
 
     /// <summary>
-    /// Whether the kernel, and not the definition, is given an operand of less than float precision: the root mean square must
-    /// exceed its bound, or the bound is too wide to catch that.
+    /// Gets whether the kernel, but not the reference implementation, gets an operand of less than float precision. The root mean
+    /// square must then exceed its bound; otherwise the bound is too wide to detect that.
     /// </summary>
     public bool Coarse { get; init; }
 
-    /// <summary>Why the tolerances are what they are, and the unit they count in.</summary>
+    /// <summary>Gets the reason for the tolerances, and their unit.</summary>
     public required string Because { get; init; }
 
-    /// <summary>Float operations of one run.</summary>
+    /// <summary>Gets the number of floating-point operations of one run.</summary>
     public double Flops { get; init; }
 
-    /// <summary>Bytes read and written by one run.</summary>
+    /// <summary>Gets the number of bytes read and written by one run.</summary>
     public double Bytes { get; init; }
 
-    /// <summary>Whether it is a shape that the models use: one worth timing.</summary>
+    /// <summary>Gets whether the models use this shape, so that it is worth benchmarking.</summary>
     public bool Typical { get; init; }
 
-    /// <summary>Elements from a matrix's first to its last: nothing is owned behind its last row.</summary>
+    /// <summary>
+    /// Computes the number of elements from the first to the last of a matrix. There is no padding after the last row.
+    /// </summary>
     public static int Extent(int rows, int cols, int stride) => rows == 0 ? 0 : (rows - 1) * stride + cols;
 
     /// <summary>
-    /// Runs all items with the one before: a stretch in order, as a thread does with its own, then the last ones backwards, as one
-    /// does that helps out. To be timed, all in order.
+    /// Runs all items and passes the previous one to each: first a range in order, as a thread does with its own range, then the
+    /// last ones backward, as a thread does that steals work. If <paramref name="inOrder"/> is true, for benchmarks, all items
+    /// run in order.
     /// </summary>
     public static void EachItem(int items, bool inOrder, Action<int, int> run)
     {
@@ -66,36 +72,40 @@ internal sealed record KernelCase(string Kernel, string Shape, Func<Workspace, K
     public string Name => $"{Kernel} [{Shape}]";
 
     /// <summary>
-    /// The most roundings one term of a sum of <paramref name="n"/> goes through, with so many vectors of partial sums: those
-    /// of its partial sum, up to 3 vectors left over, joining vectors (2) and lanes (up to 4), and lanes - 1 in the tail.
+    /// Computes the largest number of roundings that one term of a sum of <paramref name="n"/> terms goes through, for a number
+    /// of vectors with partial sums: those in its partial sum, up to 3 remaining vectors, adding the vectors (2) and lanes (up to
+    /// 4), and lanes - 1 in the tail.
     /// </summary>
     public static double Chain(nint n, int accumulators) => n / (accumulators * Simd.Lanes) + Simd.Lanes + 8;
 }
 
-/// <summary>How far the results of a kernel and of its definition are apart.</summary>
+/// <summary>Represents the difference between the results of a kernel and of its reference implementation.</summary>
 /// <param name="Max">The largest error; infinite where only one of the two is NaN.</param>
-/// <param name="RootMeanSquare">Of all errors.</param>
+/// <param name="RootMeanSquare">The root mean square of all errors.</param>
 internal readonly unsafe record struct Difference(double Max, double RootMeanSquare)
 {
-    /// <summary>The larger errors of two comparisons.</summary>
+    /// <summary>Gets the larger errors of two comparisons.</summary>
     public Difference Or(Difference other) =>
         new(Math.Max(Max, other.Max), Math.Max(RootMeanSquare, other.RootMeanSquare));
 
-    /// <summary>None, or one without measure.</summary>
+    /// <summary>Gets no difference if the results are the same, and an infinite one otherwise.</summary>
     public static Difference Unless(bool same) => same ? default : new(double.PositiveInfinity, double.PositiveInfinity);
 
-    /// <summary>The errors |a[i] - b[i]| / unit(i). Equal or both NaN: 0; only one NaN: infinite.</summary>
+    /// <summary>
+    /// Computes the errors |a[i] - b[i]| / unit(i). An error is 0 if both are equal or both are NaN, and infinite if only one is
+    /// NaN.
+    /// </summary>
     public static Difference Between(float* a, float* b, nint n, Func<nint, double> unit) => Between(a, b, n, n, unit);
 
     /// <summary>
-    /// The same over a matrix, with unit(the definition's value, row, column). Between its rows nothing may differ at all.
+    /// Computes the errors of a matrix, with unit(the reference value, row, column). Between the rows, nothing may differ.
     /// </summary>
     public static Difference Between(float* mine, float* definition, int rows, int cols, int stride,
         Func<double, int, int, double> unit) =>
         Between(mine, definition, KernelCase.Extent(rows, cols, stride), (nint)rows * cols, i =>
             i % stride < cols ? unit(definition[i], (int)i / stride, (int)i % stride) : double.Epsilon);
 
-    /// <summary>None where all are equal, else infinite or how much they differ.</summary>
+    /// <summary>Compares exactly: there is no difference if all elements are equal.</summary>
     public static Difference Exact(float* a, float* b, nint n) => Between(a, b, n, _ => double.Epsilon);
 
     private static Difference Between(float* a, float* b, nint n, nint count, Func<nint, double> unit)

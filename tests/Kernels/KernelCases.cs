@@ -1,9 +1,11 @@
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>The one list of kernel cases, for tests and benchmarks.</summary>
+/// <summary>Lists all kernel cases, for tests and benchmarks.</summary>
 internal static class KernelCases
 {
-    /// <summary>All lengths from nothing to more than two of the widest vectors, and some in which unrolled loops turn.</summary>
+    /// <summary>
+    /// All lengths from 0 to more than two of the widest vectors, and some that are long enough for unrolled loops.
+    /// </summary>
     public static readonly int[] Lengths = [.. Enumerable.Range(0, 41), 64, 100, 133];
 
     public static IEnumerable<KernelCase> All =>

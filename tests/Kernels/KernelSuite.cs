@@ -3,10 +3,12 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary><c>TinyZsad.Tests kernels [part of a name]</c>: runs the kernel cases in this process, in every layout.</summary>
+/// <summary>
+/// The command <c>TinyZsad.Tests kernels [part of a name]</c>: runs the kernel cases in this process, in every layout.
+/// </summary>
 internal static class KernelSuite
 {
-    /// <summary>Prints one line for each failing case and the count; 0 where none fails, else 1.</summary>
+    /// <summary>Prints one line for each failed case, and the count. Returns 0 if no case fails; otherwise 1.</summary>
     public static int Run(string part, TextWriter output)
     {
         output.WriteLine($"{Simd.Lanes} lanes, products of {Products}");
@@ -22,10 +24,10 @@ internal static class KernelSuite
             {
                 WriteShares(shares, output);
                 shares = default;
-                output.WriteLine(kernel = c.Kernel);    // a read outside ends the process: the last line says in which kernel
+                output.WriteLine(kernel = c.Kernel);    // names the kernel if an access outside a block ends the process
                 output.Flush();
             }
-            // The small cases meet every end of memory and every misalignment; a large one would only take longer.
+            // The small cases cover every end of memory and every misalignment. Repeating large ones would only take time.
             IEnumerable<Layout> layouts = c.Typical ? Layout.All[..1] : Layout.All;
             string? failure = null;
             foreach (Layout layout in layouts) failure ??= Failure(c, layout, workspace, ref shares);
@@ -41,14 +43,14 @@ internal static class KernelSuite
         return failed == 0 && passed > 0 ? 0 : 1;
     }
 
-    /// <summary>How much of its tolerances a kernel used at most, in all its cases.</summary>
+    /// <summary>Prints the largest part of its tolerances that a kernel used in all its cases.</summary>
     private static void WriteShares(Difference shares, TextWriter output)
     {
         if (shares.Max > 0)
             output.WriteLine($"  {shares.Max:p0} of the error allowed, {shares.RootMeanSquare:p0} of the root mean square");
     }
 
-    /// <summary>How 8-bit integers are multiplied in this process.</summary>
+    /// <summary>Gets how 8-bit integers are multiplied in this process.</summary>
     public static string Products => Vnni512.IsSupported ? "bytes, emitted" : AvxVnni.IsSupported ? "bytes" : "16-bit integers";
 
     private static string? Failure(KernelCase c, Layout layout, Workspace workspace, ref Difference shares)

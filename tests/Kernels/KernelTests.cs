@@ -7,7 +7,8 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Tests.Kernels;
 
 /// <summary>
-/// All kernel cases, each time in a process of its own: with what the processor has, and with instruction sets switched off.
+/// Runs all kernel cases, each time in a separate process: with all instruction sets of the processor, and with some of them
+/// disabled.
 /// </summary>
 [TestFixture]
 public class KernelTests
@@ -16,7 +17,7 @@ public class KernelTests
     [TestCase("AVX512", 8, "")]
     [TestCase("AVX2", 4, "")]
     [TestCase("HWIntrinsic", 1, "")]
-    // Where products of bytes are missing, those over 8-bit integers take another way.
+    // Without instructions for products of bytes, 8-bit integers are multiplied by other instructions.
     [TestCase("AVXVNNI", 16, "Int8", false)]
     [TestCase("AVX512 AVXVNNI", 8, "Int8")]
     [TestCase("", 16, "Int8", false)]
@@ -48,6 +49,6 @@ public class KernelTests
         Assert.That(output, Does.Match(@"\d+ passed, 0 failed"));
     }
 
-    /// <summary>What this processor has, asked of the runtime itself.</summary>
+    /// <summary>Gets the largest number of lanes of this processor, according to the runtime.</summary>
     private static int Widest => Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : 4;
 }

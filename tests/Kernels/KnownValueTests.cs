@@ -4,7 +4,10 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Definitions against values from elsewhere, and wrong arguments. What the case list takes for granted.</summary>
+/// <summary>
+/// Tests the reference implementations against values from other sources, and tests invalid arguments. The kernel cases rely on
+/// both.
+/// </summary>
 [TestFixture]
 internal sealed unsafe class KnownValueTests
 {
@@ -16,7 +19,7 @@ internal sealed unsafe class KnownValueTests
     public void Erfc(double x, double expected) =>
         Assert.That(VectorMath.Erfc(x), Is.EqualTo(expected).Within(1e-10).Percent);
 
-    // By hand from PyTorch's formulas.
+    // Computed by hand from PyTorch's formulas.
     [TestCase(BilinearMode.HalfPixel, new[] { 0f, 1 }, new[] { 0f, 0.25f, 0.75f, 1 })]
     [TestCase(BilinearMode.HalfPixel, new[] { 0f, 1, 2, 3 }, new[] { 0.5f, 2.5f })]
     [TestCase(BilinearMode.HalfPixel, new[] { 3f }, new[] { 3f, 3, 3 })]

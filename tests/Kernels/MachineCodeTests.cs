@@ -5,8 +5,8 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Tests.Kernels;
 
 /// <summary>
-/// The emitted code as a disassembler reads it. What it computes is among the kernel cases; here stands what no result shows:
-/// that it leaves alone what it must, also under the calling convention that this machine does not have.
+/// Tests the generated code with a disassembler. Its results are tested by the kernel cases. These tests check what no result
+/// shows: that it does not modify what it must preserve, also under the calling convention that this machine does not use.
 /// </summary>
 [TestFixture]
 public sealed class MachineCodeTests

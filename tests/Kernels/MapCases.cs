@@ -4,7 +4,7 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Convolutions and pooling of channels-last maps.</summary>
+/// <summary>Lists the cases of convolutions and pooling of channels-last maps.</summary>
 internal static unsafe class MapCases
 {
     public static IEnumerable<KernelCase> All =>
@@ -29,7 +29,7 @@ internal static unsafe class MapCases
         .. from stride in (int[])[1, 2] from threads in (int[])[1, 2, 5]
             select Inverted<Gelu>(47, 13, 7, 21, 7, stride, false, threads),
         .. from stride in (int[])[1, 2] from threads in (int[])[2, 5] select AnyThreads(47, 13, 7, 21, 40, stride, threads),
-        // Several panels of both layers, whose results are asked for.
+        // Several panels of both layers, whose results are prefetched.
         .. from bits in (int[])[24, 11, 8] select Inverted<Gelu>(9, 30, 7, 70, 70, 1, false, bits: bits),
         Inverted<Gelu>(128, 128, 96, 384, 96, 1, true), Inverted<Gelu>(128, 128, 96, 192, 192, 2, false),
         .. from cols in KernelCases.Lengths select Pool(19, cols),
@@ -51,7 +51,7 @@ internal static unsafe class MapCases
             return new(
                 () =>
                 {
-                    // In two parts, as two threads would.
+                    // In two parts, as two threads would do it.
                     DepthwiseConv.Execute(x, height, width, channels, w, bias, stride, mine, 0, rows / 2, f);
                     DepthwiseConv.Execute(x, height, width, channels, w, bias, stride, mine, rows / 2, rows, f);
                 },
@@ -137,7 +137,7 @@ internal static unsafe class MapCases
             Typical = height > 100,
         };
 
-    /// <summary>Cut for many threads and for one.</summary>
+    /// <summary>Creates a case that divides the work for many threads and for one.</summary>
     private static KernelCase AnyThreads(int height, int width, int inputs, int expanded, int outputs, int stride, int threads) =>
         new("Bottleneck cut", $"{height} x {width} x {inputs} to {expanded} to {outputs} stride {stride} for {threads} threads",
             workspace =>
@@ -159,7 +159,9 @@ internal static unsafe class MapCases
         })
         { Because = "a value is computed by the same operations however the work is cut" };
 
-    /// <summary>A bottleneck but for its result. Weights are small enough that sums stay near one.</summary>
+    /// <summary>
+    /// Creates the operands of a bottleneck, except its result. The weights are small, so that sums stay near one.
+    /// </summary>
     private static BottleneckArgs Operands(Workspace workspace, int height, int width, int inputs, int expanded, int outputs,
         int stride)
     {
@@ -177,7 +179,7 @@ internal static unsafe class MapCases
         return a;
     }
 
-    /// <summary>A layer whose outputs are about as large as its inputs.</summary>
+    /// <summary>Creates a layer whose outputs are about as large as its inputs.</summary>
     private static MatMulArgs Layer(Workspace workspace, int rows, int outputs, int inputs) => new()
     {
         M = rows, N = outputs, K = inputs, Type = FloatType.F32,

@@ -5,15 +5,19 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Linear layers: every remainder of rows, columns and sums, every storage of the weights, every epilogue.</summary>
+/// <summary>
+/// Lists the cases of linear layers: every remainder of rows, columns and sums, every format of the weights, every epilogue.
+/// </summary>
 internal static unsafe class MatMulCases
 {
     private static readonly FloatType[] Types = [FloatType.F32, FloatType.F16, FloatType.BF16];
 
-    /// <summary>Root mean square error of a sum of products of normal numbers, in units of its terms' magnitudes.</summary>
+    /// <summary>
+    /// The root mean square error of a sum of products of normal numbers, in units of the magnitudes of its terms.
+    /// </summary>
     internal const double RmsOfSum = 1.5 * E;
 
-    /// <summary>Why <see cref="RmsOfSum"/> is what it is.</summary>
+    /// <summary>The reason for <see cref="RmsOfSum"/>.</summary>
     internal const string RmsBecause =
         "after j terms a sum is about sqrt j, and rounded by at most that times e: the squares of these errors, a third of the "
         + "largest on average, add up to (k e)^2 / 6, which is 0.64 e in units of the magnitudes' sum, 2 k / pi; and room for "
@@ -37,13 +41,14 @@ internal static unsafe class MatMulCases
             select Product(27, 37, 20, FloatType.F16, bias: last, scale: scale, residual: residual, inPlace: inPlace, last: last),
         Product<Gelu>(29, 70, 40, default, FloatType.F16), Product<QuickGelu>(29, 70, 40, default, FloatType.F16),
         Product(29, 70, 40, new LeakyRelu(0.01f), FloatType.F16), Product<Sigmoid>(29, 70, 40, default, FloatType.F16),
-        // Copied strips, in one and in several panels an item; more rows than an item takes, so that items meet.
+        // Copied strips, with one and with several panels per item; and more rows than an item has, so that there are several
+        // items.
         Product(25, 70, 1023, FloatType.F16), Product(25, 140, 2047, FloatType.F16), Product(25, 70, 5119, FloatType.F16),
         Product(1000, 40, 700, FloatType.F16, residual: true, inPlace: true),
         .. from threads in (int[])[2, 5] from m in (int[])[7, 25, 500] select Product(m, 70, 40, FloatType.F16, threads: threads),
         .. from threads in (int[])[2, 5] from m in (int[])[7, 25, 500] from n in (int[])[70, 200]
             select AnyThreads(m, n, 1500, threads),
-        // Weights that come next, of which each item asks for its share.
+        // Upcoming weights, of which each item prefetches its share.
         .. from m in (int[])[1, 13, 200] from layout in (WeightLayout[])[WeightLayout.OutIn, WeightLayout.InOut]
             select Product(m, 200, 300, FloatType.F16, layout, upcoming: true),
         .. from bits in (int[])[24, 11, 8] select Product(60, 70, 1536, FloatType.F16, bits: bits),
@@ -52,12 +57,14 @@ internal static unsafe class MatMulCases
         Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true),
     ];
 
-    /// <summary>Every number of 16 bits there is, NaN and infinities among them, in whole squares and in remainders.</summary>
+    /// <summary>
+    /// Creates a case with all 16-bit numbers, including NaN and infinities, in whole squares and in remainders.
+    /// </summary>
     private static KernelCase Widened(int n, int k, FloatType type, WeightLayout layout) =>
         new("Panel", $"{n} x {k} {type} {layout}, all numbers", workspace =>
         {
             ushort* w = workspace.Block<ushort>(n * k);
-            // Some rows without NaN and infinities: a square that holds one takes another way.
+            // Some rows have no NaN or infinity, because a square that contains one takes a different path.
             for (int i = 0; i < n * k; i++) w[i] = (ushort)(i / k % 48 < 16 && (i & 0x7C00) == 0x7C00 ? i & 0x83FF : i);
             int columns = Tile.Columns, panels = (n + columns - 1) / columns, size = panels * columns * k;
             float* mine = workspace.Block<float>(size), definition = workspace.Output(size);
@@ -79,7 +86,9 @@ internal static unsafe class MatMulCases
         })
         { Because = "widening is exact" };
 
-    /// <summary>The tile by itself: sums that begin with zeros or with rows from here and there, asking ahead or not.</summary>
+    /// <summary>
+    /// Creates a case of a single tile, whose sums start with zeros or with scattered rows, with or without prefetching.
+    /// </summary>
     private static KernelCase OneTile(int k, bool started, bool asking) =>
         new("Tile", $"{k}{(started ? " started" : "")}{(asking ? " asking" : "")}", workspace =>
         {
@@ -103,7 +112,7 @@ internal static unsafe class MatMulCases
                         Weights = weights, WeightLines = 3, WeightsEnd = weights + weightBytes,
                     };
                     Tile.Execute(a, lda, b, k, mine, ldc, asking ? &ahead : null, started ? &from : null);
-                    // A row with its share each time, and at most as many as there are.
+                    // Each prefetched row has its share, and there are at most as many as the tile has rows.
                     nint rows = (nint)(ahead.Result - mine) / ldc;
                     used = ahead.Residual == residual + rows * (columns + 1) && ahead.Run == (byte*)run + rows * 2 * 64
                         && ahead.Weights == weights + 3 * 64 * Math.Min(rows, (weightBytes + 191) / 192)
@@ -177,7 +186,7 @@ internal static unsafe class MatMulCases
                 {
                     MatMul.Scalar(definition, f);
                     if (!inPlace) return;
-                    // Between the rows an in-place result keeps what was there.
+                    // Between the rows, an in-place result keeps its previous content.
                     for (int i = 0; i < length; i++)
                         if (i % ldy >= n) definition.Y[i] = added[i];
                 },
@@ -195,7 +204,10 @@ internal static unsafe class MatMulCases
             Typical = m >= 1000,
         };
 
-    /// <summary>Cut for many threads and for one. Several groups of panels, whose blocks begin elsewhere.</summary>
+    /// <summary>
+    /// Creates a case that divides the work for many threads and for one, with several groups of panels whose blocks start at
+    /// different rows.
+    /// </summary>
     private static KernelCase AnyThreads(int m, int n, int k, int threads) =>
         new("MatMul cut", $"{m} x {n} x {k} for {threads} threads", workspace =>
         {
@@ -218,7 +230,7 @@ internal static unsafe class MatMulCases
         })
         { Because = "a value is computed by the same operations however the work is cut" };
 
-    /// <summary>Normal numbers in a storage format.</summary>
+    /// <summary>Creates normal numbers in a storage format.</summary>
     internal static void* Stored(Workspace workspace, FloatType type, int n)
     {
         float* x = workspace.Normal(n);
@@ -234,11 +246,11 @@ internal static unsafe class MatMulCases
         return y;
     }
 
-    /// <summary>The sum of the magnitudes of everything that is added up for one result.</summary>
+    /// <summary>Computes the sum of the magnitudes of all terms of one result.</summary>
     private static double Magnitude(in MatMulArgs a, float* residual, int row, int column)
     {
-        // For the large shapes the expected magnitude of a product of two normal numbers, 2 / pi, is near enough, and a hundred
-        // times quicker.
+        // For large shapes, the expected magnitude of a product of two normal numbers, 2 / pi, is close enough and about a
+        // hundred times faster.
         double sum = a.K * 2 / Math.PI;
         if (a.M < 100)
         {

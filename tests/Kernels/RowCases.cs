@@ -3,7 +3,7 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Kernels that work on each row of a matrix by itself.</summary>
+/// <summary>Lists the cases of kernels that process each row of a matrix independently.</summary>
 internal static unsafe class RowCases
 {
     public static IEnumerable<KernelCase> All =>
@@ -67,7 +67,7 @@ internal static unsafe class RowCases
             return new(
                 () => Softmax.Execute(source, xStride, mine, yStride, rows, cols),
                 () => Softmax.Scalar(x, xStride, definition, yStride, rows, cols),
-                // y (1 + |x - max|), where |x - max| <= -ln y; and what exp flushes to 0.
+                // y (1 + |x - max|), where |x - max| <= -ln y; plus the values that exp flushes to 0.
                 () => Difference.Between(mine, definition, rows, cols, yStride, (y, _, _) => y * (1 - Math.Log(y)) + 1e-30));
         })
         {

@@ -4,7 +4,7 @@ using static TinyZsad.Tests.Kernels.KernelCase;
 
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Stored numbers, rows of a table, the largest elements.</summary>
+/// <summary>Lists the cases of stored numbers, rows of a table, and the largest elements.</summary>
 internal static unsafe class TableCases
 {
     public static IEnumerable<KernelCase> All =>
@@ -26,7 +26,7 @@ internal static unsafe class TableCases
         MeanOfLargest("a map", 518 * 518, 2683, i => Math.Sin(i * 0.001) * Math.Cos(i * 0.37)),
     ];
 
-    /// <summary>Stored numbers without NaN or infinity, subnormals among them.</summary>
+    /// <summary>Creates stored numbers without NaN or infinity, including subnormals.</summary>
     public static void* Table(Workspace workspace, FloatType type, nint n)
     {
         if (type == FloatType.F32)

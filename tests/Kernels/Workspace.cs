@@ -1,18 +1,22 @@
 namespace TinyZsad.Tests.Kernels;
 
-/// <summary>Where in its pages a block lies.</summary>
-/// <param name="AtEnd">Its last byte is the last before an unreadable page; else it begins right after one.</param>
-/// <param name="Offset">How many elements after that page it begins, so that every misalignment is met.</param>
+/// <summary>Specifies the position of a block in its pages.</summary>
+/// <param name="AtEnd">
+/// Whether its last byte is the last one before an unreadable page. Otherwise the block starts after one.
+/// </param>
+/// <param name="Offset">
+/// The distance from the unreadable page to the start of the block, in elements, so that every misalignment is tested.
+/// </param>
 internal readonly record struct Layout(bool AtEnd, int Offset)
 {
-    /// <summary>At the end (any alignment, by its length), and 0 to 3 elements from the beginning.</summary>
+    /// <summary>At the end (with the alignment given by the length), and 0 to 3 elements from the start.</summary>
     public static readonly Layout[] All = [new(true, 0), new(false, 0), new(false, 1), new(false, 2), new(false, 3)];
 
     public override string ToString() => AtEnd ? "at end" : $"offset {Offset}";
 }
 
 /// <summary>
-/// The memory of one kernel case: blocks in guarded pages, filled from a fixed seed, with a pattern around them that
+/// Provides the memory of one kernel case: blocks in guarded pages, filled from a fixed seed, with a pattern around them that
 /// <see cref="Untouched"/> checks.
 /// </summary>
 internal sealed unsafe class Workspace : IDisposable
@@ -24,10 +28,10 @@ internal sealed unsafe class Workspace : IDisposable
     private readonly List<(GuardedBuffer Buffer, nint Start, nint Length)> used = [];
     private Layout layout;
 
-    /// <summary>The same numbers for every layout of a case.</summary>
+    /// <summary>Gets a generator that produces the same numbers for every layout of a case.</summary>
     public Random Random { get; private set; } = new(1);
 
-    /// <summary>Takes all blocks back.</summary>
+    /// <summary>Releases all blocks.</summary>
     public void Reset(Layout next)
     {
         foreach ((GuardedBuffer buffer, _, _) in used)
@@ -37,7 +41,7 @@ internal sealed unsafe class Workspace : IDisposable
         Random = new(1);
     }
 
-    /// <summary>A block of <paramref name="n"/> elements, not cleared.</summary>
+    /// <summary>Allocates a block of <paramref name="n"/> elements without clearing it.</summary>
     public T* Block<T>(nint n) where T : unmanaged
     {
         nint bytes = n * sizeof(T);
@@ -52,10 +56,10 @@ internal sealed unsafe class Workspace : IDisposable
         return (T*)p;
     }
 
-    /// <summary>A block for pointers to other blocks.</summary>
+    /// <summary>Allocates a block for pointers to other blocks.</summary>
     public float** Pointers(nint n) => (float**)Block<nint>(n);
 
-    /// <summary>A block of floats, each from its index.</summary>
+    /// <summary>Allocates a block of floats, each computed from its index.</summary>
     public float* Floats(nint n, Func<nint, double> value)
     {
         float* p = Block<float>(n);
@@ -64,7 +68,7 @@ internal sealed unsafe class Workspace : IDisposable
         return p;
     }
 
-    /// <summary>Normally distributed floats.</summary>
+    /// <summary>Allocates normally distributed floats.</summary>
     public float* Normal(nint n, double deviation = 1, double mean = 0) =>
         Floats(n, _ =>
         {
@@ -72,13 +76,15 @@ internal sealed unsafe class Workspace : IDisposable
             return mean + deviation * radius * Math.Cos(2 * Math.PI * Random.NextDouble());
         });
 
-    /// <summary>A block for results, full of NaN: what is not written is seen.</summary>
+    /// <summary>Allocates a block for results and fills it with NaN, so that missing writes are detected.</summary>
     public float* Output(nint n) => Floats(n, _ => float.NaN);
 
-    /// <summary>A block for results: a copy of <paramref name="x"/> for a kernel that works in place, else full of NaN.</summary>
+    /// <summary>
+    /// Allocates a block for results: a copy of <paramref name="x"/> for a kernel that works in place, otherwise NaN.
+    /// </summary>
     public float* Result(float* x, nint n, bool inPlace) => inPlace ? Copy(x, n) : Output(n);
 
-    /// <summary>A block with the same content.</summary>
+    /// <summary>Allocates a block with the same content.</summary>
     public T* Copy<T>(T* from, nint n) where T : unmanaged
     {
         T* to = Block<T>(n);
@@ -87,8 +93,8 @@ internal sealed unsafe class Workspace : IDisposable
     }
 
     /// <summary>
-    /// A copy rounded to so many significant bits, 8 as in bfloat16 or 11 as in binary16: what a test must not take for the
-    /// numbers themselves.
+    /// Allocates a copy rounded to the given number of significant bits: 8 as in bfloat16 or 11 as in binary16. A test must be
+    /// able to distinguish it from the original numbers.
     /// </summary>
     public float* Rounded(float* x, nint n, int bits)
     {
@@ -96,7 +102,7 @@ internal sealed unsafe class Workspace : IDisposable
         return Floats(n, i => BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(x[i]) + step / 2) & ~(step - 1)));
     }
 
-    /// <summary>Whether nothing was written beside the blocks.</summary>
+    /// <summary>Determines whether nothing was written outside the blocks.</summary>
     public bool Untouched()
     {
         foreach ((GuardedBuffer buffer, nint start, nint length) in used)

@@ -4,38 +4,40 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// Multi-head attention that never stores a matrix of queries by keys. An item lays out the keys and values of one sequence and
-/// head as the panels that <see cref="Tile"/> reads (rotary positions are applied on the way), unless the thread has just done
-/// so for the item before. They stay in the second-level cache, while strip by strip of <see cref="Tile.Rows"/> queries is scored
-/// against all keys, its rows of scores are turned to weights, and the weighted sum of the values is taken: the same tile does
-/// both products. Items are independent.
+/// Computes multi-head attention without storing the whole score matrix of queries by keys. A work item packs the keys and values
+/// of one sequence and head into the panels that <see cref="Tile"/> reads, and applies rotary positions at the same time. If the
+/// thread packed the same head for its previous item, this step is skipped. The panels stay in the L2 cache while the item
+/// processes its queries in strips of <see cref="Tile.Rows"/>: it computes the scores of a strip against all keys, converts each
+/// row of scores to weights, and computes the weighted sum of the values. Both products use the same tile. Items are independent.
 /// </summary>
 internal static unsafe class Attention
 {
     /// <summary>
-    /// Strips that one item covers: coarse enough to be cheap to hand out, fine enough to share out
-    /// evenly.
+    /// The number of strips in a work item: large enough that scheduling is cheap, small enough to balance the load.
     /// </summary>
     private const int StripsOfItem = 4;
 
     /// <summary>
-    /// Rows whose largest scores are found before any of them is turned to weights: so many lie in the first-level cache, and
-    /// none waits for its own.
+    /// The number of rows whose maximum scores are computed before their weights. This many rows fit in the L1 cache, and the
+    /// weights of a row need not wait for the latency of its maximum.
     /// </summary>
     private const int RowsAtOnce = 4;
 
     /// <summary>
-    /// log2 e. Queries and biases are multiplied by it, so that the weights are powers of two, which are cheaper than those of e.
+    /// log2 e. Queries and biases are multiplied by it, so that the weights are powers of two, which are cheaper than powers of
+    /// e.
     /// </summary>
     internal const float Log2E = 1.44269504f;
 
     /// <summary>
-    /// Scores of at most this magnitude, as powers of two, need no largest one to be subtracted: 2^14 keys' weights add up to
-    /// 2^104, and leave room for values to 2^23.
+    /// The largest magnitude of scores, as powers of two, for which the maximum need not be subtracted. The weights of 2^14 keys
+    /// then add up to at most 2^104, which leaves room for values up to 2^23.
     /// </summary>
     private const float SmallScore = 90;
 
-    /// <summary>Floats before a head's panels: the largest length of a key, and the largest magnitude of a bias.</summary>
+    /// <summary>
+    /// The number of floats in front of a head's panels. They hold the largest norm of a key and the largest magnitude of a bias.
+    /// </summary>
     private const int BoundFloats = 16;
 
     private static int KeyPanels(in AttentionArgs a) => (a.Keys + Tile.Columns - 1) / Tile.Columns;
@@ -44,7 +46,7 @@ internal static unsafe class Attention
 
     private static nint KeyFloats(in AttentionArgs a) => (nint)KeyPanels(a) * Tile.Columns * a.HeadDim;
 
-    /// <summary>Biases of a head.</summary>
+    /// <summary>Computes the number of biases of a head.</summary>
     private static int Biases(in AttentionArgs a) => a.Bias == null ? 0 : (2 * a.Window - 1) * (2 * a.Window - 1);
 
     private static nint ValueFloats(in AttentionArgs a) => (nint)ValuePanels(a) * Tile.Columns * a.Keys;
@@ -53,8 +55,8 @@ internal static unsafe class Attention
         BoundFloats + KeyFloats(a) + ValueFloats(a) + (Biases(a) + 15) / 16 * 16;
 
     /// <summary>
-    /// Row stride of the strip of scores. Not a multiple of 4 KiB, or all its rows would fall into one set of the first-level
-    /// cache.
+    /// Computes the row stride of a strip of scores. It is not a multiple of 4 KiB, because all rows would then map to the same
+    /// sets of the L1 cache.
     /// </summary>
     private static nint ScoreStride(in AttentionArgs a)
     {
@@ -62,23 +64,27 @@ internal static unsafe class Attention
         return columns % 1024 == 0 ? columns + 16 : columns;
     }
 
-    /// <summary>Floats of scratch that an item needs; 64-byte aligned.</summary>
+    /// <summary>Computes the number of scratch floats that an item needs; 64-byte aligned.</summary>
     public static nint ScratchFloats(in AttentionArgs a) => HeadFloats(a) + Tile.Rows * ((nint)Tile.Columns + ScoreStride(a) + 16)
         + Math.Max(Tile.Rows, Tile.Columns) * (nint)a.HeadDim;
 
-    /// <summary>Independent items: a few strips of queries each, those of a sequence's head one after the other.</summary>
+    /// <summary>
+    /// Computes the number of independent work items. An item is a few strips of queries; the items of one sequence and head are
+    /// consecutive.
+    /// </summary>
     public static int Items(in AttentionArgs a) => a.Batch * a.Heads * ItemsOfHead(a);
 
     private static int ItemsOfHead(in AttentionArgs a) =>
         (a.Queries + StripsOfItem * Tile.Rows - 1) / (StripsOfItem * Tile.Rows);
 
-    /// <summary>Computes the outputs of one item.</summary>
+    /// <summary>Computes the outputs of one work item.</summary>
     /// <param name="a">The operands.</param>
-    /// <param name="item">0 up to <see cref="Items"/>.</param>
+    /// <param name="item">The item, from 0 to <see cref="Items"/> - 1.</param>
     /// <param name="previous">
-    /// The item of the same operands for which <paramref name="scratch"/> was last used; -1 where it was used for anything else.
+    /// The item of the same operands that last used <paramref name="scratch"/>, or -1 if the memory was last used for anything
+    /// else.
     /// </param>
-    /// <param name="scratch"><see cref="ScratchFloats"/> floats, this thread's own.</param>
+    /// <param name="scratch"><see cref="ScratchFloats"/> floats for the calling thread alone.</param>
     public static void Execute(in AttentionArgs a, int item, int previous, float* scratch) =>
         Simd.Run(new Kernel(a, item, previous, scratch));
 
@@ -90,7 +96,10 @@ internal static unsafe class Attention
         public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => Execute<TVec>(args, item, previous, scratch);
     }
 
-    /// <summary>The definition: scores, softmax and sum of one query after another, in double precision.</summary>
+    /// <summary>
+    /// Computes the reference result from the definition in double precision: scores, softmax and weighted sum, one query at a
+    /// time.
+    /// </summary>
     public static void Scalar(in AttentionArgs a)
     {
         double[] q = new double[a.HeadDim], k = new double[a.HeadDim], p = new double[a.Keys];
@@ -161,7 +170,7 @@ internal static unsafe class Attention
         Attend<TVec>(a, batch, head, row, Math.Min(row + StripsOfItem * Tile.Rows, a.Queries), packed, scratch);
     }
 
-    /// <summary>Lays out keys and values of one sequence and head.</summary>
+    /// <summary>Packs the keys and values of one sequence and head.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Pack<TVec>(in AttentionArgs a, int batch, int head, float* packed, float* scratch)
         where TVec : unmanaged, IVector<TVec>
@@ -207,7 +216,7 @@ internal static unsafe class Attention
         packed[1] = Scores.ScaledBiases<TVec>(a.Bias + (nint)head * biases, biases, Log2E, values + ValueFloats(a));
     }
 
-    /// <summary>How many of the first of n rows lie one after the other.</summary>
+    /// <summary>Computes how many of the first n rows are consecutive.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int RowsInOrder(int* map, int n)
     {
@@ -216,7 +225,10 @@ internal static unsafe class Attention
         return i;
     }
 
-    /// <summary>Queries from <paramref name="row"/> to before <paramref name="end"/>, against laid-out keys and values.</summary>
+    /// <summary>
+    /// Processes the queries from <paramref name="row"/> up to, but not including, <paramref name="end"/>, against packed keys
+    /// and values.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Attend<TVec>(in AttentionArgs a, int batch, int head, int row, int end, float* packed, float* scratch)
         where TVec : unmanaged, IVector<TVec>
@@ -258,14 +270,15 @@ internal static unsafe class Attention
                     a.Bias == null ? null : &biases.Start);
                 if (a.Bias != null) biases.Next();
             }
-            // By the inequality of Cauchy and Schwarz no score is larger. Rounding is nothing beside the room left.
+            // By the Cauchy-Schwarz inequality, no score is larger. Rounding errors are negligible compared to the remaining
+            // headroom.
             float bound = MathF.Sqrt(Scores.LargestSquareOfRows<TVec>(q, rows, d)) * longestKey + largestBias;
             if (bound <= SmallScore)
             {
                 for (int r = 0; r < rows; r++)
                 {
                     float* s = scores + r * ldScores;
-                    for (int j = a.Keys; j < scored; j++) s[j] = -126; // keys that fill up the last panel
+                    for (int j = a.Keys; j < scored; j++) s[j] = -126;    // padding keys of the last panel
                     sums[r] = Scores.Powers<TVec>(s, scored);
                 }
             }
@@ -287,7 +300,7 @@ internal static unsafe class Attention
         }
     }
 
-    /// <summary>Scores of any size become weights: the largest of a row is found and subtracted.</summary>
+    /// <summary>Converts scores of any size to weights. The maximum of each row is subtracted first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ShiftedPowers<TVec>(int keys, int rows, int scored, float* scores, nint ldScores, float* sums)
         where TVec : unmanaged, IVector<TVec>
@@ -311,8 +324,8 @@ internal static unsafe class Attention
     private static int OutputRow(in AttentionArgs a, int token) => a.OutputRows == null ? token : a.OutputRows[token];
 
     /// <summary>
-    /// Asks for some keys and values, which are about to be laid out: they lie apart, so that the hardware does not see them
-    /// coming.
+    /// Prefetches some keys and values that are packed next. The rows are far apart in memory, so the hardware prefetcher does
+    /// not detect them.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FetchKeys(in AttentionArgs a, int batch, int head, int begin, int end)
@@ -331,8 +344,8 @@ internal static unsafe class Attention
     }
 
     /// <summary>
-    /// Asks for rows of the result and for the queries of the next strip, a few at a time: they lie apart, and would hold up the
-    /// stores at the end of a strip and the loads at the beginning of the next.
+    /// Prefetches rows of the result and the queries of the next strip, a few at a time. They are far apart in memory; without
+    /// prefetching, the stores at the end of a strip and the loads at the start of the next one would stall.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FetchRows(in AttentionArgs a, int batch, int head, int begin, int end)
@@ -351,7 +364,7 @@ internal static unsafe class Attention
     }
 
     /// <summary>
-    /// Copies rows of one head, scaled, and from position 0 on rotated (rows of negative position are the prefix).
+    /// Copies and scales rows of one head. Rows from position 0 on are also rotated; rows with negative positions are the prefix.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Rows<TVec>(
@@ -364,7 +377,7 @@ internal static unsafe class Attention
         if (plain < rows) Rotary.Execute(x, ldx, cos + table, sin + table, scale, y, d, rows - plain, 1, d);
     }
 
-    /// <summary>Copies the rows of one head that a map names, scaled.</summary>
+    /// <summary>Copies and scales the rows of one head that a map selects.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Gathered<TVec>(float* x, nint ldx, int* map, int rows, int d, float scale, float* y)
         where TVec : unmanaged, IVector<TVec>

@@ -1,79 +1,85 @@
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The operands of multi-head attention, y = softmax(q kᵀ · scale) v a head, over a batch of sequences that do not
-/// see each other. Head h is columns h * <see cref="HeadStride"/> and on of q, k and v, and h * <see cref="HeadDim"/> and on of
-/// y; sequence b is rows b * <see cref="Queries"/> and on of q and y, and rows b * <see cref="Keys"/> and on of k and v.
+/// Holds the operands of multi-head attention: y = softmax(q kᵀ · scale) v per head, over a batch of independent sequences. Head
+/// h starts at column h * <see cref="HeadStride"/> of q, k and v, and at column h * <see cref="HeadDim"/> of y. Sequence b starts
+/// at row b * <see cref="Queries"/> of q and y, and at row b * <see cref="Keys"/> of k and v.
 /// </summary>
 internal unsafe struct AttentionArgs
 {
-    /// <summary>[Batch * Queries, Heads * HeadDim], row stride <see cref="LdQ"/>.</summary>
+    /// <summary>The queries, [Batch * Queries, Heads * HeadDim], with row stride <see cref="LdQ"/>.</summary>
     public float* Q;
 
-    /// <summary>[Batch * Keys, Heads * HeadDim], row stride <see cref="LdK"/>.</summary>
+    /// <summary>The keys, [Batch * Keys, Heads * HeadDim], with row stride <see cref="LdK"/>.</summary>
     public float* K;
 
-    /// <summary>[Batch * Keys, Heads * HeadDim], row stride <see cref="LdV"/>.</summary>
+    /// <summary>The values, [Batch * Keys, Heads * HeadDim], with row stride <see cref="LdV"/>.</summary>
     public float* V;
 
     /// <summary>
-    /// [Batch * Queries, Heads * HeadDim], row stride <see cref="LdY"/>; overwritten. May not overlap q, k or v.
+    /// The result, [Batch * Queries, Heads * HeadDim], with row stride <see cref="LdY"/>; overwritten. It must not overlap q, k
+    /// or v.
     /// </summary>
     public float* Y;
 
-    /// <summary>Row strides, in floats.</summary>
+    /// <summary>The row strides, in floats.</summary>
     public nint LdQ, LdK, LdV, LdY;
 
-    /// <summary>Sequences.</summary>
+    /// <summary>The number of sequences.</summary>
     public int Batch;
 
-    /// <summary>Heads.</summary>
+    /// <summary>The number of heads.</summary>
     public int Heads;
 
-    /// <summary>Columns of one head.</summary>
+    /// <summary>The number of columns of one head.</summary>
     public int HeadDim;
 
     /// <summary>
-    /// Columns from one head to the next in q, k and v: <see cref="HeadDim"/>, or more where a projection keeps each head's q,
-    /// k and v together.
+    /// The column stride between heads in q, k and v: <see cref="HeadDim"/>, or more if a projection stores each head's q, k and
+    /// v together.
     /// </summary>
     public int HeadStride;
 
-    /// <summary>Query rows of a sequence.</summary>
+    /// <summary>The number of query rows in a sequence.</summary>
     public int Queries;
 
-    /// <summary>Key rows of a sequence.</summary>
+    /// <summary>The number of key rows in a sequence.</summary>
     public int Keys;
 
-    /// <summary>Multiplies every score; 1 / sqrt(HeadDim) in all our models.</summary>
+    /// <summary>The factor for every score; 1 / sqrt(HeadDim) in all models.</summary>
     public float Scale;
 
     /// <summary>
-    /// Rotary tables for queries, [Queries - <see cref="RotaryPrefix"/>, HeadDim / 2] each, or null for no rotation.
+    /// The rotary tables for queries, [Queries - <see cref="RotaryPrefix"/>, HeadDim / 2] each, or null for no rotation.
     /// </summary>
     public float* QueryCos, QuerySin;
 
-    /// <summary>Rotary tables for keys, [Keys - <see cref="RotaryPrefix"/>, HeadDim / 2] each, or null for no rotation.</summary>
+    /// <summary>
+    /// The rotary tables for keys, [Keys - <see cref="RotaryPrefix"/>, HeadDim / 2] each, or null for no rotation.
+    /// </summary>
     public float* KeyCos, KeySin;
 
-    /// <summary>The first rows of each sequence, which are not rotated.</summary>
+    /// <summary>The number of rows at the start of each sequence that are not rotated.</summary>
     public int RotaryPrefix;
 
     /// <summary>
-    /// The row of q, k and v that each token of each sequence is, [Batch * Keys], where sequences are windows of a
-    /// map; null for rows in order. Then there are as many queries as keys, and no rotation.
+    /// The row of q, k and v for each token of each sequence, [Batch * Keys], where sequences are windows of a map; null if rows
+    /// are in order. With a map, there are as many queries as keys, and no rotation.
     /// </summary>
     public int* InputRows;
 
-    /// <summary>The row of y that each token is, negative for one whose result nobody wants; null for rows in order.</summary>
+    /// <summary>
+    /// The row of y for each token, or a negative number if its result is not needed; null if rows are in order.
+    /// </summary>
     public int* OutputRows;
 
     /// <summary>
-    /// Position biases of square windows, added to the scores: [Heads, (2 w - 1)²], entry (dy + w - 1, dx + w - 1)
-    /// for a key dy below and dx right of the query; null for none. A sequence is then a window of w x w tokens, row by row.
+    /// The position biases of square windows, which are added to the scores: [Heads, (2 w - 1)²]. Entry (dy + w - 1, dx + w - 1)
+    /// is for a key dy below and dx to the right of the query. Null for none. With biases, a sequence is a window of w x w
+    /// tokens, row by row.
     /// </summary>
     public float* Bias;
 
-    /// <summary>w: side of the windows that <see cref="Bias"/> is for.</summary>
+    /// <summary>The side w of the windows for <see cref="Bias"/>.</summary>
     public int Window;
 }

@@ -3,13 +3,15 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// What happens to a query's row of scores between the two products of <see cref="Attention"/>, in place: it becomes a row of
-/// weights, powers of two, of which the sum is returned. A softmax subtracts the largest score first, so that no power overflows;
-/// where scores are known to be small that is left out (<see cref="Powers"/>), and with it the search for the largest.
+/// Converts a query's row of scores, in place, to weights between the two products of <see cref="Attention"/>. The weights are
+/// powers of two, and their sum is returned. A softmax subtracts the largest score first, so that no power overflows. If the
+/// scores are known to be small, neither the subtraction nor the search for the maximum is needed (<see cref="Powers"/>).
 /// </summary>
 internal static unsafe class Scores
 {
-    /// <summary>Multiplies n numbers, a head's biases, and returns the largest magnitude of the products; 0 for none.</summary>
+    /// <summary>
+    /// Multiplies the n biases of a head by a factor. Returns the largest magnitude of the products, or 0 if n is 0.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float ScaledBiases<TVec>(float* x, int n, float factor, float* y) where TVec : unmanaged, IVector<TVec>
     {
@@ -26,7 +28,10 @@ internal static unsafe class Scores
         return largest;
     }
 
-    /// <summary>The largest of n scores, n a multiple of two vectors. One chain of maxima would wait for itself.</summary>
+    /// <summary>
+    /// Finds the largest of n scores, where n is a multiple of two vectors. Two accumulators hide the latency of the maximum
+    /// operation.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Largest<TVec>(float* s, int n) where TVec : unmanaged, IVector<TVec>
     {
@@ -40,8 +45,8 @@ internal static unsafe class Scores
     }
 
     /// <summary>
-    /// s ← 2^(s - max), n a multiple of two vectors; returns the sum. Not divided yet: that is cheaper on the d outputs than
-    /// on the n weights.
+    /// Computes s ← 2^(s - max), where n is a multiple of two vectors, and returns the sum. The weights are not divided by the
+    /// sum here: it is cheaper to divide the d outputs than the n weights.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Weights<TVec>(float* s, int n, float max) where TVec : unmanaged, IVector<TVec>
@@ -59,7 +64,9 @@ internal static unsafe class Scores
         return TVec.Sum(sum0 + sum1);
     }
 
-    /// <summary>s ← 2^s, n a multiple of two vectors, scores from -126 to 127; returns the sum.</summary>
+    /// <summary>
+    /// Computes s ← 2^s, where n is a multiple of two vectors and scores are from -126 to 127. Returns the sum.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Powers<TVec>(float* s, int n) where TVec : unmanaged, IVector<TVec>
     {
@@ -76,7 +83,8 @@ internal static unsafe class Scores
     }
 
     /// <summary>
-    /// The largest sum of squares of a key's d numbers, keys being the columns of panels [d][<see cref="Tile.Columns"/>].
+    /// Finds the largest squared norm of a key. Keys have d elements and are the columns of panels
+    /// [d][<see cref="Tile.Columns"/>].
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float LargestSquare<TVec>(float* panels, int count, int d) where TVec : unmanaged, IVector<TVec>
@@ -104,7 +112,7 @@ internal static unsafe class Scores
         return TVec.MaxAcross(most);
     }
 
-    /// <summary>The largest sum of squares of a row, rows of d numbers one after the other.</summary>
+    /// <summary>Finds the largest squared norm of a row. Rows have d elements and are contiguous.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float LargestSquareOfRows<TVec>(float* x, int rows, int d) where TVec : unmanaged, IVector<TVec>
     {

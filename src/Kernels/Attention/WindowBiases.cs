@@ -3,10 +3,10 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// Position biases of square windows as the <see cref="Start"/> of the scores, so that adding them costs no pass of its own. The
-/// biases of one query against a row of a window's keys are a slice of the table, which is mirrored for that. Where slices are as
-/// long as a tile's rows, or half as long, the tile reads them where they lie; else they are put together in front of it, where
-/// the scores will stand.
+/// Provides the position biases of square windows as the <see cref="Start"/> of the scores, so that adding them does not take a
+/// separate pass. The table is mirrored (it has entries for both signs of each distance), so that the biases of one query for a
+/// row of a window's keys are a contiguous slice of it. If the slices are as long as a tile's rows, or half as long, the tile
+/// reads them in place. Otherwise they are first copied to the memory of the scores, and the tile reads them there.
 /// </summary>
 internal unsafe struct WindowBiases
 {
@@ -16,10 +16,12 @@ internal unsafe struct WindowBiases
     private readonly nint betweenHalves;
     private int x;
 
-    /// <summary>Biases of one head.</summary>
-    /// <param name="table">[(2 w - 1)²], as <see cref="AttentionArgs.Bias"/> has them, in units of the scores.</param>
-    /// <param name="window">w.</param>
-    /// <param name="rows">Room for <see cref="Tile.Rows"/> pointers.</param>
+    /// <summary>Initializes the biases of one head.</summary>
+    /// <param name="table">
+    /// The biases, [(2 w - 1)²], in the order of <see cref="AttentionArgs.Bias"/>, in units of the scores.
+    /// </param>
+    /// <param name="window">The side w of a window.</param>
+    /// <param name="rows">Memory for <see cref="Tile.Rows"/> pointers.</param>
     public WindowBiases(float* table, int window, float** rows)
     {
         this.table = table;
@@ -31,13 +33,13 @@ internal unsafe struct WindowBiases
         Start.Rows = rows;
     }
 
-    /// <summary>Of the current strip of queries and panel of keys.</summary>
+    /// <summary>The biases of the current strip of queries and panel of keys.</summary>
     public Start Start;
 
-    /// <summary>Goes to the first panel of a strip. Rows past the last query get its biases.</summary>
-    /// <param name="query">The strip's first query.</param>
-    /// <param name="scores">Where its scores will stand.</param>
-    /// <param name="ldScores">Their row stride, in floats.</param>
+    /// <summary>Moves to the first panel of a strip. Rows after the last query get the last query's biases.</summary>
+    /// <param name="query">The first query of the strip.</param>
+    /// <param name="scores">The memory for the strip's scores.</param>
+    /// <param name="ldScores">The row stride of the scores, in floats.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Begin(int query, float* scores, nint ldScores)
     {
@@ -67,7 +69,7 @@ internal unsafe struct WindowBiases
         }
     }
 
-    /// <summary>Goes to the next panel.</summary>
+    /// <summary>Moves to the next panel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Next()
     {

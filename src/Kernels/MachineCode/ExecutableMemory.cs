@@ -2,13 +2,15 @@ using System.Runtime.InteropServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>Pages that the processor may execute, never written once they are. Kept for the life of the process.</summary>
+/// <summary>
+/// Allocates executable pages. A page is not writable once it is executable, and is kept for the lifetime of the process.
+/// </summary>
 internal static unsafe partial class ExecutableMemory
 {
     private const int ReadWrite = 1 | 2, ReadExecute = 1 | 4, PrivateAnonymous = 0x22;
     private const uint CommitReserve = 0x3000, PageReadWrite = 4, PageExecuteRead = 0x20;
 
-    /// <summary>Places code in memory; null where the system, or a policy on it, does not let a process make code.</summary>
+    /// <summary>Copies code to executable memory. Returns null if the system or a policy does not allow generated code.</summary>
     public static void* Place(ReadOnlySpan<byte> code)
     {
         nuint size = (nuint)code.Length;
@@ -33,7 +35,7 @@ internal static unsafe partial class ExecutableMemory
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {
-            // A system without these calls: there is no code, and other forms of the kernel serve.
+            // The system lacks these functions. There is no generated code, and the other implementations of the kernel are used.
         }
         return null;
     }

@@ -4,34 +4,35 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The tile of <see cref="Int8Tile"/> over AVX512_VNNI, which .NET 10 has no intrinsics for: <see cref="Rows"/> x
-/// <see cref="Columns"/> sums in 18 vectors, written as machine code when the process first needs it. Twice the rate of AvxVnni's
-/// 256-bit form where both exist, and the only products of bytes on processors that have this extension alone (Ice Lake, Zen 4).
-/// <para>
-/// It keeps to registers that no calling convention wants back, calls nothing and touches no memory but its operands. Where the
-/// processor, the system or <see cref="Switch"/> does not allow it, <see cref="IsSupported"/> is false and the other forms
-/// compute the same integers.
-/// </para>
+/// Implements the tile of <see cref="Int8Tile"/> with AVX512_VNNI, for which .NET 10 has no intrinsics. A tile has
+/// <see cref="Rows"/> x <see cref="Columns"/> sums in 18 vectors. The machine code is generated when the process first needs it.
+/// It has twice the throughput of AvxVnni's 256-bit form where both exist, and it is the only form of byte products on processors
+/// that have this extension alone (Ice Lake, Zen 4).
+/// <para>The code uses only caller-saved registers, calls no functions and accesses no memory other than its operands. If the
+/// processor, the system or <see cref="Switch"/> does not allow it, <see cref="IsSupported"/> is false and the other
+/// implementations compute the same integers.</para>
 /// </summary>
 internal static unsafe class Vnni512
 {
     /// <summary>
-    /// The <see cref="AppContext"/> switch that turns emitted code off where it is set to false before the first use.
+    /// The <see cref="AppContext"/> switch that disables generated code if it is set to false before the first use.
     /// </summary>
     public const string Switch = "TinyZsad.MachineCode";
 
-    /// <summary>Rows of a tile: 18 sums, 2 of B and 1 broadcast in the 22 vectors that are the callee's own.</summary>
+    /// <summary>
+    /// The number of rows of a tile: 18 sums, 2 vectors of B and 1 broadcast fit in the 22 caller-saved vector registers.
+    /// </summary>
     public const int Rows = 9;
 
-    /// <summary>Columns of a tile: two vectors.</summary>
+    /// <summary>The number of columns of a tile: two vectors.</summary>
     public const int Columns = 32;
 
     private static readonly delegate* unmanaged[SuppressGCTransition]<Operands*, void> Code = Compile();
 
-    /// <summary>Whether the code is there.</summary>
+    /// <summary>Gets whether the generated code is available.</summary>
     public static bool IsSupported => Code != null;
 
-    /// <summary>What the code reads: 64 bits each, in this order.</summary>
+    /// <summary>The operands of the code: 64 bits each, in this order.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct Operands
     {
@@ -44,7 +45,7 @@ internal static unsafe class Vnni512
         public nint LdCBytes;
     }
 
-    /// <summary>As <see cref="Int8Tile.Execute"/>, k at least 4.</summary>
+    /// <summary>Computes a tile like <see cref="Int8Tile.Execute"/>. k is at least 4.</summary>
     public static void Execute(byte* a, nint lda, sbyte* b, int k, int* correction, int* c, nint ldc)
     {
         Operands operands = new() { A = a, LdA = lda, B = b, Groups = k / 4, Correction = correction, C = c,
@@ -63,12 +64,12 @@ internal static unsafe class Vnni512
             : null;
     }
 
-    /// <summary>The code itself.</summary>
-    /// <param name="windows">Whether the argument comes as Windows passes it, in rcx, and not in rdi.</param>
+    /// <summary>Generates the code.</summary>
+    /// <param name="windows">Whether the argument is passed in rcx, as on Windows, instead of rdi.</param>
     internal static byte[] Assemble(bool windows)
     {
         const Gpr operands = Gpr.Rax, lda = Gpr.R11, b = Gpr.Rcx, groups = Gpr.Rdx, c = Gpr.R8, ldc = Gpr.R9;
-        Gpr[] a = [Gpr.R8, Gpr.R9, Gpr.R10];    // each serves three rows: itself, + lda, + 2 lda
+        Gpr[] a = [Gpr.R8, Gpr.R9, Gpr.R10];    // each pointer serves three rows: the pointer itself, + lda, + 2 lda
         const int b0 = 2, b1 = 3, x = 4;
         int[] sums = [.. Enumerable.Range(16, 16), 0, 1];
 

@@ -4,21 +4,18 @@ using TinyZsad.Formats;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// Dense linear layers over 8-bit integers: the x Wᵀ of <see cref="MatMulArgs"/> becomes scale[row] * scale[output] * Σ q q,
-/// where the integers and scales are those of <see cref="Int8Rows"/> and <see cref="Int8Weights"/> and the sum is exact
-/// (<see cref="Int8Tile"/>); bias, activation, scale and residual are then applied to floats by the very code of
-/// <see cref="MatMul"/>.
-/// <para>
-/// With s = scale[row] and t = scale[output], |error| of x Wᵀ ≤ 0.501 (t Σ|x| + s Σ|w|) + 0.26 k s t, beside three roundings:
-/// half a step for every number, and the two errors' product.
-/// </para>
+/// Computes dense linear layers with 8-bit integers. The product x Wᵀ of <see cref="MatMulArgs"/> becomes scale[row] *
+/// scale[output] * Σ q q, with the integers and scales of <see cref="Int8Rows"/> and <see cref="Int8Weights"/>. The sum is exact
+/// (<see cref="Int8Tile"/>). Bias, activation, scale and residual are applied in floats by the epilogue of <see cref="MatMul"/>.
+/// <para>With s = scale[row] and t = scale[output], |error| of x Wᵀ ≤ 0.501 (t Σ|x| + s Σ|w|) + 0.26 k s t, plus three roundings.
+/// The terms are half a step for every number, and the product of the two errors.</para>
 /// <para>Items are independent, as in <see cref="MatMul"/>, and results do not depend on the number of threads.</para>
 /// </summary>
 internal static unsafe class Int8MatMul
 {
     /// <summary>
-    /// Rows that a block covers: an eighth of a megabyte of bytes, so that a block stays in the second-level cache between
-    /// panels.
+    /// Computes the number of rows in a block: an eighth of a megabyte, so that a block stays in the L2 cache from panel to
+    /// panel.
     /// </summary>
     private static int RowsOfBlock(int m, int k)
     {
@@ -28,24 +25,25 @@ internal static unsafe class Int8MatMul
         return (rows + Int8Tile.Rows - 1) / Int8Tile.Rows * Int8Tile.Rows;
     }
 
-    /// <summary>How many independent items the product of this shape is cut into; m, n, k at least 1.</summary>
+    /// <summary>Computes the number of independent work items for a product of this shape. m, n and k are at least 1.</summary>
     public static int Items(int m, int n, int k)
     {
         int rows = RowsOfBlock(m, k);
         return (m + rows - 1) / rows * ((n + Tile.Columns - 1) / Tile.Columns);
     }
 
-    /// <summary>Floats of scratch that one item needs; 64-byte aligned.</summary>
+    /// <summary>Gets the number of scratch floats that one item needs; 64-byte aligned.</summary>
     public static nint ScratchFloats => Int8Tile.Rows * (nint)Tile.Columns;
 
-    /// <summary>Computes one item.</summary>
-    /// <param name="a">The operands; x and W themselves are not read.</param>
-    /// <param name="x">x as <see cref="Int8Rows"/>: <see cref="Int8Rows.Rows"/> rows, of which those past M may hold
-    /// anything.</param>
-    /// <param name="w">W as <see cref="Int8Weights"/>.</param>
-    /// <param name="activation">f.</param>
-    /// <param name="item">0 up to <see cref="Items"/>.</param>
-    /// <param name="scratch"><see cref="ScratchFloats"/> floats, this thread's own.</param>
+    /// <summary>Computes one work item.</summary>
+    /// <param name="a">The operands. x and W themselves are not read.</param>
+    /// <param name="x">
+    /// x in the format of <see cref="Int8Rows"/>: <see cref="Int8Rows.Rows"/> rows. Rows after M may hold anything.
+    /// </param>
+    /// <param name="w">W in the format of <see cref="Int8Weights"/>.</param>
+    /// <param name="activation">The activation f.</param>
+    /// <param name="item">The item, from 0 to <see cref="Items"/> - 1.</param>
+    /// <param name="scratch"><see cref="ScratchFloats"/> floats for the calling thread alone.</param>
     public static void Execute<TActivation>(in MatMulArgs a, byte* x, byte* w, TActivation activation, int item, float* scratch)
         where TActivation : struct, IActivation
     {
@@ -60,7 +58,7 @@ internal static unsafe class Int8MatMul
 
         for (; row < end; row += Int8Tile.Rows)
         {
-            // The last tile overlaps the one before it and stores only its new rows.
+            // The last tile overlaps the tile before it and stores only its new rows.
             int start = Math.Min(row, Math.Max(a.M - Int8Tile.Rows, 0));
             byte* rows = x + (nint)start * stride, panel = first;
             for (int c = 0; c < width; c += Int8Tile.Columns, panel += panelBytes)
@@ -85,7 +83,7 @@ internal static unsafe class Int8MatMul
         public void Run<TVec>() where TVec : unmanaged, IVector<TVec> => ToFloats<TVec>(rows, stride, k, scales, tile);
     }
 
-    /// <summary>The integers of a tile become floats, in place.</summary>
+    /// <summary>Converts the integers of a tile to floats, in place.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ToFloats<TVec>(byte* rows, int stride, int k, float* scales, float* tile)
         where TVec : unmanaged, IVector<TVec>
@@ -99,7 +97,8 @@ internal static unsafe class Int8MatMul
     }
 
     /// <summary>
-    /// The definition: quantised element by element, summed in whole numbers, and the rest in double precision.
+    /// Computes the reference result from the definition: quantized element by element, summed in integers, and the rest in
+    /// double precision.
     /// </summary>
     public static void Scalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
     {

@@ -3,39 +3,43 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The A operand of <see cref="Int8Tile"/>: rows of x as 8-bit integers with one scale a row, x[r, p] ≈ scale[r] q[r, p], scale =
-/// max |x[r]| / 127. A row is its integers, in the form the tile reads, k rounded up to whole groups of four, and then its scale.
-/// <para>
-/// |x - scale q| ≤ scale (1/2 + 2^-15). A row whose largest magnitude is below 1e-34 counts as zeros. A row that holds NaN or an
-/// infinity has the scale NaN, so that every result made from it is NaN: what is not a number is passed on, not hidden.
-/// </para>
+/// Quantizes the A operand of <see cref="Int8Tile"/>: rows of x as 8-bit integers with one scale per row, x[r, p] ≈ scale[r] q[r,
+/// p], where scale = max |x[r]| / 127. A stored row is its integers, in the format that the tile reads, with k rounded up to a
+/// multiple of four, followed by its scale.
+/// <para>|x - scale q| ≤ scale (1/2 + 2^-15). A row whose largest magnitude is below 1e-34 is treated as zeros. A row that
+/// contains NaN or infinity gets the scale NaN, so that every result computed from it is NaN; invalid numbers are never
+/// hidden.</para>
 /// </summary>
 internal static unsafe class Int8Rows
 {
-    /// <summary>Largest magnitude of an integer: -128 is left out, so that the range is symmetric.</summary>
+    /// <summary>The largest magnitude of an integer. -128 is not used, so that the range is symmetric.</summary>
     internal const float Most = 127;
 
-    /// <summary>Below this a scale would lose precision, and its reciprocal overflow.</summary>
+    /// <summary>
+    /// The smallest usable maximum of a row. Below it, the scale would lose precision and its reciprocal would overflow.
+    /// </summary>
     public const float Least = 1e-34f;
 
-    /// <summary>Inputs, rounded up to whole groups.</summary>
+    /// <summary>Rounds the number of inputs up to whole groups of four.</summary>
     internal static int Padded(int k) => (k + 3) / 4 * 4;
 
-    /// <summary>Bytes from one row to the next.</summary>
+    /// <summary>Computes the stride between rows in bytes.</summary>
     public static int Stride(int k) => checked(Padded(k) * Int8Tile.ElementSize + sizeof(float));
 
-    /// <summary>Rows that the buffer must have room for: those of x, or of a whole tile.</summary>
+    /// <summary>
+    /// Computes the number of rows that the buffer must have room for: the rows of x, and at least one whole tile.
+    /// </summary>
     public static int Rows(int m) => Math.Max(m, Int8Tile.Rows);
 
-    /// <summary>The scale of a quantised row of <paramref name="k"/> numbers.</summary>
+    /// <summary>Gets the scale of a quantized row of <paramref name="k"/> elements.</summary>
     public static float ScaleOf(byte* row, int k) => Unsafe.ReadUnaligned<float>(row + (nint)Padded(k) * Int8Tile.ElementSize);
 
-    /// <summary>Quantises rows, each for itself.</summary>
-    /// <param name="x">[<paramref name="rows"/>, <paramref name="k"/>].</param>
-    /// <param name="ldx">Row stride of x, in floats.</param>
-    /// <param name="rows">Rows.</param>
-    /// <param name="k">Inputs, at least 1.</param>
-    /// <param name="q"><paramref name="rows"/> times <see cref="Stride"/> bytes; may not overlap x.</param>
+    /// <summary>Quantizes rows, each with its own scale.</summary>
+    /// <param name="x">The input, [<paramref name="rows"/>, <paramref name="k"/>].</param>
+    /// <param name="ldx">The row stride of x, in floats.</param>
+    /// <param name="rows">The number of rows.</param>
+    /// <param name="k">The number of inputs, at least 1.</param>
+    /// <param name="q">The output, <paramref name="rows"/> times <see cref="Stride"/> bytes. It must not overlap x.</param>
     public static void Execute(float* x, nint ldx, int rows, int k, byte* q) =>
         Simd.Run(new Kernel(x, ldx, rows, k, q));
 
@@ -51,7 +55,7 @@ internal static unsafe class Int8Rows
         int stride = Stride(k);
         for (; rows > 0; rows--, x += ldx, q += stride)
         {
-            // Zero times a finite number is zero; times any other it is NaN, and stays it in the sum.
+            // Zero times a finite number is zero. Zero times anything else is NaN, which stays in the sum.
             TVec largest = TVec.Zero, notFinite = TVec.Zero;
             int p = 0;
             for (; p <= k - TVec.Count; p += TVec.Count)
@@ -95,7 +99,7 @@ internal static unsafe class Int8Rows
         else integers.StoreShorts((short*)q + p);
     }
 
-    /// <summary>The definition.</summary>
+    /// <summary>Computes the reference result from the definition.</summary>
     public static void Scalar(float* x, nint ldx, int rows, int k, byte* q)
     {
         for (int r = 0; r < rows; r++, x += ldx, q += Stride(k))

@@ -6,49 +6,52 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The innermost product of <see cref="Int8MatMul"/>: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B over 8-bit integers,
-/// summed exactly in 32 bits and held wholly in registers while k runs, so that the result is the same on every processor. k
-/// advances by groups of four, which lie together in A's rows (<see cref="Int8Rows"/>) and in B's columns
+/// Computes the innermost product of <see cref="Int8MatMul"/>: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B with 8-bit
+/// integers. The sums are exact in 32 bits, so the result is the same on every processor, and they stay in registers for all of
+/// k. k advances by groups of four, which are contiguous in A's rows (<see cref="Int8Rows"/>) and in B's columns
 /// (<see cref="Int8Weights"/>).
-/// <para>
-/// With VNNI one instruction multiplies four unsigned bytes of A by four signed bytes of B in each lane: A is stored with
-/// <see cref="Offset"/> added, and the sums start from B's corrections, which take it out again. AVX512's 512-bit form is emitted
-/// code (<see cref="Vnni512"/>), AvxVnni's 256-bit form is here. Elsewhere A is stored as 16-bit integers, B is widened to such,
-/// and pairs are multiplied and added; a column's sum is then kept in two halves, joined at the end. Sums of these products wrap
-/// around and come back: only the result must fit, and for k up to <see cref="MaxInputs"/>, 127 * 127 * k does.
-/// </para>
+/// <para>With VNNI, one instruction multiplies four unsigned bytes of A by four signed bytes of B in each lane. A is therefore
+/// stored with <see cref="Offset"/> added, and the sums start from B's corrections, which subtract it again. The 512-bit form of
+/// AVX512 is generated code (<see cref="Vnni512"/>); the 256-bit form of AvxVnni is in this class. On other processors A is
+/// stored as 16-bit integers, B is widened to 16 bits, and adjacent products are added in pairs; each column then has two partial
+/// sums, which are added at the end. Intermediate sums may wrap around. Only the result must fit in 32 bits, and 127 * 127 * k
+/// does for k up to <see cref="MaxInputs"/>.</para>
 /// </summary>
 internal static unsafe class Int8Tile
 {
     /// <summary>
-    /// Rows of a tile on this processor: with two vectors a row, 12 sums, 2 of B and 1 broadcast fill 16 registers, all that a
-    /// VEX-encoded instruction can name.
+    /// Gets the number of rows of a tile on this processor. With two vectors per row, 12 sums, 2 vectors of B and 1 broadcast fit
+    /// in 16 registers, all that a VEX-encoded instruction can address.
     /// </summary>
     public static int Rows => Vnni512.IsSupported ? Vnni512.Rows : 6;
 
-    /// <summary>The longest sums that cannot overflow.</summary>
+    /// <summary>The largest k for which the sums cannot overflow.</summary>
     public const int MaxInputs = 1 << 17;
 
-    /// <summary>Columns of a tile on this processor.</summary>
+    /// <summary>Gets the number of columns of a tile on this processor.</summary>
     public static int Columns => Vnni512.IsSupported ? Vnni512.Columns : Math.Min(Tile.Columns, 16);
 
     private static bool MultipliesBytes => Vnni512.IsSupported || AvxVnni.IsSupported;
 
-    /// <summary>Bytes of an element of A.</summary>
+    /// <summary>Gets the size of an element of A in bytes.</summary>
     public static int ElementSize => MultipliesBytes ? 1 : 2;
 
-    /// <summary>What is added to the elements of A as they are stored.</summary>
+    /// <summary>Gets the number that is added to the elements of A when they are stored.</summary>
     public static int Offset => MultipliesBytes ? 128 : 0;
 
-    /// <summary>C = A · B for one whole tile.</summary>
-    /// <param name="a"><see cref="Rows"/> rows of k elements.</param>
-    /// <param name="lda">Row stride of A, in bytes.</param>
-    /// <param name="b">[k / 4][<see cref="Columns"/>][4].</param>
-    /// <param name="k">Length of the sums, a multiple of 4, at least 4.</param>
-    /// <param name="correction">[<see cref="Columns"/>]: minus <see cref="Offset"/> times the sum of each column of B.</param>
-    /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not
-    /// overlap A or B.</param>
-    /// <param name="ldc">Row stride of C, in elements.</param>
+    /// <summary>Computes C = A · B for one whole tile.</summary>
+    /// <param name="a">The operand A: <see cref="Rows"/> rows of k elements.</param>
+    /// <param name="lda">The row stride of A, in bytes.</param>
+    /// <param name="b">The operand B, [k / 4][<see cref="Columns"/>][4].</param>
+    /// <param name="k">The length of the sums, a multiple of 4, at least 4.</param>
+    /// <param name="correction">
+    /// The corrections, [<see cref="Columns"/>]: minus <see cref="Offset"/> times the sum of each column of B.
+    /// </param>
+    /// <param name="c">
+    /// The result, [<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. It must not
+    /// overlap A or B.
+    /// </param>
+    /// <param name="ldc">The row stride of C, in elements.</param>
     public static void Execute(byte* a, nint lda, sbyte* b, int k, int* correction, int* c, nint ldc)
     {
         if (Vnni512.IsSupported) Vnni512.Execute(a, lda, b, k, correction, c, ldc);
@@ -59,7 +62,7 @@ internal static unsafe class Int8Tile
         else Scalar(a, lda, b, k, c, ldc);
     }
 
-    /// <summary>The definition: C[i, j] = sum over p of A[i, p] B[p, j].</summary>
+    /// <summary>Computes the reference result from the definition: C[i, j] = sum over p of A[i, p] B[p, j].</summary>
     public static void Scalar(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc)
     {
         for (int i = 0; i < Rows; i++)
@@ -118,7 +121,7 @@ internal static unsafe class Int8Tile
         c50.Store(c); c51.Store(c + 8);
     }
 
-    /// <summary>A tile in column strips of two vectors.</summary>
+    /// <summary>Computes a tile in column strips of two vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Pairs<TVec>(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc) where TVec : unmanaged, IPairs<TVec>
     {
@@ -159,23 +162,24 @@ internal static unsafe class Int8Tile
 }
 
 /// <summary>
-/// A vector of 16-bit integers, four of a group for each column, or of 32-bit sums of pairs, two for each column.
+/// Represents a vector of 16-bit integers, with a group of four for each column, or a vector of 32-bit sums of pairs, with two
+/// for each column.
 /// </summary>
 internal unsafe interface IPairs<TSelf> where TSelf : unmanaged, IPairs<TSelf>
 {
-    /// <summary>Columns it holds a group of.</summary>
+    /// <summary>Gets the number of columns in a vector.</summary>
     static abstract int Columns { get; }
 
-    /// <summary>Groups of B, widened.</summary>
+    /// <summary>Loads groups of B and widens them.</summary>
     static abstract TSelf Load(sbyte* p);
 
-    /// <summary>One group of A for every column.</summary>
+    /// <summary>Broadcasts one group of A to every column.</summary>
     static abstract TSelf Broadcast(byte* p);
 
-    /// <summary>sums + the products of each pair, added up.</summary>
+    /// <summary>Computes sums + the sum of the products of each pair.</summary>
     static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf sums);
 
-    /// <summary>Joins each column's two sums and writes them.</summary>
+    /// <summary>Adds the two sums of each column and stores the results.</summary>
     void StoreSums(int* p);
 }
 

@@ -4,32 +4,32 @@ using TinyZsad.Formats;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The B operand of <see cref="Int8Tile"/>: a weight matrix as 8-bit integers with one scale an output, w[n, p] ≈ scale[n] q[n,
-/// p], scale = max |w[n]| / 127, by the rules of <see cref="Int8Rows"/>. Made once; a panel of <see cref="Int8Tile.Columns"/>
-/// outputs is its scales, its corrections (see <see cref="Int8Tile"/>) and then its integers as [k / 4][outputs][4]. A panel's
-/// outputs past the matrix are zero.
+/// Quantizes the B operand of <see cref="Int8Tile"/>: a weight matrix as 8-bit integers with one scale per output, w[n, p] ≈
+/// scale[n] q[n, p], where scale = max |w[n]| / 127, by the same rules as <see cref="Int8Rows"/>. This is done once. A panel of
+/// <see cref="Int8Tile.Columns"/> outputs holds its scales, then its corrections (see <see cref="Int8Tile"/>), then its integers
+/// as [k / 4][outputs][4]. Outputs beyond the matrix are zero.
 /// </summary>
 internal static unsafe class Int8Weights
 {
-    /// <summary>Bytes of a panel: a multiple of 64 where vectors are that wide.</summary>
+    /// <summary>Computes the size of a panel in bytes: a multiple of 64 if vectors are 64 bytes wide.</summary>
     public static nint PanelBytes(int k) => ((nint)Int8Rows.Padded(k) + 2 * sizeof(float)) * Int8Tile.Columns;
 
     private static int PanelsOfTile => Tile.Columns / Int8Tile.Columns;
 
-    /// <summary>Bytes that the quantised matrix takes; 64-byte aligned.</summary>
+    /// <summary>Computes the size of the quantized matrix in bytes; 64-byte aligned.</summary>
     public static nint Bytes(int n, int k) => (n + Tile.Columns - 1) / Tile.Columns * PanelsOfTile * PanelBytes(k);
 
-    /// <summary>Floats of scratch for <see cref="Execute"/>; 64-byte aligned.</summary>
+    /// <summary>Computes the number of scratch floats for <see cref="Execute"/>; 64-byte aligned.</summary>
     public static nint ScratchFloats(int k) => (nint)k * Tile.Columns + 2 * Tile.Columns;
 
-    /// <summary>Quantises a matrix.</summary>
+    /// <summary>Quantizes a matrix.</summary>
     /// <param name="w">The matrix, contiguous.</param>
-    /// <param name="type">Its number format.</param>
-    /// <param name="layout">[n, k] or [k, n].</param>
-    /// <param name="n">Outputs.</param>
-    /// <param name="k">Inputs, 1 to <see cref="Int8Tile.MaxInputs"/>.</param>
+    /// <param name="type">The number format of the matrix.</param>
+    /// <param name="layout">The layout: [n, k] or [k, n].</param>
+    /// <param name="n">The number of outputs.</param>
+    /// <param name="k">The number of inputs, 1 to <see cref="Int8Tile.MaxInputs"/>.</param>
     /// <param name="scratch"><see cref="ScratchFloats"/> floats.</param>
-    /// <param name="packed"><see cref="Bytes"/> bytes.</param>
+    /// <param name="packed">The result, <see cref="Bytes"/> bytes.</param>
     public static void Execute(void* w, FloatType type, WeightLayout layout, int n, int k, float* scratch, byte* packed)
     {
         float* columns = scratch + 2 * Tile.Columns;
@@ -42,7 +42,7 @@ internal static unsafe class Int8Weights
         }
     }
 
-    /// <summary>The definition: what the integers and scales are, and where they lie.</summary>
+    /// <summary>Computes the reference result: the values of the integers and scales, and their positions.</summary>
     public static void Scalar(void* w, FloatType type, WeightLayout layout, int n, int k, byte* packed)
     {
         for (nint i = 0; i < Bytes(n, k); i++) packed[i] = 0;
@@ -71,7 +71,7 @@ internal static unsafe class Int8Weights
         }
     }
 
-    /// <summary>Each column's scale, and what its numbers are multiplied by.</summary>
+    /// <summary>Computes the scale of each column and the factor that its elements are multiplied by.</summary>
     private static void Scales(float* columns, int k, float* scale, float* factor)
     {
         new Span<float>(scale, 2 * Tile.Columns).Clear();
@@ -107,7 +107,7 @@ internal static unsafe class Int8Weights
         {
             for (int c = 0; c < width; c++)
             {
-                // Where the factor is zero the product may still be NaN.
+                // Even where the factor is zero, the product may be NaN.
                 int integer = p < k && factor[c] != 0 ? (int)MathF.Round(columns[(nint)p * stride + c] * factor[c]) : 0;
                 integers[(nint)p / 4 * 4 * width + 4 * c + p % 4] = (sbyte)integer;
                 correction[c] -= Int8Tile.Offset * integer;

@@ -4,117 +4,121 @@ using TinyZsad.Formats;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The operands of y = x Wᵀ with everything that a network puts around it:
-/// y = f(x Wᵀ + bias) * scale + residual, or, with <see cref="ActivateLast"/>, y = f((x Wᵀ + bias) * scale + residual).
+/// Holds the operands of y = x Wᵀ and of its epilogue: y = f(x Wᵀ + bias) * scale + residual, or, with
+/// <see cref="ActivateLast"/>, y = f((x Wᵀ + bias) * scale + residual).
 /// </summary>
 internal unsafe struct MatMulArgs
 {
-    /// <summary>[<see cref="M"/>, <see cref="K"/>].</summary>
+    /// <summary>The input, [<see cref="M"/>, <see cref="K"/>].</summary>
     public float* X;
 
-    /// <summary>Row stride of X, in floats.</summary>
+    /// <summary>The row stride of X, in floats.</summary>
     public nint LdX;
 
-    /// <summary>Rows of x and y.</summary>
+    /// <summary>The number of rows of x and y.</summary>
     public int M;
 
-    /// <summary>Columns of y: outputs.</summary>
+    /// <summary>The number of columns of y: outputs.</summary>
     public int N;
 
-    /// <summary>Columns of x: inputs.</summary>
+    /// <summary>The number of columns of x: inputs.</summary>
     public int K;
 
-    /// <summary>The weight matrix, contiguous, [N, K] or [K, N] by <see cref="Layout"/>.</summary>
+    /// <summary>The weight matrix, contiguous, [N, K] or [K, N] as given by <see cref="Layout"/>.</summary>
     public void* W;
 
-    /// <summary>Number format of W.</summary>
+    /// <summary>The number format of W.</summary>
     public FloatType Type;
 
-    /// <summary>Which way W lies.</summary>
+    /// <summary>The memory layout of W.</summary>
     public WeightLayout Layout;
 
-    /// <summary>[N], or null for none.</summary>
+    /// <summary>The bias, [N], or null for none.</summary>
     public float* Bias;
 
-    /// <summary>[N], or null for none: DINO's LayerScale.</summary>
+    /// <summary>The scale (DINO's LayerScale), [N], or null for none.</summary>
     public float* Scale;
 
-    /// <summary>[M, N], or null for none. May be Y itself.</summary>
+    /// <summary>The residual, [M, N], or null for none. It may be Y itself.</summary>
     public float* Residual;
 
-    /// <summary>Row stride of the residual, in floats.</summary>
+    /// <summary>The row stride of the residual, in floats.</summary>
     public nint LdResidual;
 
-    /// <summary>[M, N], overwritten. May not overlap X.</summary>
+    /// <summary>The result, [M, N]; overwritten. It must not overlap X.</summary>
     public float* Y;
 
-    /// <summary>Row stride of Y, in floats.</summary>
+    /// <summary>The row stride of Y, in floats.</summary>
     public nint LdY;
 
-    /// <summary>Whether the activation comes after the residual instead of before scale and residual.</summary>
+    /// <summary>Whether the activation follows the residual, instead of preceding scale and residual.</summary>
     public bool ActivateLast;
 
-    /// <summary>Threads that the work is cut for, at least 1. Results do not depend on it.</summary>
+    /// <summary>The number of threads to divide the work for, at least 1. Results do not depend on it.</summary>
     public int Threads;
 
     /// <summary>
-    /// The weights that this thread will most likely widen after these, which are asked for meanwhile; null for nothing.
+    /// The weights that this thread most likely widens next, which are prefetched during this product; null for none.
     /// </summary>
     public byte* Upcoming;
 
-    /// <summary>Bytes of them.</summary>
+    /// <summary>The size of the upcoming weights in bytes.</summary>
     public nint UpcomingBytes;
 }
 
 /// <summary>
-/// Dense linear layers. An item (<see cref="MatMulCut"/>) widens a group of panels of W (<see cref="Panel"/>), which then lie in
-/// the second-level cache, and goes down its rows strip by strip: every strip of x is read from further away once, meets all
-/// panels of the group by <see cref="Tile"/>, and leaves whole stretches of rows of y behind. Bias, activation, scale and residual
-/// are applied while a tile is still in the first-level cache. Items are independent, and a value of y is computed by the same
-/// operations whichever thread takes its item and however the work is cut, so results depend on neither.
+/// Computes dense linear layers. A work item (<see cref="MatMulCut"/>) widens a group of panels of W (<see cref="Panel"/>), which
+/// then stay in the L2 cache, and processes its rows in strips. Each strip of x is loaded from memory once, is multiplied by all
+/// panels of the group (<see cref="Tile"/>), and produces contiguous parts of rows of y. Bias, activation, scale and residual are
+/// applied while a tile is still in the L1 cache. Items are independent, and each value of y is computed by the same operations
+/// for any thread and any division of the work, so results depend on neither.
 /// <para>Sums run over k in order, in single precision with fused multiply-adds: |error| ≤ k 2⁻²⁴ · Σ|x w| before the
 /// epilogue.</para>
-/// <para>When there are fewer rows than a tile has, they are first copied above zeros; elsewhere the last tile overlaps the one
-/// before it and stores only its new rows. So every tile is a full one.</para>
+/// <para>If there are fewer rows than a tile has, they are first copied to a strip that is padded with zeros. Otherwise the last
+/// tile overlaps the tile before it and stores only its new rows. So every tile is complete.</para>
 /// </summary>
 internal static unsafe class MatMul
 {
     /// <summary>
-    /// Cache lines of the next strip to ask for with each row of a tile. A group of many panels has brought the whole strip by
-    /// then; to ask for more at a time would cost what it gains.
+    /// The maximum number of cache lines of the next strip to prefetch per row of a tile. In a group of many panels, fewer are
+    /// enough to prefetch the whole strip. More per row would cost as much time as they save.
     /// </summary>
     private const int MostLines = 2;
 
-    /// <summary>The same for weights. They come from far away, and a group of few rows has little time to ask for them.</summary>
+    /// <summary>
+    /// The maximum number of cache lines of weights to prefetch per row of a tile. Weights have a long latency, and a group with
+    /// few rows has few tiles during which to prefetch them.
+    /// </summary>
     private const int MostWeightLines = 3;
 
     /// <summary>
-    /// How many independent items the product of this shape is cut into: a block of rows and a group of panels each, the blocks
-    /// of the first group before those of the second; m, n and the number of threads at least 1.
+    /// Computes the number of independent work items for a product of this shape. An item is a block of rows and a group of
+    /// panels; the blocks of the first group precede those of the second. m, n and the number of threads are at least 1.
     /// </summary>
     public static int Items(int m, int n, int k, int threads) =>
         Groups(m, n, k, threads) * new MatMulCut(m, n, k, threads).Blocks;
 
     /// <summary>
-    /// How many groups of panels that is. A thread that takes several blocks of one group after each other lays it out once.
+    /// Computes the number of groups of panels. A thread that takes several blocks of one group in sequence packs the group once.
     /// </summary>
     public static int Groups(int m, int n, int k, int threads) => new MatMulCut(m, n, k, threads).Groups;
 
     /// <summary>
-    /// Floats of scratch that one item needs; 64-byte aligned: a tile, a group of panels, and a strip of x where x has less than
-    /// one.
+    /// Computes the number of scratch floats that one item needs; 64-byte aligned. They hold a tile, a group of panels and, if x
+    /// has fewer rows than a tile, a strip of x.
     /// </summary>
     public static nint ScratchFloats(int m, int n, int k, int threads) => Tile.Rows * (nint)Tile.Columns
         + new MatMulCut(m, n, k, threads).PanelsOfGroup * (nint)Tile.Columns * k + (m < Tile.Rows ? Tile.Rows * (nint)k : 0);
 
-    /// <summary>Computes one item.</summary>
+    /// <summary>Computes one work item.</summary>
     /// <param name="a">The operands.</param>
-    /// <param name="activation">f.</param>
-    /// <param name="item">0 up to <see cref="Items"/>.</param>
+    /// <param name="activation">The activation f.</param>
+    /// <param name="item">The item, from 0 to <see cref="Items"/> - 1.</param>
     /// <param name="previous">
-    /// The item of the same product for which <paramref name="scratch"/> was last used; -1 where it was used for anything else.
+    /// The item of the same product that last used <paramref name="scratch"/>, or -1 if the memory was last used for anything
+    /// else.
     /// </param>
-    /// <param name="scratch"><see cref="ScratchFloats"/> floats, this thread's own.</param>
+    /// <param name="scratch"><see cref="ScratchFloats"/> floats for the calling thread alone.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Execute<TActivation>(in MatMulArgs a, TActivation activation, int item, int previous, float* scratch)
         where TActivation : struct, IActivation
@@ -140,7 +144,8 @@ internal static unsafe class MatMul
         nint rowsOfTiles = Tile.Rows * (nint)cut.PanelsOfGroup, linesOfStrip = Tile.Rows * ldx / 16;
         int lines = (int)Math.Min((linesOfStrip + rowsOfTiles - 1) / rowsOfTiles, MostLines);
         Ahead ahead = new() { LdResult = a.LdY, LdResidual = a.LdResidual, Lines = lines };
-        // The next group's weights, or those of whatever follows: each thread needs all, and computes about as many blocks.
+        // Prefetch the weights of the next group or, after the last group, those of the following step. Each thread needs all of
+        // them and computes about BlocksOfThread blocks per group, so each block prefetches one share.
         byte* upcoming = last < a.N ? (byte*)a.W + RowBytes(a) * last : a.Upcoming;
         nint bytes = last < a.N ? RowBytes(a) * Math.Min(a.N - last, last - first) : a.UpcomingBytes;
         if (last == a.N || a.Layout == WeightLayout.OutIn)
@@ -169,9 +174,9 @@ internal static unsafe class MatMul
 
     private static nint RowBytes(in MatMulArgs a) => (nint)a.K * a.Type.Size();
 
-    /// <summary>The weights that a thread widens first: those of the first group.</summary>
-    /// <param name="a">The operands, of which the values need not be there.</param>
-    /// <param name="bytes">How many bytes they are; 0 where they do not lie together.</param>
+    /// <summary>Gets the weights that a thread widens first: those of the first group.</summary>
+    /// <param name="a">The operands. The values need not be present yet.</param>
+    /// <param name="bytes">The size of the weights in bytes; 0 if they are not contiguous.</param>
     public static byte* FirstWeights(in MatMulArgs a, out nint bytes)
     {
         MatMulCut cut = new(a.M, a.N, a.K, a.Threads);
@@ -179,7 +184,7 @@ internal static unsafe class MatMul
         return (byte*)a.W;
     }
 
-    /// <summary>All rows of x, fewer than a tile's, with rows of zeros after them.</summary>
+    /// <summary>Copies all rows of x, fewer than a tile has, to a strip and fills its remaining rows with zeros.</summary>
     private static float* AboveZeros(in MatMulArgs a, float* strip, out nint stride)
     {
         stride = a.K;
@@ -193,7 +198,7 @@ internal static unsafe class MatMul
         return strip;
     }
 
-    /// <summary>The definition, every sum in double precision.</summary>
+    /// <summary>Computes the reference result from the definition, with every sum in double precision.</summary>
     public static void Scalar<TActivation>(in MatMulArgs a, TActivation activation) where TActivation : struct, IActivation
     {
         for (int i = 0; i < a.M; i++)
@@ -215,7 +220,7 @@ internal static unsafe class MatMul
     private static double Weight(in MatMulArgs a, int output, int input) =>
         a.Type.Read(a.W, a.Layout == WeightLayout.OutIn ? (nint)output * a.K + input : (nint)input * a.N + output);
 
-    /// <summary>Bias, activation, scale and residual for the valid part of a tile, and the store.</summary>
+    /// <summary>Applies bias, activation, scale and residual to the valid part of a tile and stores it.</summary>
     internal static void Finish<TActivation>(
         in MatMulArgs a, TActivation activation, float* tile, int row, int rows, int column, int width)
         where TActivation : struct, IActivation

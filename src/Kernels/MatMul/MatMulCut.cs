@@ -1,22 +1,26 @@
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// How a product is cut into items. Panels of W are taken in groups of which the widened form fits the second-level cache;
-/// within a group, x and y come by once, strip by strip. Rows are cut into blocks of strips, as equal as can be. A thread had
-/// better keep to some of the blocks, whose rows it finds in its own cache from layer to layer, and take a group's after each
-/// other, so that it widens the group once.
+/// Divides a product into work items. Panels of W are processed in groups whose widened form fits in the L2 cache. Within a
+/// group, x and y are streamed once, strip by strip. Rows are divided into blocks of strips, as evenly as possible. A thread
+/// should keep the same blocks from layer to layer, because it finds their rows in its own cache. It should also take the blocks
+/// of a group in sequence, so that it widens the group once.
 /// </summary>
 internal readonly struct MatMulCut
 {
-    /// <summary>Bytes of widened panels: they, a strip of x and what streams by share a second-level cache of a megabyte.</summary>
+    /// <summary>
+    /// The maximum size of the widened panels in bytes. The panels, a strip of x and the streamed data share an L2 cache of 1 MB.
+    /// </summary>
     private const int MostPanelBytes = 5 << 17;
 
-    /// <summary>Blocks that each thread should find, so that none waits long for the last.</summary>
+    /// <summary>
+    /// The target number of blocks per thread. Several blocks per thread balance the load at the end of the step.
+    /// </summary>
     public const int BlocksOfThread = 6;
 
     private readonly int rows, strips;
 
-    /// <summary>Cuts the product of an [m, k] by a [k, n] matrix for a number of threads, at least 1.</summary>
+    /// <summary>Divides the product of an [m, k] matrix by a [k, n] matrix for a number of threads, at least 1.</summary>
     public MatMulCut(int m, int n, int k, int threads)
     {
         rows = m;
@@ -30,15 +34,15 @@ internal readonly struct MatMulCut
         Groups = (panels + PanelsOfGroup - 1) / PanelsOfGroup;
     }
 
-    /// <summary>Groups of panels.</summary>
+    /// <summary>Gets the number of groups of panels.</summary>
     public int Groups { get; }
 
-    /// <summary>Panels of a group; the last may have fewer.</summary>
+    /// <summary>Gets the number of panels in a group. The last group may have fewer.</summary>
     public int PanelsOfGroup { get; }
 
-    /// <summary>Blocks of rows.</summary>
+    /// <summary>Gets the number of blocks of rows.</summary>
     public int Blocks { get; }
 
-    /// <summary>Where a block begins; that of the number <see cref="Blocks"/> where the rows end.</summary>
+    /// <summary>Computes the first row of a block. For the block number <see cref="Blocks"/>, it is the number of rows.</summary>
     public int Row(int block) => Math.Min((int)((long)strips * block / Blocks) * Tile.Rows, rows);
 }

@@ -6,21 +6,21 @@ using TinyZsad.Formats;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// The B operand of <see cref="Tile"/>: <see cref="Tile.Columns"/> output columns of a weight matrix as [k]
-/// [<see cref="Tile.Columns"/>] floats, widened and turned just before use, so that the weights themselves stay as they are in
-/// the mapped file.
+/// Packs the B operand of <see cref="Tile"/>: <see cref="Tile.Columns"/> output columns of a weight matrix as
+/// [k][<see cref="Tile.Columns"/>] floats. The weights are widened and transposed just before use, so the stored weights remain
+/// unchanged in the mapped file.
 /// </summary>
 internal static unsafe class Panel
 {
-    /// <summary>Fills a panel. Columns past the matrix are zero.</summary>
+    /// <summary>Fills a panel. Columns beyond the matrix are zero.</summary>
     /// <param name="w">The matrix, contiguous.</param>
-    /// <param name="type">Its number format.</param>
-    /// <param name="layout">[n, k] or [k, n].</param>
-    /// <param name="n">Outputs of the whole matrix.</param>
-    /// <param name="k">Inputs.</param>
-    /// <param name="first">First output of the panel.</param>
-    /// <param name="panel">k * <see cref="Tile.Columns"/> floats.</param>
-    [MethodImpl(MethodImplOptions.NoInlining)] // as part of its callers it would crowd their loops
+    /// <param name="type">The number format of the matrix.</param>
+    /// <param name="layout">The layout: [n, k] or [k, n].</param>
+    /// <param name="n">The number of outputs of the whole matrix.</param>
+    /// <param name="k">The number of inputs.</param>
+    /// <param name="first">The first output of the panel.</param>
+    /// <param name="panel">The result, k * <see cref="Tile.Columns"/> floats.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]    // inlined into its callers, it would make their loops slower
     public static void Expand(void* w, FloatType type, WeightLayout layout, int n, int k, int first, float* panel)
     {
         if (type == FloatType.F16) Expand<F16Format>(w, layout, n, k, first, panel);
@@ -49,7 +49,8 @@ internal static unsafe class Panel
     }
 
     /// <summary>
-    /// Rows of k, from element <paramref name="at"/> on and <paramref name="stride"/> apart, turned Count x Count at a time.
+    /// Transposes rows of k elements, which start at element <paramref name="at"/> with stride <paramref name="stride"/>, in
+    /// blocks of Count x Count.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Turn<TFormat, TVec>(void* w, nint at, nint stride, int width, int k, float* panel)
@@ -84,7 +85,7 @@ internal static unsafe class Panel
         }
     }
 
-    /// <summary>Count inputs of at most Count rows, with zeros for those that are missing.</summary>
+    /// <summary>Transposes Count inputs of at most Count rows. Missing rows are filled with zeros.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void TurnSquare<TFormat, TVec>(void* w, nint at, nint stride, int rows, float* panel)
@@ -97,10 +98,10 @@ internal static unsafe class Panel
     }
 
     /// <summary>
-    /// 32 inputs of 16 rows of halves: neighbours are turned together, as 32 bits, and widened afterwards, which takes half of the
-    /// shuffles. Infinities and NaN do not come out right.
+    /// Transposes and widens 32 inputs of 16 rows of binary16 numbers. Adjacent numbers are transposed together as 32 bits and
+    /// widened afterward, which takes half the shuffles. Infinities and NaN are not converted correctly.
     /// </summary>
-    /// <returns>Whether all were finite; else what it wrote has to be written anew.</returns>
+    /// <returns>true if all numbers are finite; otherwise the result is wrong and must be overwritten.</returns>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static bool TurnHalves(ushort* w, nint stride, float* panel)
@@ -133,8 +134,8 @@ internal static unsafe class Panel
     }
 
     /// <summary>
-    /// Rows that already run along the panel, k of them, from element <paramref name="at"/> on and <paramref name="stride"/>
-    /// apart.
+    /// Copies k rows that are already in panel order. They start at element <paramref name="at"/> with stride
+    /// <paramref name="stride"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Copy<TFormat, TVec>(void* w, nint at, nint stride, int width, int k, float* panel)

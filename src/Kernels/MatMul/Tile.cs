@@ -5,39 +5,39 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>
-/// What a tile asks for while its multiply-adds run, so that whoever comes after it finds it near: a few cache lines at a time,
-/// since all at once they would hold up the tile's own loads.
+/// Specifies what a tile prefetches for later work during its multiply-adds. It prefetches a few cache lines at a time, because
+/// more at once would delay the tile's own loads.
 /// </summary>
 internal unsafe struct Ahead
 {
-    /// <summary>Where the result will be stored, <see cref="Tile.Rows"/> rows of <see cref="Tile.Columns"/>.</summary>
+    /// <summary>The memory for the result, <see cref="Tile.Rows"/> rows of <see cref="Tile.Columns"/>.</summary>
     public float* Result;
 
-    /// <summary>Row stride of the result, in floats.</summary>
+    /// <summary>The row stride of the result, in floats.</summary>
     public nint LdResult;
 
-    /// <summary>What will be added to it; null for nothing.</summary>
+    /// <summary>The residual that is added to the result; null for none.</summary>
     public float* Residual;
 
-    /// <summary>Row stride of the residual, in floats.</summary>
+    /// <summary>The row stride of the residual, in floats.</summary>
     public nint LdResidual;
 
-    /// <summary>A piece of memory that later tiles will read.</summary>
+    /// <summary>A block of memory that later tiles read.</summary>
     public byte* Run;
 
-    /// <summary>Cache lines of it to ask for with each row.</summary>
+    /// <summary>The number of cache lines of <see cref="Run"/> to prefetch per row.</summary>
     public int Lines;
 
-    /// <summary>Weights that will be widened later.</summary>
+    /// <summary>The weights that are widened later.</summary>
     public byte* Weights;
 
-    /// <summary>Cache lines of them to ask for with each row.</summary>
+    /// <summary>The number of cache lines of <see cref="Weights"/> to prefetch per row.</summary>
     public int WeightLines;
 
-    /// <summary>Where they end.</summary>
+    /// <summary>The end of <see cref="Weights"/>.</summary>
     public byte* WeightsEnd;
 
-    /// <summary>Asks for one row and its share of the run, and moves on.</summary>
+    /// <summary>Prefetches one row and its share of <see cref="Run"/> and <see cref="Weights"/>, and advances.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Next()
     {
@@ -57,54 +57,52 @@ internal unsafe struct Ahead
     }
 }
 
-/// <summary>What the sums of a tile begin with.</summary>
+/// <summary>Specifies the initial values of a tile's sums.</summary>
 internal unsafe struct Start
 {
-    /// <summary><see cref="Tile.Rows"/> rows.</summary>
+    /// <summary>Pointers to <see cref="Tile.Rows"/> rows.</summary>
     public float** Rows;
 
-    /// <summary>Where in every row the two vectors of <see cref="Tile.Columns"/> lie, in floats.</summary>
+    /// <summary>The offsets, in floats, of the two vectors of <see cref="Tile.Columns"/> in every row.</summary>
     public nint First, Second;
 }
 
 /// <summary>
-/// The innermost product of every matmul and attention: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B, held
-/// wholly in registers while k runs.
-/// <para>
-/// A is read where it lies, row-major with row stride lda: one base pointer serves three rows, with lda and 2 lda as
-/// indexes, so that no packing is needed and no register is spilled. B is a panel [k][<see cref="Columns"/>], two vectors a
-/// step. Each step is a broadcast a row and two multiply-adds a row, so the multiply-adds bound it.
-/// </para>
-/// <para>
-/// Two shapes serve all processors: 12 rows where there are 32 vector registers (AVX-512, Arm64), 6 where there are 16
-/// (AVX2, SSE). Anything called from inside the loop, or accumulators in an array, would cost half the speed; hence the
-/// written-out locals.
-/// </para>
+/// Computes the innermost product of every matmul and attention: C[<see cref="Rows"/>, <see cref="Columns"/>] = A · B, with all
+/// sums in registers for the whole of k (register blocking).
+/// <para>A is read in place, row-major with row stride lda. One base pointer serves three rows, with lda and 2 lda as indexes, so
+/// A is not packed and no register is spilled. B is a panel [k][<see cref="Columns"/>], two vectors per step. Each step takes one
+/// broadcast and two multiply-adds per row, so the throughput of multiply-adds is the limit.</para>
+/// <para>Two shapes cover all processors: 12 rows with 32 vector registers (AVX-512, Arm64), and 6 rows with 16 (AVX2, SSE). A
+/// call inside the loop, or accumulators in an array, would halve the speed. The accumulators are therefore separate
+/// locals.</para>
 /// </summary>
 internal static unsafe class Tile
 {
     /// <summary>
-    /// Steps of k from one row that is asked for to the next, at most: branch prediction knows when such a loop ends, but not when
-    /// a longer one does; and rows that are asked for too early may be gone again.
+    /// The maximum number of steps of k between two prefetched rows. The branch predictor predicts the end of a loop of this
+    /// length, but not of a longer one. Rows that are prefetched too early may also be evicted before they are used.
     /// </summary>
     private const int LongestPart = 32;
 
-    /// <summary>Rows of a tile on this processor.</summary>
+    /// <summary>Gets the number of rows of a tile on this processor.</summary>
     public static int Rows => Simd.Lanes == 16 || AdvSimd.IsSupported ? 12 : 6;
 
-    /// <summary>Columns of a tile on this processor: two vectors.</summary>
+    /// <summary>Gets the number of columns of a tile on this processor: two vectors.</summary>
     public static int Columns => 2 * Simd.Lanes;
 
-    /// <summary>C = A · B, or that and a start, for one whole tile.</summary>
-    /// <param name="a">[<see cref="Rows"/>, k] with row stride <paramref name="lda"/> floats.</param>
-    /// <param name="lda">Row stride of A, in floats.</param>
-    /// <param name="b">[k, <see cref="Columns"/>], contiguous.</param>
-    /// <param name="k">Length of the sums.</param>
-    /// <param name="c">[<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. May not
-    /// overlap A or B.</param>
-    /// <param name="ldc">Row stride of C, in floats.</param>
-    /// <param name="ahead">What to ask for meanwhile, which is used up; null for nothing.</param>
-    /// <param name="start">What is added to the product; null for nothing.</param>
+    /// <summary>Computes C = A · B, or C = start + A · B, for one whole tile.</summary>
+    /// <param name="a">The operand A, [<see cref="Rows"/>, k] with row stride <paramref name="lda"/> floats.</param>
+    /// <param name="lda">The row stride of A, in floats.</param>
+    /// <param name="b">The operand B, [k, <see cref="Columns"/>], contiguous.</param>
+    /// <param name="k">The length of the sums.</param>
+    /// <param name="c">
+    /// The result, [<see cref="Rows"/>, <see cref="Columns"/>] with row stride <paramref name="ldc"/>; overwritten. It must not
+    /// overlap A or B.
+    /// </param>
+    /// <param name="ldc">The row stride of C, in floats.</param>
+    /// <param name="ahead">What to prefetch; its pointers are advanced. Null for nothing.</param>
+    /// <param name="start">What to add to the product; null for nothing.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Execute(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead = null, Start* start = null)
     {
@@ -115,7 +113,9 @@ internal static unsafe class Tile
         else Tile6<Lanes1>(a, lda, b, k, c, ldc, ahead, start);
     }
 
-    /// <summary>The definition: C[i, j] = start + sum over p of A[i, p] B[p, j], summed in double precision.</summary>
+    /// <summary>
+    /// Computes the reference result from the definition: C[i, j] = start + sum over p of A[i, p] B[p, j], in double precision.
+    /// </summary>
     public static void Scalar(float* a, nint lda, float* b, nint k, float* c, nint ldc, Start* start = null)
     {
         for (int i = 0; i < Rows; i++)
@@ -130,7 +130,7 @@ internal static unsafe class Tile
         }
     }
 
-    /// <summary>24 accumulators, 2 of B, 1 broadcast: 27 of 32 registers.</summary>
+    /// <summary>Computes a tile with 24 accumulators, 2 vectors of B and 1 broadcast: 27 of 32 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Tile12<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead, Start* start)
         where TVec : unmanaged, IVector<TVec>
@@ -170,7 +170,7 @@ internal static unsafe class Tile
         float* a2 = a + 6 * lda;
         float* a3 = a + 9 * lda;
         float* end = b + 2 * n * k;
-        // With something to ask for, the end of the sums is cut into as many parts as there are rows.
+        // When prefetching, the last steps of k are divided into as many parts as there are rows.
         nint part = 2 * n * Math.Min((k + 11) / 12, LongestPart);
         float* stop = ahead == null ? end : end - 12 * part;
         while (true)
@@ -211,7 +211,7 @@ internal static unsafe class Tile
         c110.Store(c); c111.Store(c + n);
     }
 
-    /// <summary>12 accumulators, 2 of B, 1 broadcast: 15 of 16 registers.</summary>
+    /// <summary>Computes a tile with 12 accumulators, 2 vectors of B and 1 broadcast: 15 of 16 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Tile6<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead, Start* start)
         where TVec : unmanaged, IVector<TVec>
@@ -237,7 +237,7 @@ internal static unsafe class Tile
         float* a0 = a;
         float* a1 = a + 3 * lda;
         float* end = b + 2 * n * k;
-        // With something to ask for, the end of the sums is cut into as many parts as there are rows.
+        // When prefetching, the last steps of k are divided into as many parts as there are rows.
         nint part = 2 * n * Math.Min((k + 5) / 6, LongestPart);
         float* stop = ahead == null ? end : end - 6 * part;
         while (true)

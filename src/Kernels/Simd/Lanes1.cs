@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>One float: the tail of every loop, and the whole of it where the processor has no vectors.</summary>
+/// <summary>Holds one float. It processes the tail of every loop, and whole loops on processors without vectors.</summary>
 internal readonly unsafe struct Lanes1 : IVector<Lanes1>
 {
     private readonly float v;

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>16 floats in one 512-bit vector.</summary>
+/// <summary>Holds 16 floats in a 512-bit vector.</summary>
 internal readonly unsafe struct Lanes16 : IVector<Lanes16>
 {
     private readonly Vector512<float> v;
@@ -31,7 +31,7 @@ internal readonly unsafe struct Lanes16 : IVector<Lanes16>
     public static Lanes16 LoadHalf(ushort* p)
     {
         Vector512<int> h = Avx512F.ConvertToVector512Int32(Vector256.Load(p));
-        // Shift the 15 magnitude bits into place and rebias the exponent. Infinity and NaN get theirs by hand.
+        // Shift the 15 magnitude bits into place and rebias the exponent. Infinity and NaN need an explicit exponent.
         Vector512<int> magnitude = (h & Vector512.Create(0x7FFF)) << 13;
         Vector512<int> sign = (h & Vector512.Create(0x8000)) << 16;
         Vector512<float> value = Rebiased(magnitude);
@@ -40,9 +40,10 @@ internal readonly unsafe struct Lanes16 : IVector<Lanes16>
     }
 
     /// <summary>
-    /// The float of a binary16's finite magnitude, whose bits are where a float's are. Subnormal numbers, all with exponent 2^-15
-    /// once rebiased, become what they are by twice the number less 2^-14, which for all others is larger. To let a multiplication
-    /// rebias would cost a hundred cycles and more wherever a subnormal is among its operands.
+    /// Converts finite binary16 magnitudes, already shifted to the bit positions of a float, to floats. After rebiasing, a
+    /// subnormal number has the exponent 2^-15 and becomes some value v; its true value is 2 v - 2^-14. For all other numbers v
+    /// is correct, and it is the smaller of the two, so the result is the minimum. Rebiasing by a multiplication would take 100
+    /// cycles or more for each subnormal operand.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static Vector512<float> Rebiased(Vector512<int> magnitude)
@@ -100,8 +101,8 @@ internal readonly unsafe struct Lanes16 : IVector<Lanes16>
 
     /// <inheritdoc/>
     /// <remarks>
-    /// A table's 14 bits and one step of Newton's: 4 cycles on Intel's processors, whose divider takes 16 for a vector of this
-    /// width.
+    /// A table lookup gives 14 bits, and one Newton step refines them. This takes 4 cycles on Intel processors, whose divider
+    /// takes 16 for a vector of this width.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 Reciprocal(Lanes16 a)
@@ -139,12 +140,11 @@ internal readonly unsafe struct Lanes16 : IVector<Lanes16>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 Round(Lanes16 a) => new(Vector512.Round(a.v));
 
-    /// <inheritdoc/>
-    /// <remarks>One instruction, and <see cref="Scale"/>'s takes the floor itself.</remarks>
+    /// <remarks>This is one instruction. The instruction of <see cref="Scale"/> computes the floor itself.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 Fraction(Lanes16 a, out Lanes16 n)
     {
-        const byte downwards = 1; // no fraction bits are kept, rounded towards minus infinity
+        const byte downwards = 1;    // keep no fraction bits, round toward minus infinity
         n = a;
         return new(Avx512DQ.Reduce(a.v, downwards));
     }

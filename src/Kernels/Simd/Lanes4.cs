@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>4 floats in one 128-bit vector.</summary>
+/// <summary>Holds 4 floats in a 128-bit vector.</summary>
 internal readonly unsafe struct Lanes4 : IVector<Lanes4>
 {
     private readonly Vector128<float> v;
@@ -30,9 +30,10 @@ internal readonly unsafe struct Lanes4 : IVector<Lanes4>
     public static Lanes4 LoadHalf(ushort* p)
     {
         Vector128<int> h = Vector128.WidenLower(Vector128.CreateScalar(*(ulong*)p).AsUInt16()).AsInt32();
-        // Shift the 15 magnitude bits into place and rebias the exponent. Subnormal numbers, all with exponent 2^-15 now, become
-        // what they are by twice the number less 2^-14, which for all others is larger. To let a multiplication rebias would cost
-        // a hundred cycles and more wherever a subnormal is among its operands. Infinity and NaN get their exponent by hand.
+        // Shift the 15 magnitude bits into place and rebias the exponent. A subnormal number then has the exponent 2^-15 and
+        // becomes some value v; its true value is 2 v - 2^-14. For all other numbers v is correct, and it is the smaller of the
+        // two, so the result is the minimum. Rebiasing by a multiplication would take 100 cycles or more for each subnormal
+        // operand. Infinity and NaN need an explicit exponent.
         Vector128<int> magnitude = (h & Vector128.Create(0x7FFF)) << 13;
         Vector128<int> sign = (h & Vector128.Create(0x8000)) << 16;
         Vector128<float> rebiased = (magnitude + Vector128.Create(112 << 23)).AsSingle();

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>8 floats in one 256-bit vector.</summary>
+/// <summary>Holds 8 floats in a 256-bit vector.</summary>
 internal readonly unsafe struct Lanes8 : IVector<Lanes8>
 {
     private readonly Vector256<float> v;
@@ -31,9 +31,10 @@ internal readonly unsafe struct Lanes8 : IVector<Lanes8>
     public static Lanes8 LoadHalf(ushort* p)
     {
         Vector256<int> h = Avx2.ConvertToVector256Int32(Vector128.Load(p));
-        // Shift the 15 magnitude bits into place and rebias the exponent. Subnormal numbers, all with exponent 2^-15 now, become
-        // what they are by twice the number less 2^-14, which for all others is larger. To let a multiplication rebias would cost
-        // a hundred cycles and more wherever a subnormal is among its operands. Infinity and NaN get their exponent by hand.
+        // Shift the 15 magnitude bits into place and rebias the exponent. A subnormal number then has the exponent 2^-15 and
+        // becomes some value v; its true value is 2 v - 2^-14. For all other numbers v is correct, and it is the smaller of the
+        // two, so the result is the minimum. Rebiasing by a multiplication would take 100 cycles or more for each subnormal
+        // operand. Infinity and NaN need an explicit exponent.
         Vector256<int> magnitude = (h & Vector256.Create(0x7FFF)) << 13;
         Vector256<int> sign = (h & Vector256.Create(0x8000)) << 16;
         Vector256<float> rebiased = (magnitude + Vector256.Create(112 << 23)).AsSingle();

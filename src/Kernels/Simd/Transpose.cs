@@ -5,15 +5,17 @@ using System.Runtime.Intrinsics.X86;
 
 namespace TinyZsad.Kernels;
 
-/// <summary>Square blocks turned in registers: what makes a row-major weight a panel while it is widened.</summary>
+/// <summary>
+/// Transposes square blocks in registers. It converts a row-major weight matrix to panels while the weights are widened.
+/// </summary>
 internal static unsafe class Transpose
 {
-    /// <summary>Writes a block of Count rows as its transpose.</summary>
-    /// <param name="rows">Count vectors; used as scratch.</param>
+    /// <summary>Stores the transpose of a block of Count rows.</summary>
+    /// <param name="rows">Count vectors, used as scratch memory.</param>
     /// <param name="y">
-    /// Where element (0, 0) goes; row i of the result, which is column i of the block, starts at y + i * ldy.
+    /// The address of element (0, 0). Row i of the result, which is column i of the block, starts at y + i * ldy.
     /// </param>
-    /// <param name="ldy">Row stride of the result, in floats.</param>
+    /// <param name="ldy">The row stride of the result, in floats.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<TVec>(TVec* rows, float* y, nint ldy) where TVec : unmanaged, IVector<TVec>
     {
@@ -38,7 +40,8 @@ internal static unsafe class Transpose
     }
 
     /// <summary>
-    /// The first half of turning 16 x 16: within each four rows, 4 x 4 blocks are turned inside the 128-bit parts.
+    /// Performs the first half of a 16 x 16 transposition: in every group of four rows, it transposes 4 x 4 blocks within the
+    /// 128-bit lanes.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void TurnFours(Vector512<float>* r)
@@ -57,7 +60,8 @@ internal static unsafe class Transpose
     }
 
     /// <summary>
-    /// The second half: parts change places between the fours, which gives columns j, j + 4, j + 8 and j + 12, j from 0 to 3.
+    /// Performs the second half: it exchanges 128-bit lanes between the groups, which gives the columns j, j + 4, j + 8 and j +
+    /// 12, for j from 0 to 3.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void Columns(Vector512<float>* r, int j, out Vector512<float> c0, out Vector512<float> c4,
