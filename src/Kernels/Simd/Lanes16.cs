@@ -43,7 +43,7 @@ internal readonly unsafe struct Lanes16 : IVector<Lanes16>
     /// Converts finite binary16 magnitudes, already shifted to the bit positions of a float, to floats. After rebiasing, a
     /// subnormal number has the exponent 2^-15 and becomes some value v; its true value is 2 v - 2^-14. For all other numbers v
     /// is correct, and it is the smaller of the two, so the result is the minimum. Rebiasing by a multiplication would take 100
-    /// cycles or more for each subnormal operand.
+    /// cycles or more whenever an operand is subnormal.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static Vector512<float> Rebiased(Vector512<int> magnitude)

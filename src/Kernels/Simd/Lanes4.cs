@@ -32,8 +32,8 @@ internal readonly unsafe struct Lanes4 : IVector<Lanes4>
         Vector128<int> h = Vector128.WidenLower(Vector128.CreateScalar(*(ulong*)p).AsUInt16()).AsInt32();
         // Shift the 15 magnitude bits into place and rebias the exponent. A subnormal number then has the exponent 2^-15 and
         // becomes some value v; its true value is 2 v - 2^-14. For all other numbers v is correct, and it is the smaller of the
-        // two, so the result is the minimum. Rebiasing by a multiplication would take 100 cycles or more for each subnormal
-        // operand. Infinity and NaN need an explicit exponent.
+        // two, so the result is the minimum. Rebiasing by a multiplication would take 100 cycles or more whenever an operand is
+        // subnormal. Infinity and NaN need an explicit exponent.
         Vector128<int> magnitude = (h & Vector128.Create(0x7FFF)) << 13;
         Vector128<int> sign = (h & Vector128.Create(0x8000)) << 16;
         Vector128<float> rebiased = (magnitude + Vector128.Create(112 << 23)).AsSingle();
