@@ -134,7 +134,7 @@ internal sealed class BenchCommand
     {
         terminal.Show(Tables.OfPairs(
         [
-            ("model", $"{m.Model.System}, {m.Source}"),
+            ("model", $"{m.Model.SystemName}, {m.Source}"),
             ("picture", $"{m.Picture.Width} x {m.Picture.Height}, brought to {m.Model.ImageSize} x {m.Model.ImageSize}"),
             .. m.ClassName is null ? Array.Empty<(string, string)>() : [("class", m.ClassName)],
             ("threads", $"{m.Threads}"), ("precision", NameOf(m.Precision)), ("SIMD", $"{Simd.Lanes} lanes of float32"),
@@ -166,7 +166,7 @@ internal sealed class BenchCommand
     private void WriteJson(Measurements m) => Json.WriteObject(terminal.Output, indented: true, json =>
     {
         json.WriteString("model", m.Source);
-        json.WriteString("system", m.Model.System);
+        json.WriteString("system", m.Model.SystemName);
         json.WriteNumber("width", m.Picture.Width);
         json.WriteNumber("height", m.Picture.Height);
         json.WriteString("class", m.ClassName);

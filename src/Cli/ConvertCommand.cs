@@ -169,7 +169,7 @@ internal sealed class ConvertCommand
         terminal.Space();
         terminal.Show(Tables.OfPairs(
         [
-            ("wrote", report.Path), ("system", report.System), ("size", Units.Bytes(report.Bytes)),
+            ("wrote", report.Path), ("system", report.SystemName), ("size", Units.Bytes(report.Bytes)),
             ("tensors", $"{Units.Count(report.Tensors)}, {Units.Count(report.KeptInFloat32.Count)} of them kept in float32"),
         ]));
     }

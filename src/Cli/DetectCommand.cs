@@ -105,9 +105,9 @@ internal sealed class DetectCommand
         using AnomalyDetector detector = source.Load(parsed, terminal, options);
         string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className));
         if (asked is not null && parsed.GetResult(className) is null)
-            terminal.Note($"no --class given: {detector.Model.System} is asked about \"{asked}\".");
+            terminal.Note($"no --class given: {detector.Model.SystemName} is asked about \"{asked}\".");
         else if (asked is null && parsed.GetResult(className) is not null)
-            terminal.Note($"{detector.Model.System} takes no class; --class is ignored.");
+            terminal.Note($"{detector.Model.SystemName} takes no class; --class is ignored.");
 
         OutputNames? names = output is null ? null : new OutputNames(output, found);
         bool verdict = parsed.GetValue(threshold) is not null;

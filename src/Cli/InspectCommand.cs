@@ -75,7 +75,7 @@ internal static class InspectCommand
         }
         else
         {
-            facts.Add(("system", model.System));
+            facts.Add(("system", model.SystemName));
             foreach ((string label, string key) in Words)
                 if (file.Metadata.TryGetValue(key, out string? words)) facts.Add((label, words));
             facts.Add(("picture size", $"{model.ImageSize} x {model.ImageSize}"));
@@ -132,7 +132,7 @@ internal static class InspectCommand
             json.WriteNumber("bytes", file.Length);
             json.WriteString("sha256", sha256);
             json.WriteNumber("parameters", file.Tensors.Sum(t => t.ElementCount));
-            json.WriteString("system", model?.System);
+            json.WriteString("system", model?.SystemName);
             if (model is null)
             {
                 json.WriteString("problem", problem);

@@ -3,7 +3,7 @@ namespace TinyZsad.Conversion;
 /// <summary>What a conversion read, wrote, kept in float32 and left out.</summary>
 /// <param name="Path">The model that was written.</param>
 /// <param name="Bytes">Its size.</param>
-/// <param name="System">Which system it is: LiZAD, EdgeZSAD, VisualAD.</param>
+/// <param name="SystemName">Which system it is: LiZAD, EdgeZSAD, VisualAD.</param>
 /// <param name="Tensors">How many tensors it holds.</param>
 /// <param name="Metadata">What it says of itself.</param>
 /// <param name="Sources">The checkpoints.</param>
@@ -11,7 +11,7 @@ namespace TinyZsad.Conversion;
 /// <param name="FlushedToZero">Where the caller allowed it, tensors stored as FP16 although values became zero.</param>
 /// <param name="LeftOut">What of the checkpoints is not in the model.</param>
 public sealed record ConversionReport(
-    string Path, long Bytes, string System, int Tensors, IReadOnlyDictionary<string, string> Metadata,
+    string Path, long Bytes, string SystemName, int Tensors, IReadOnlyDictionary<string, string> Metadata,
     IReadOnlyList<ConversionSource> Sources, IReadOnlyList<HalfLoss> KeptInFloat32, IReadOnlyList<HalfLoss> FlushedToZero,
     IReadOnlyList<LeftOutTensors> LeftOut);
 

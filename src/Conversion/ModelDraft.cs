@@ -82,7 +82,7 @@ internal sealed class ModelDraft : IDisposable
                 detector.SaveWithClasses(path, classes, textTower, cancellationToken);
             }
             using SafetensorsFile written = SafetensorsFile.Open(path);
-            return new ConversionReport(path, written.Length, model.System, written.Tensors.Count, written.Metadata,
+            return new ConversionReport(path, written.Length, model.SystemName, written.Tensors.Count, written.Metadata,
                 [.. checkpoints.Select(c => new ConversionSource(
                     c.Part, c.Checkpoint.Name, c.Checkpoint.Format, c.Checkpoint.Tensors.Count, c.Checkpoint.Files))],
                 kept, flushed,

@@ -34,5 +34,15 @@ internal sealed class CpuDevice : Device
     public override void Rehearse(Precision precision) => Rehearsal.Begin(precision);
 
     /// <inheritdoc/>
-    protected override void Free() => team.Dispose();
+    public override void For(int count, Action<int> body) => team.For(count, body);
+
+    /// <inheritdoc/>
+    public override void Trim() => RunMemory.TrimHeap();
+
+    /// <inheritdoc/>
+    protected override void Free()
+    {
+        team.Dispose();
+        RunMemory.TrimHeap();
+    }
 }

@@ -20,6 +20,7 @@ internal sealed unsafe class CpuRun : Run
     private readonly int[] taken;
     private readonly int[] arrived;
     private readonly Lock receiving = new();
+    private readonly nuint bytes;
     private byte* memory;
     private readonly float* scratch;
     private readonly nint scratchStride;
@@ -39,7 +40,8 @@ internal sealed unsafe class CpuRun : Run
         taken = new int[phases.Sum(p => p.Length) * threads * CounterStride];
         arrived = new int[phases.Length * CounterStride];
         scratchStride = (plan.ScratchFloats + 31) / 16 * 16;
-        memory = RunMemory.Allocate((nuint)(plan.ArenaBytes + threads * scratchStride * sizeof(float)));
+        bytes = (nuint)(plan.ArenaBytes + threads * scratchStride * sizeof(float));
+        memory = RunMemory.Allocate(bytes);
         frame = new Frame(memory, plan.Layout);
         scratch = (float*)(memory + plan.ArenaBytes);
     }
@@ -47,7 +49,8 @@ internal sealed unsafe class CpuRun : Run
     /// <summary>Gets the memory of an input or output. Inputs and outputs are contiguous.</summary>
     protected override Span<byte> HostMemory(Value value) => new(frame.Bytes(value), checked((int)plan.Layout.Bytes(value)));
 
-    protected override void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellationToken)
+    protected override void Compute(
+        TapReceiver? receiver, PlanProfile? profile, bool singleThread, CancellationToken cancellationToken)
     {
         this.receiver = receiver;
         this.profile = profile;
@@ -57,7 +60,8 @@ internal sealed unsafe class CpuRun : Run
         Array.Clear(taken);
         Array.Clear(arrived);
         profile?.Begin();
-        plan.Team.Run(work);
+        if (singleThread) work(0, 1);
+        else plan.Team.Run(work);
         this.receiver = null;
         if (failure is not null) ExceptionDispatchInfo.Throw(failure);
         if (stopAfter != Never) cancellationToken.ThrowIfCancellationRequested();
@@ -65,7 +69,7 @@ internal sealed unsafe class CpuRun : Run
 
     protected override void Free()
     {
-        RunMemory.Free(memory);
+        RunMemory.Free(memory, bytes);
         memory = null;
     }
 

@@ -73,7 +73,8 @@ internal sealed class ReferenceDevice : Device
         protected override Span<byte> HostMemory(Value value) =>
             new(arena + plan.Offsets[value.Id], checked(value.Rows * value.Columns * value.ElementSize));
 
-        protected override void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellationToken)
+        protected override void Compute(
+            TapReceiver? receiver, PlanProfile? profile, bool singleThread, CancellationToken cancellationToken)
         {
             profile?.Begin();
             foreach (Value input in plan.Graph.Inputs.Values) HandOut(input);
@@ -95,7 +96,7 @@ internal sealed class ReferenceDevice : Device
 
         protected override void Free()
         {
-            RunMemory.Free(arena);
+            RunMemory.Free(arena, (nuint)plan.ArenaBytes);
             arena = null;
         }
     }

@@ -1,9 +1,10 @@
+using System.Runtime.ExceptionServices;
+
 namespace TinyZsad.Cpu;
 
 /// <summary>
-/// A few threads that work on one job together with the thread that calls <see cref="Run"/>. Between jobs they sleep; within a
-/// job they never do, so a job pays one wake-up and no more. A team serves one job at a time; whoever finds it busy computes
-/// alone.
+/// A few threads that work on one job together with the calling thread. Between jobs they sleep; within a job they spin, so that a job
+/// costs one wake-up. A team serves one job at a time; a caller that finds it busy computes alone. Thread safe.
 /// </summary>
 internal sealed class ThreadTeam : IDisposable
 {
@@ -12,10 +13,12 @@ internal sealed class ThreadTeam : IDisposable
     private Action<int, int>? job;
     private int running;
     private int busy;
+    private int wanted;
+    private volatile bool jobYields;
     private volatile bool disposed;
 
     /// <summary>Starts the threads.</summary>
-    /// <param name="size">Threads of a job, the calling one included; at least 1.</param>
+    /// <param name="size">The threads of a job, including the calling one; at least 1.</param>
     public ThreadTeam(int size)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
@@ -25,27 +28,92 @@ internal sealed class ThreadTeam : IDisposable
         foreach (Thread thread in threads) thread.Start();
     }
 
-    /// <summary>Threads of a job, the calling one included.</summary>
+    /// <summary>Gets the number of threads of a job, including the calling one.</summary>
     public int Size => threads.Length + 1;
 
     /// <summary>
-    /// Calls <paramref name="work"/> once on every thread, with its number and how many there are, and returns when all are done.
-    /// The job must not throw. While another job runs, <paramref name="work"/> is called once, as (0, 1). Any number of threads
-    /// may call this at once.
+    /// Calls <paramref name="work"/> once on every thread, with the thread's number and the number of threads, and returns when all
+    /// calls have returned. If another job runs, <paramref name="work"/> is called once, as (0, 1); a loop of <see cref="For"/> gives
+    /// the team up instead.
     /// </summary>
+    /// <param name="work">The job; it must not throw.</param>
     public void Run(Action<int, int> work)
     {
-        if (threads.Length == 0 || disposed || Interlocked.CompareExchange(ref busy, 1, 0) != 0)
+        if (threads.Length == 0 || !Take())
         {
             work(0, 1);
             return;
         }
+
+        RunTaken(work);
+    }
+
+    /// <summary>
+    /// Calls <paramref name="body"/> once for each number from 0 to <paramref name="count"/> - 1, on all threads if the team is idle
+    /// and no job wants it, and returns when all calls have returned.
+    /// </summary>
+    /// <exception cref="Exception">What a call has thrown; the numbers not begun by then are left out.</exception>
+    public void For(int count, Action<int> body)
+    {
+        int next = 0;
+        Exception? failure = null;
+        if (count > 1 && threads.Length > 0 && TryTake())
+        {
+            jobYields = true;
+            RunTaken((_, _) => Loop(mayYield: true));
+        }
+
+        // What is left if a job wanted the team, or all of it.
+        Loop(mayYield: false);
+        if (failure is not null) ExceptionDispatchInfo.Throw(failure);
+
+        void Loop(bool mayYield)
+        {
+            while (!(mayYield && Volatile.Read(ref wanted) > 0))
+            {
+                int i = Interlocked.Increment(ref next) - 1;
+                if (i >= count) return;
+                try
+                {
+                    body(i);
+                }
+                catch (Exception e)
+                {
+                    failure = e;
+                    Volatile.Write(ref next, count);
+                }
+            }
+        }
+    }
+
+    /// <summary>Takes the team for a job; false if another job has it that does not give it up.</summary>
+    private bool Take()
+    {
+        if (TryTake()) return true;
+        Interlocked.Increment(ref wanted);
+        try
+        {
+            for (SpinWait spin = default; jobYields; spin.SpinOnce(sleep1Threshold: -1))
+                if (TryTake()) return true;
+            return TryTake();
+        }
+        finally
+        {
+            Interlocked.Decrement(ref wanted);
+        }
+    }
+
+    private bool TryTake() => !disposed && Interlocked.CompareExchange(ref busy, 1, 0) == 0;
+
+    private void RunTaken(Action<int, int> work)
+    {
         job = work;
         Volatile.Write(ref running, threads.Length);
         foreach (SemaphoreSlim signal in wake) signal.Release();
         work(0, Size);
         Spin.Until(ref running, 0);
         job = null;
+        jobYields = false;
         Volatile.Write(ref busy, 0);
     }
 

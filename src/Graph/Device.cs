@@ -31,6 +31,18 @@ internal abstract class Device : IDisposable
     /// <param name="precision">The precision of linear layers.</param>
     public virtual void Rehearse(Precision precision) { }
 
+    /// <summary>
+    /// Calls <paramref name="body"/> once for each number from 0 to <paramref name="count"/> - 1, in any order and on as many of the
+    /// host's threads as the device has idle, and returns when all calls have returned. It may be called after the device is disposed.
+    /// </summary>
+    public virtual void For(int count, Action<int> body)
+    {
+        for (int i = 0; i < count; i++) body(i);
+    }
+
+    /// <summary>Returns memory that is not in use to the operating system.</summary>
+    public virtual void Trim() { }
+
     /// <summary>Releases the resources of the device. Dispose of its plans first.</summary>
     public void Dispose()
     {

@@ -45,6 +45,7 @@ internal abstract class Run : IDisposable
     /// <summary>Computes the outputs from the inputs. Results do not depend on the number of threads.</summary>
     /// <param name="receiver">Receives the taps of the plan.</param>
     /// <param name="profile">Records the time of every part. It must have been created for this run's plan.</param>
+    /// <param name="singleThread">True to compute on the calling thread only, where the device computes on the host's threads.</param>
     /// <param name="cancellationToken">The token to monitor. It is checked after every part.</param>
     /// <exception cref="OperationCanceledException">The execution was canceled. The run can be used again.</exception>
     /// <exception cref="InvalidOperationException">
@@ -53,7 +54,8 @@ internal abstract class Run : IDisposable
     /// </exception>
     /// <exception cref="ArgumentException">The profile belongs to another plan.</exception>
     /// <exception cref="ObjectDisposedException">The run was returned, or the plan is disposed.</exception>
-    public void Execute(TapReceiver? receiver = null, PlanProfile? profile = null, CancellationToken cancellationToken = default)
+    public void Execute(TapReceiver? receiver = null, PlanProfile? profile = null, bool singleThread = false,
+        CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
         ThrowIfGivenBack();
@@ -62,7 +64,7 @@ internal abstract class Run : IDisposable
             throw new ArgumentException("The profile was made for another plan than the run's.", nameof(profile));
         try
         {
-            Compute(receiver, profile, cancellationToken);
+            Compute(receiver, profile, singleThread, cancellationToken);
         }
         catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
         {
@@ -81,7 +83,8 @@ internal abstract class Run : IDisposable
     protected abstract Span<byte> HostMemory(Value value);
 
     /// <summary>Executes the plan once. An exception in a part is thrown here, after all threads have finished.</summary>
-    protected abstract void Compute(TapReceiver? receiver, PlanProfile? profile, CancellationToken cancellationToken);
+    protected abstract void Compute(
+        TapReceiver? receiver, PlanProfile? profile, bool singleThread, CancellationToken cancellationToken);
 
     /// <summary>Frees the memory of the run. It is called once.</summary>
     protected abstract void Free();

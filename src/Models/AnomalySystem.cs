@@ -3,17 +3,17 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
 
-/// <summary>What a system says of one picture.</summary>
-/// <param name="Score">Higher is more anomalous; in (0, 1) where the system gives probabilities.</param>
-/// <param name="RawScore">The score before it is squashed into (0, 1), where it is; else the score itself.</param>
+/// <summary>The result of a detection.</summary>
+/// <param name="Score">The score; higher is more anomalous. In (0, 1) if the system gives probabilities.</param>
+/// <param name="RawScore">The score before it is mapped to (0, 1), if it is; otherwise the score itself.</param>
 /// <param name="Map">
 /// The anomaly map, [<see cref="AnomalySystem.ImageSize"/>, <see cref="AnomalySystem.ImageSize"/>], row-major.
 /// </param>
-internal sealed record Detection(float Score, float RawScore, float[] Map)
+internal sealed record Detection(float Score, float RawScore, ReadOnlyMemory<float> Map)
 {
     /// <summary>
-    /// What the map is made of where it is the sigmoid of bilinearly resized logits: at another size it is made of them anew. Null
-    /// where the map itself is resized.
+    /// Gets the logits whose bilinear resize and sigmoid is the map, from which it is computed at other sizes too; null if the map
+    /// itself is resized.
     /// </summary>
     internal LogitMap? Logits { get; init; }
 }
@@ -127,16 +127,33 @@ internal abstract class AnomalySystem : IDisposable
     /// <param name="cancellationToken">Stops the computation.</param>
     public virtual ClassEmbedding? Prepare(string? className, CancellationToken cancellationToken) => null;
 
+    /// <summary>
+    /// Returns whether <see cref="Prepare"/> takes no time worth mentioning for a class, or fails at once.
+    /// </summary>
+    public virtual bool IsPrepared(string? className) => true;
+
     /// <summary>Gives a run everything but the pixels.</summary>
     /// <param name="run">A run of <see cref="DetectionGraph"/>.</param>
     /// <param name="prepared">From <see cref="Prepare"/>; null for a stand-in, to warm up or to measure times.</param>
     public virtual void Bind(Run run, ClassEmbedding? prepared) { }
 
     /// <summary>Reads the result of an executed run.</summary>
-    public virtual Detection Read(Run run, ImageScore score)
+    /// <param name="run">The run.</param>
+    /// <param name="score">How the map becomes a score.</param>
+    /// <param name="mapBuffer">The memory for the map; a new array if it is empty.</param>
+    public virtual Detection Read(Run run, ImageScore score, Memory<float> mapBuffer = default)
     {
         float value = run.Output(ScoreOutput)[0];
-        return new Detection(value, value, run.Output(MapOutput).ToArray());
+        return new Detection(value, value, ReadMap(run, mapBuffer));
+    }
+
+    /// <summary>Reads the map of an executed run.</summary>
+    private protected static ReadOnlyMemory<float> ReadMap(Run run, Memory<float> buffer)
+    {
+        ReadOnlySpan<float> map = run.Output(MapOutput);
+        if (buffer.IsEmpty) return map.ToArray();
+        map.CopyTo(buffer.Span);
+        return buffer[..map.Length];
     }
 
     /// <summary>Writes a copy of the model file that holds the embeddings of some classes.</summary>

@@ -153,9 +153,9 @@ internal sealed class EdgeZsad : AnomalySystem
     }
 
     /// <inheritdoc/>
-    public override Detection Read(Run run, ImageScore score)
+    public override Detection Read(Run run, ImageScore score, Memory<float> mapBuffer = default)
     {
-        Detection detection = base.Read(run, score);
+        Detection detection = base.Read(run, score, mapBuffer);
         return detection with
         {
             RawScore = score == ImageScore.GlobalLogit ? run.Output("logit")[0] : detection.Score,

@@ -169,10 +169,17 @@ internal sealed class LiZad : AnomalySystem
         return classes.Get(className, name => Stored(name) ?? Embed(name, cancellationToken));
     }
 
+    /// <inheritdoc/>
+    public override bool IsPrepared(string? className) =>
+        className is null || encoder is null || IsStored(className) || classes.Holds(className);
+
+    private bool IsStored(string className) =>
+        Weights.Root.Has(NormalPrefix + className) && Weights.Root.Has(AbnormalPrefix + className);
+
     private ClassEmbedding? Stored(string className)
     {
+        if (!IsStored(className)) return null;
         WeightCursor root = Weights.Root;
-        if (!root.Has(NormalPrefix + className) || !root.Has(AbnormalPrefix + className)) return null;
         return new ClassEmbedding(Read(NormalPrefix + className), Read(AbnormalPrefix + className));
 
         float[] Read(string name) => root.Tensor(name, embeddingWidth).ToFloats();
@@ -198,12 +205,12 @@ internal sealed class LiZad : AnomalySystem
     }
 
     /// <inheritdoc/>
-    public override Detection Read(Run run, ImageScore score)
+    public override Detection Read(Run run, ImageScore score, Memory<float> mapBuffer = default)
     {
-        if (score != ImageScore.GlobalLogit) return base.Read(run, score);
+        if (score != ImageScore.GlobalLogit) return base.Read(run, score, mapBuffer);
         ReadOnlySpan<float> logits = run.Output("global");
         float raw = logits[1] - logits[0];
-        return new Detection(1 / (1 + MathF.Exp(-raw)), raw, run.Output("map").ToArray());
+        return new Detection(1 / (1 + MathF.Exp(-raw)), raw, ReadMap(run, mapBuffer));
     }
 
     /// <inheritdoc/>

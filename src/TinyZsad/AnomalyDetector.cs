@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
-using System.Runtime.ExceptionServices;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
@@ -10,85 +8,131 @@ using TinyZsad.Weights;
 namespace TinyZsad;
 
 /// <summary>
-/// Says how anomalous a picture is, and where, by a model that has never seen its kind.
-/// <para>
-/// Thread safe: any number of threads may detect with one detector at once. On the CPU one of them at a time is computed by the
-/// detector's whole thread team, the others each on its caller's thread; results are the same, bit for bit. At most as many detections,
-/// warm-ups and profiles as there are processors run at once (each needs an arena of some megabytes), further ones wait. Disposing
-/// while detections run is safe: they finish.
-/// </para>
+/// Computes how anomalous a picture is, and where, with a model that has not seen pictures of its kind before.
 /// </summary>
+/// <remarks>
+/// <para>Thread safe: any number of threads may use one detector at once. Detections are computed in order of arrival, on as many
+/// threads as <see cref="DetectorOptions.Threads"/> says and no more; further ones wait. Results are the same, bit for bit, for any
+/// number of threads and callers.</para>
+/// <para>Synchronous calls compute on their caller's thread together with the detector's threads. Asynchronous calls wait without a
+/// thread and compute on the detector's threads only, never on the thread pool.</para>
+/// <para>A detector may be disposed while calls run or wait: they end normally.</para>
+/// </remarks>
 /// <example>
 /// <code>
-/// using var detector = AnomalyDetector.Load("lizad.safetensors");
+/// using AnomalyDetector detector = AnomalyDetector.Load("lizad.safetensors");
 /// AnomalyResult result = detector.Detect(Image.Load("nut.png"), "metal nut");
 /// Console.WriteLine(result.Score);
 /// </code>
 /// </example>
-public sealed class AnomalyDetector : IDisposable
+public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDisposable
 {
-    /// <summary>What the model in the box is called, where a loaded file has its path.</summary>
+    /// <summary>The name of the model in the box, which <see cref="ModelInfo.Path"/> holds for it.</summary>
     public const string DefaultModelName = NanoModel.Name;
 
-    /// <summary>The class that is assumed where a model takes one and none is named.</summary>
+    /// <summary>The class that is assumed if a model takes one and none is named.</summary>
     public const string DefaultClassName = "object";
 
     private readonly AnomalySystem system;
     private readonly ImageScore score;
+    private readonly bool throughput;
     private readonly Device device;
     private readonly Plan plan;
     private readonly Lifetime lifetime;
+    private readonly ComputeThreads threads;
 
     private AnomalyDetector(AnomalySystem system, Device device, DetectorOptions options)
     {
         this.system = system;
         this.device = device;
         score = options.Score == ImageScore.Default ? system.DefaultScore : options.Score;
+        throughput = options.Mode == DetectionMode.Throughput;
         plan = device.Compile(system.DetectionGraph(score), new CompileOptions { Precision = options.Precision });
         Model = new ModelInfo(system);
+        int concurrency = Math.Min(device.Threads, options.MaxConcurrency == 0 ? device.Threads : options.MaxConcurrency);
+        PipelineWidth = concurrency + 1;
+        Queue = new DetectionQueue(device.Threads, concurrency, options.MaxQueueLength);
+        threads = new ComputeThreads(concurrency);
         lifetime = new Lifetime(this, () =>
         {
+            threads.Dispose();
             plan.Dispose();
             system.Dispose();
             device.Dispose();
-            Turns.Dispose();
         });
     }
 
-    /// <summary>What was loaded.</summary>
+    /// <summary>Gets the description of the model.</summary>
     public ModelInfo Model { get; }
 
-    /// <summary>What detections, warm-ups and profiles wait for.</summary>
-    internal SemaphoreSlim Turns { get; } = new(Math.Max(1, Environment.ProcessorCount));
-
-    /// <summary>Threads that work on one detection.</summary>
+    /// <summary>Gets the number of threads that compute.</summary>
     public int Threads => device.Threads;
 
-    /// <summary>Loads a model; which one it is, the file's metadata says. Weights stay in the mapped file.</summary>
+    /// <summary>Gets where all calls that compute wait.</summary>
+    internal DetectionQueue Queue { get; }
+
+    /// <summary>Gets the items of a batch or a stream that are under way at once: those that compute, and the next.</summary>
+    internal int PipelineWidth { get; }
+
+    /// <summary>Gets a task that completes when the detector is disposed and its last call has ended.</summary>
+    internal Task Freed => lifetime.Freed;
+
+    /// <summary>Loads a model from a file, whose metadata says which system it holds.</summary>
+    /// <remarks>
+    /// The file is mapped, and must not be overwritten or truncated in place while the detector lives, which would end the process.
+    /// Replace it by writing another file and renaming that, or set <see cref="DetectorOptions.InMemory"/>.
+    /// </remarks>
     /// <param name="path">A .safetensors file.</param>
-    /// <param name="options">How to compute; the defaults suit most.</param>
+    /// <param name="options">How to compute; null for the defaults.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="ModelFormatException">The file is not a model, or not a whole one; the message names the tensor or
-    /// key.</exception>
-    /// <exception cref="ArgumentException">An option is out of range, or the model cannot work at the image size.</exception>
+    /// <exception cref="ModelFormatException">
+    /// The file is not a model, or is damaged or incomplete; the properties name the tensor, the metadata key or the offset.
+    /// </exception>
+    /// <exception cref="ArgumentException">An option is out of its range, or the model cannot work at the image size.</exception>
     /// <exception cref="NotSupportedException">The model has no such image score.</exception>
     public static AnomalyDetector Load(string path, DetectorOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return Load(SafetensorsFile.Open(path), options);
+        options ??= new DetectorOptions();
+        options.Check();
+        return Load(options.InMemory ? SafetensorsFile.Read(path) : SafetensorsFile.Open(path), options);
     }
 
+    /// <summary>Loads a model from a stream, which is read to its end into memory and left open.</summary>
+    /// <param name="stream">The bytes of a .safetensors file, from the stream's position on.</param>
+    /// <param name="options">How to compute; null for the defaults.</param>
+    /// <exception cref="ModelFormatException">The bytes are not a model, or are damaged or incomplete.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range, or the model cannot work at the image size.</exception>
+    /// <exception cref="NotSupportedException">The model has no such image score.</exception>
+    public static AnomalyDetector Load(Stream stream, DetectorOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        options?.Check();
+        return Load(SafetensorsFile.Read(stream, NameOf(stream)), options);
+    }
+
+    /// <summary>Loads a model from bytes, which are used where they are and must not change while the detector lives.</summary>
+    /// <param name="model">The bytes of a .safetensors file.</param>
+    /// <param name="options">How to compute; null for the defaults.</param>
+    /// <inheritdoc cref="Load(Stream, DetectorOptions?)" path="/exception"/>
+    public static AnomalyDetector Load(ReadOnlyMemory<byte> model, DetectorOptions? options = null) =>
+        Load(SafetensorsFile.Open(model, "memory"), options);
+
     /// <summary>
-    /// Loads the model in the box: EdgeZSAD at a small size (256 pixels, no class name), trained on drawn surfaces and defects only. A
-    /// try-out and a smoke test, no substitute for the trained systems; <see cref="ModelInfo.Metadata"/> has its held-out figures.
+    /// Loads the model in the box: EdgeZSAD at a small size (256 pixels, no class name), trained on drawn surfaces and defects only. It
+    /// is for trying the library and for smoke tests, and no substitute for the trained systems. <see cref="ModelInfo.Metadata"/> has
+    /// its held-out figures.
     /// </summary>
-    /// <param name="options">How to compute; the defaults suit most.</param>
-    /// <exception cref="ArgumentException">An option is out of range, or the model cannot work at the image size.</exception>
+    /// <param name="options">How to compute; null for the defaults.</param>
+    /// <exception cref="ArgumentException">An option is out of its range, or the model cannot work at the image size.</exception>
     /// <exception cref="NotSupportedException">The model has no such image score.</exception>
     public static AnomalyDetector LoadDefault(DetectorOptions? options = null) =>
         Load(SafetensorsFile.Open(NanoModel.Open(), DefaultModelName), options);
 
-    /// <summary>Loads a model from an opened file, which the detector then owns, even if loading fails.</summary>
+    /// <summary>Loads a model from an open file, which the detector owns from now on, even if loading fails.</summary>
+    /// <param name="file">The model.</param>
+    /// <param name="options">How to compute; null for the defaults.</param>
+    /// <inheritdoc cref="Load(Stream, DetectorOptions?)" path="/exception"/>
     public static AnomalyDetector Load(SafetensorsFile file, DetectorOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(file);
@@ -111,18 +155,59 @@ public sealed class AnomalyDetector : IDisposable
         }
     }
 
+    /// <summary>Loads a model from a file on a thread of its own.</summary>
+    /// <param name="path">A .safetensors file.</param>
+    /// <param name="options">How to compute; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels loading.</param>
+    /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
+    /// <inheritdoc cref="Load(string, DetectorOptions?)" path="/remarks|/exception"/>
+    public static Task<AnomalyDetector> LoadAsync(
+        string path, DetectorOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return OnThreadOfItsOwn(() => Load(path, options), cancellationToken);
+    }
+
+    /// <summary>Loads a model from a stream, which is read asynchronously to its end into memory and left open.</summary>
+    /// <param name="stream">The bytes of a .safetensors file, from the stream's position on.</param>
+    /// <param name="options">How to compute; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels loading.</param>
+    /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
+    /// <inheritdoc cref="Load(Stream, DetectorOptions?)" path="/exception"/>
+    public static async Task<AnomalyDetector> LoadAsync(
+        Stream stream, DetectorOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        options?.Check();
+        SafetensorsFile file = await SafetensorsFile.ReadAsync(stream, NameOf(stream), cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await OnThreadOfItsOwn(() => Load(file, options), cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            // Loading closes the file if it fails, but not if it was cancelled before it began.
+            file.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Examines a picture.</summary>
     /// <param name="image">The picture, of any size.</param>
     /// <param name="className">
     /// What the picture shows ("metal nut"), for a model that takes a class; <see cref="DefaultClassName"/> if null. The first
-    /// detection of a class embeds its name, which takes seconds; later ones do not. Ignored by models that take none.
+    /// detection of a class embeds its name, which takes seconds; later ones do not. Models that take no class ignore it.
     /// </param>
-    /// <param name="cancellationToken">Stops the detection between two operations.</param>
+    /// <param name="cancellationToken">Cancels the wait and the detection.</param>
     /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
+    /// <exception cref="OperationCanceledException">The detection was cancelled. The detector stays usable.</exception>
+    /// <exception cref="DetectorBusyException">
+    /// <see cref="DetectorOptions.MaxQueueLength"/> detections wait already.
+    /// </exception>
+    /// <exception cref="UnknownClassException">The file holds neither the class nor a text tower to embed it.</exception>
     /// <exception cref="ModelFormatException">
-    /// The class is not stored in the file, and the file has no text tower; or the result is not finite, because weights are damaged:
-    /// the message names the first operation whose output is not.
+    /// The result is not finite, because weights are damaged; <see cref="ModelFormatException.Operation"/> is the first operation whose
+    /// output is not.
     /// </exception>
     public AnomalyResult Detect(Image image, string? className = null, CancellationToken cancellationToken = default)
     {
@@ -130,129 +215,159 @@ public sealed class AnomalyDetector : IDisposable
         return Detect(image.View, className, cancellationToken);
     }
 
-    /// <summary>
-    /// Examines a picture in somebody else's memory, such as a camera's buffer, without copying it at full size.
-    /// </summary>
+    /// <summary>Examines a picture in the caller's memory, such as a camera's buffer, without a copy at full size.</summary>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
-    public AnomalyResult Detect(ImageView image, string? className = null, CancellationToken cancellationToken = default)
+    public AnomalyResult Detect(ImageView image, string? className = null, CancellationToken cancellationToken = default) =>
+        Detect(image, default, className, cancellationToken);
+
+    /// <summary>Examines a picture, and stores the map in the caller's memory instead of a new array.</summary>
+    /// <param name="image">The picture, of any size.</param>
+    /// <param name="mapBuffer">
+    /// At least <see cref="ModelInfo.ImageSize"/> squared values. <see cref="AnomalyResult.Map"/> refers to it, and everything that the
+    /// result computes from the map later, so the buffer may be used again only when the result is no longer needed. Empty for a new
+    /// array.
+    /// </param>
+    /// <param name="className">See <see cref="Detect(Image, string?, CancellationToken)"/>.</param>
+    /// <param name="cancellationToken">Cancels the wait and the detection.</param>
+    /// <exception cref="ArgumentException">The buffer is too short, or the picture is empty.</exception>
+    /// <inheritdoc cref="Detect(Image, string?, CancellationToken)" path="/exception"/>
+    public AnomalyResult Detect(
+        ImageView image, Memory<float> mapBuffer, string? className = null, CancellationToken cancellationToken = default)
     {
-        using Turn turn = TakeTurn(cancellationToken);
-        className = system.TakesClassName ? className ?? DefaultClassName : null;
+        CheckArguments(image, mapBuffer);
+        className = ClassOf(className);
         long start = Stopwatch.GetTimestamp();
-        ClassEmbedding? prepared = system.Prepare(className, cancellationToken);
-        long embedded = Stopwatch.GetTimestamp();
-        using Run run = plan.Rent();
-        BicubicResizer.Resize(image, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
-        system.Bind(run, prepared);
-        long resized = Stopwatch.GetTimestamp();
-        run.Execute(cancellationToken: cancellationToken);
-        Detection detection = system.Read(run, score);
-        if (!float.IsFinite(detection.Score) || !FiniteCheck.AreFinite(detection.Map))
-        {
-            byte[] pixels = new byte[run.Bytes(AnomalySystem.Pixels).Length];
-            BicubicResizer.Resize(image, pixels, system.ImageSize, system.ImageSize);
-            throw FiniteCheck.Error(system, device, score, again =>
-            {
-                pixels.CopyTo(again.Bytes(AnomalySystem.Pixels));
-                system.Bind(again, prepared);
-            });
-        }
-        long done = Stopwatch.GetTimestamp();
-        return new AnomalyResult(detection, system.ImageSize, image.Width, image.Height, className,
-            new DetectionTimings(Stopwatch.GetElapsedTime(embedded, resized), Stopwatch.GetElapsedTime(start, embedded),
-                Stopwatch.GetElapsedTime(resized, done)));
+        using BlockingTurn turn = TakeTurn(NeedsAllThreads(className), canBeRefused: true, cancellationToken);
+        return Compute(image, mapBuffer, className, turn.Threads, start, cancellationToken);
     }
 
-    /// <summary>Examines a picture on a thread of the pool.</summary>
+    /// <summary>Examines a picture without a thread that waits. The task completes on the thread pool.</summary>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
     public Task<AnomalyResult> DetectAsync(Image image, string? className = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(image);
-        return Task.Run(() => Detect(image, className, cancellationToken), cancellationToken);
-    }
-
-    /// <summary>Examines several pictures of one class, one after the other, each with the whole thread team.</summary>
-    /// <returns>A result a picture, in their order.</returns>
-    /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
-    public IReadOnlyList<AnomalyResult> DetectBatch(IReadOnlyCollection<Image> images, string? className = null,
-        CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(images);
-        return [.. images.Select(image => Detect(image, className, cancellationToken))];
+        return DetectAsync(image.Frame, className, cancellationToken);
     }
 
     /// <summary>
-    /// Examines pictures as they come, in order. The next picture is awaited while the last is examined, so that reading it and
-    /// examining it overlap; no more than that one is asked for ahead.
+    /// Examines a picture in the caller's memory, such as a camera's buffer, without a thread that waits. The memory must not change
+    /// until the task completes, which it does on the thread pool.
     /// </summary>
     /// <inheritdoc cref="Detect(Image, string?, CancellationToken)"/>
-    public async IAsyncEnumerable<AnomalyResult> DetectStream(
-        IAsyncEnumerable<Image> images, string? className = null,
-            [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public Task<AnomalyResult> DetectAsync(
+        ImageFrame image, string? className = null, CancellationToken cancellationToken = default) =>
+        DetectAsync(image, default, className, cancellationToken);
+
+    /// <summary>
+    /// Examines a picture without a thread that waits, and stores the map in the caller's memory instead of a new array.
+    /// </summary>
+    /// <inheritdoc cref="Detect(ImageView, Memory{float}, string?, CancellationToken)"/>
+    public Task<AnomalyResult> DetectAsync(
+        ImageFrame image, Memory<float> mapBuffer, string? className = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(images);
-        Task<AnomalyResult>? pending = null;
-        try
-        {
-            await using ConfiguredCancelableAsyncEnumerable<Image>.Enumerator source =
-                images.WithCancellation(cancellationToken).ConfigureAwait(false).GetAsyncEnumerator();
-            while (true)
-            {
-                ExceptionDispatchInfo? failure = null;
-                bool more = false;
-                try
-                {
-                    more = await source.MoveNextAsync();
-                }
-                catch (Exception e)
-                {
-                    failure = ExceptionDispatchInfo.Capture(e);
-                }
-                // The picture before comes first, even where the source has failed.
-                if (pending is not null)
-                {
-                    AnomalyResult result = await pending.ConfigureAwait(false);
-                    pending = null;
-                    yield return result;
-                }
-                failure?.Throw();
-                if (!more) yield break;
-                pending = DetectAsync(source.Current, className, cancellationToken);
-            }
-        }
-        finally
-        {
-            // Nothing runs on behind a caller who has stopped listening.
-            if (pending is not null) await ((Task)pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        CheckArguments(image.View, mapBuffer);
+        className = ClassOf(className);
+        return DetectAsync(image, mapBuffer, className, NeedsAllThreads(className), canBeRefused: true, cancellationToken);
     }
 
     /// <summary>
-    /// Does once, on a gray picture, what the first detection would otherwise be slow for: compiling, mapping, embedding the
-    /// class. Waits for its turn as a detection does.
+    /// Examines many pictures of one class, as many at once as the detector has threads. A picture that cannot be loaded or examined
+    /// does not end the batch.
     /// </summary>
-    /// <param name="className">A class to embed now; with null none is embedded.</param>
-    /// <param name="cancellationToken">Stops it between two operations.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
+    /// <typeparam name="TItem">What the caller has of each picture: its path, or the picture itself.</typeparam>
+    /// <param name="items">The items.</param>
+    /// <param name="load">
+    /// Loads the picture of an item, on the calling thread, a few pictures ahead. What it throws becomes the outcome of the item.
+    /// </param>
+    /// <param name="className">See <see cref="Detect(Image, string?, CancellationToken)"/>.</param>
+    /// <param name="cancellationToken">Cancels the batch.</param>
+    /// <returns>An outcome per item, in the order of the items.</returns>
+    /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
+    /// <exception cref="OperationCanceledException">The batch was cancelled. The detector stays usable.</exception>
+    /// <exception cref="UnknownClassException">The file holds neither the class nor a text tower to embed it.</exception>
+    public IReadOnlyList<DetectionOutcome<TItem>> DetectBatch<TItem>(IReadOnlyCollection<TItem> items, Func<TItem, Image> load,
+        string? className = null, CancellationToken cancellationToken = default) => DetectionPipeline.Run(items, load,
+            (image, token) => DetectOneOfManyAsync(image, className, token), PipelineWidth, cancellationToken);
+
+    /// <summary>
+    /// Examines many pictures of one class, as many at once as the detector has threads. A picture that cannot be examined does not end
+    /// the batch.
+    /// </summary>
+    /// <param name="images">The pictures.</param>
+    /// <inheritdoc cref="DetectBatch{TItem}"/>
+    public IReadOnlyList<DetectionOutcome<Image>> DetectBatch(IReadOnlyCollection<Image> images, string? className = null,
+        CancellationToken cancellationToken = default) => DetectBatch(images, image => image, className, cancellationToken);
+
+    /// <summary>
+    /// Examines pictures as they come, as many at once as the detector has threads. Loading and examining overlap. A picture that
+    /// cannot be loaded or examined does not end the stream.
+    /// </summary>
+    /// <typeparam name="TItem">What the caller has of each picture: its path, a frame's number, or the picture itself.</typeparam>
+    /// <param name="items">
+    /// The items. Besides those that are computed, only the next is asked for ahead. What the source throws is thrown after the
+    /// outcomes of the items before.
+    /// </param>
+    /// <param name="load">Loads the picture of an item. What it throws becomes the outcome of the item.</param>
+    /// <param name="className">See <see cref="Detect(Image, string?, CancellationToken)"/>.</param>
+    /// <param name="cancellationToken">Cancels the stream.</param>
+    /// <returns>An outcome per item, in the order of the items.</returns>
+    /// <inheritdoc cref="DetectBatch{TItem}" path="/exception"/>
+    public IAsyncEnumerable<DetectionOutcome<TItem>> DetectStreamAsync<TItem>(IAsyncEnumerable<TItem> items,
+        Func<TItem, CancellationToken, ValueTask<Image>> load, string? className = null,
+        CancellationToken cancellationToken = default) => DetectionPipeline.RunAsync(items, load,
+            (image, token) => DetectOneOfManyAsync(image, className, token), PipelineWidth, cancellationToken);
+
+    /// <summary>
+    /// Examines pictures as they come, as many at once as the detector has threads. A picture that cannot be examined does not end the
+    /// stream.
+    /// </summary>
+    /// <param name="images">
+    /// The pictures. Besides those that are computed, only the next is asked for ahead. What the source throws is thrown after the
+    /// outcomes of the pictures before.
+    /// </param>
+    /// <inheritdoc cref="DetectStreamAsync{TItem}"/>
+    public IAsyncEnumerable<DetectionOutcome<Image>> DetectStreamAsync(IAsyncEnumerable<Image> images, string? className = null,
+        CancellationToken cancellationToken = default) =>
+        DetectStreamAsync(images, (image, _) => ValueTask.FromResult(image), className, cancellationToken);
+
+    /// <summary>
+    /// Does in advance what makes the first detection slow: compiling code, reading weights, and embedding the class. Waits for its
+    /// turn like a detection.
+    /// </summary>
+    /// <param name="className">A class to embed; null to embed none.</param>
+    /// <param name="cancellationToken">Cancels the wait and the work.</param>
+    /// <exception cref="OperationCanceledException">The work was cancelled. The detector stays usable.</exception>
+    /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
+    /// <exception cref="UnknownClassException">The file holds neither the class nor a text tower to embed it.</exception>
     public void Warmup(string? className = null, CancellationToken cancellationToken = default)
     {
-        using Turn turn = TakeTurn(cancellationToken);
+        using BlockingTurn turn = TakeTurn(needsAllThreads: true, canBeRefused: false, cancellationToken);
         ExecuteGray(className, 1, null, cancellationToken);
     }
 
+    /// <summary>Does the same without a thread that waits.</summary>
+    /// <inheritdoc cref="Warmup"/>
+    public Task WarmupAsync(string? className = null, CancellationToken cancellationToken = default) =>
+        RunAsync(needsAllThreads: true, canBeRefused: false, _ =>
+        {
+            ExecuteGray(className, 1, null, cancellationToken);
+            return true;
+        }, cancellationToken);
+
     /// <summary>
-    /// Measures where the time of a detection goes: runs it on a gray picture and sums up, operation by operation. Waits for its
-    /// turn as a detection does.
+    /// Measures where the time of a detection goes: executes the network on a gray picture and gives the mean time of each operation.
+    /// Waits for its turn like a detection.
     /// </summary>
-    /// <param name="runs">How many runs to average over, after one that does not count.</param>
-    /// <param name="className">A class to measure with; with null a stand-in that costs as much.</param>
-    /// <param name="cancellationToken">Stops it between two operations.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled. The detector stays usable.</exception>
+    /// <param name="runs">The runs to average over, after one that does not count; at least 1.</param>
+    /// <param name="className">A class to measure with; null for a stand-in that costs the same.</param>
+    /// <param name="cancellationToken">Cancels the wait and the work.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There are no runs.</exception>
+    /// <inheritdoc cref="Warmup" path="/exception"/>
     public IReadOnlyList<ProfileEntry> Profile(
         int runs = 5, string? className = null, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(runs, 1);
-        using Turn turn = TakeTurn(cancellationToken);
+        using BlockingTurn turn = TakeTurn(needsAllThreads: true, canBeRefused: false, cancellationToken);
         ExecuteGray(className, 1, null, cancellationToken);
         PlanProfile profile = new(plan);
         ExecuteGray(className, runs, profile, cancellationToken);
@@ -264,10 +379,12 @@ public sealed class AnomalyDetector : IDisposable
     /// tower can be left out.
     /// </summary>
     /// <param name="path">The new file; not the loaded one.</param>
-    /// <param name="classNames">The classes, as they will be named at detection.</param>
+    /// <param name="classNames">The classes, as detections will name them.</param>
     /// <param name="textTower">Whether to keep the text tower.</param>
-    /// <param name="cancellationToken">Stops the work.</param>
+    /// <param name="cancellationToken">Cancels the work.</param>
     /// <exception cref="NotSupportedException">The model takes no class.</exception>
+    /// <exception cref="ArgumentException">The path is that of the loaded model.</exception>
+    /// <inheritdoc cref="Warmup" path="/exception"/>
     public void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower = true,
         CancellationToken cancellationToken = default)
     {
@@ -275,7 +392,7 @@ public sealed class AnomalyDetector : IDisposable
         ArgumentNullException.ThrowIfNull(classNames);
         if (Path.GetFullPath(path) == Path.GetFullPath(Model.Path))
             throw new ArgumentException($"{path} is the loaded model itself; write to another file.", nameof(path));
-        // Without a turn: many classes take minutes, which detections need not wait for.
+        // Not in the queue: many classes take minutes, which detections need not wait for.
         lifetime.Enter();
         try
         {
@@ -287,13 +404,110 @@ public sealed class AnomalyDetector : IDisposable
         }
     }
 
-    /// <summary>Frees the model, now or when the last running detection ends.</summary>
+    /// <summary>
+    /// Returns the memory of arenas that no detection uses to the operating system. Detections allocate it again as they need it. Call
+    /// this after a burst.
+    /// </summary>
+    /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
+    public void Trim()
+    {
+        lifetime.Enter();
+        try
+        {
+            plan.Trim();
+            device.Trim();
+        }
+        finally
+        {
+            lifetime.Leave();
+        }
+    }
+
+    /// <summary>
+    /// Refuses further calls. The model is freed now, or when the last call that runs or waits ends.
+    /// </summary>
     public void Dispose() => lifetime.Close();
 
-    /// <summary>Runs the network on a gray picture.</summary>
+    /// <summary>Refuses further calls, waits until those that run or wait have ended, and frees the model.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lifetime.Close();
+        await lifetime.Freed.ConfigureAwait(false);
+    }
+
+    /// <summary>Examines a picture of a batch or a stream.</summary>
+    internal Task<AnomalyResult> DetectOneOfManyAsync(Image image, string? className, CancellationToken cancellationToken)
+    {
+        className = ClassOf(className);
+        return DetectAsync(image.Frame, default, className, !system.IsPrepared(className), canBeRefused: false, cancellationToken);
+    }
+
+    private Task<AnomalyResult> DetectAsync(ImageFrame image, Memory<float> mapBuffer, string? className, bool needsAllThreads,
+        bool canBeRefused, CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        return RunAsync(needsAllThreads, canBeRefused, usable =>
+            Compute(image.View, mapBuffer, className, usable, start, cancellationToken), cancellationToken);
+    }
+
+    /// <summary>Computes a detection whose turn has come.</summary>
+    private AnomalyResult Compute(ImageView image, Memory<float> mapBuffer, string? className, int usableThreads, long start,
+        CancellationToken cancellationToken)
+    {
+        bool alone = usableThreads == 1;
+        long admitted = Stopwatch.GetTimestamp();
+        ClassEmbedding? prepared = system.Prepare(className, cancellationToken);
+        long embedded = Stopwatch.GetTimestamp();
+        using Run run = plan.Rent();
+        Resample(image, run.Bytes(AnomalySystem.Pixels), alone, cancellationToken);
+        system.Bind(run, prepared);
+        long resized = Stopwatch.GetTimestamp();
+        run.Execute(alone: alone, cancellationToken: cancellationToken);
+        Detection detection = system.Read(run, score, mapBuffer);
+        if (!float.IsFinite(detection.Score) || !FiniteCheck.AreFinite(detection.Map.Span))
+        {
+            byte[] pixels = new byte[run.Bytes(AnomalySystem.Pixels).Length];
+            Resample(image, pixels, alone, cancellationToken);
+            throw FiniteCheck.Error(system, device, score, again =>
+            {
+                pixels.CopyTo(again.Bytes(AnomalySystem.Pixels));
+                system.Bind(again, prepared);
+            });
+        }
+
+        long done = Stopwatch.GetTimestamp();
+        return new AnomalyResult(detection, system.ImageSize, image.Width, image.Height, device)
+        {
+            ClassName = className,
+            Timings = new DetectionTimings(Stopwatch.GetElapsedTime(start, admitted), Stopwatch.GetElapsedTime(embedded, resized),
+                Stopwatch.GetElapsedTime(admitted, embedded), Stopwatch.GetElapsedTime(resized, done)),
+        };
+    }
+
+    private void Resample(ImageView image, Span<byte> pixels, bool alone, CancellationToken cancellationToken) =>
+        Resampler.Resize(image, pixels, system.ImageSize, system.ImageSize, ResampleFilter.Bicubic,
+            alone ? null : device.For, cancellationToken);
+
+    private void CheckArguments(ImageView image, Memory<float> mapBuffer)
+    {
+        if (image.Width == 0) throw new ArgumentException("The picture is empty (a default value).", nameof(image));
+        long needed = (long)system.ImageSize * system.ImageSize;
+        if (!mapBuffer.IsEmpty && mapBuffer.Length < needed)
+        {
+            throw new ArgumentException($"The map has {needed} values; the buffer holds {mapBuffer.Length}.", nameof(mapBuffer));
+        }
+    }
+
+    private string? ClassOf(string? className) => system.TakesClassName ? className ?? DefaultClassName : null;
+
+    /// <summary>Embedding a class takes all threads in any mode, as the detections that follow are likely to wait for it.</summary>
+    private bool NeedsAllThreads(string? className) => !throughput || !system.IsPrepared(className);
+
+    /// <summary>Executes the network on a gray picture.</summary>
     private void ExecuteGray(string? className, int runs, PlanProfile? profile, CancellationToken cancellationToken)
     {
-        ClassEmbedding? prepared = className is null || !system.TakesClassName ? null : system.Prepare(className, cancellationToken);
+        ClassEmbedding? prepared =
+            className is null || !system.TakesClassName ? null : system.Prepare(className, cancellationToken);
         using Run run = plan.Rent();
         for (int i = 0; i < runs; i++)
         {
@@ -303,30 +517,58 @@ public sealed class AnomalyDetector : IDisposable
         }
     }
 
-    /// <summary>Waits until one of the detections that may run at once can begin.</summary>
-    /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
-    private Turn TakeTurn(CancellationToken cancellationToken)
+    /// <summary>Runs a computation on the detector's threads when its turn comes.</summary>
+    /// <param name="needsAllThreads">Whether it waits for all threads.</param>
+    /// <param name="canBeRefused">Whether it is refused if the queue is full.</param>
+    /// <param name="compute">The computation; its argument is the number of threads that it may use.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    private Task<T> RunAsync<T>(
+        bool needsAllThreads, bool canBeRefused, Func<int, T> compute, CancellationToken cancellationToken)
+    {
+        if (!lifetime.TryEnter()) return Task.FromException<T>(new ObjectDisposedException(GetType().FullName));
+        return new AsynchronousCall<T>(
+            Queue, threads, needsAllThreads, compute, lifetime.Leave, cancellationToken).RunAsync(canBeRefused);
+    }
+
+    /// <summary>Waits until a computation on the calling thread may begin.</summary>
+    private BlockingTurn TakeTurn(bool needsAllThreads, bool canBeRefused, CancellationToken cancellationToken)
     {
         lifetime.Enter();
+        BlockingCall call = new(needsAllThreads);
         try
         {
-            Turns.Wait(cancellationToken);
-            return new Turn(this);
+            call.Enter(Queue, canBeRefused, cancellationToken);
+            return new BlockingTurn(this, call);
         }
         catch
         {
+            call.Dispose();
             lifetime.Leave();
             throw;
         }
     }
 
-    /// <summary>A use of the detector: its model stays until it ends, and one of the turns is taken.</summary>
-    private readonly ref struct Turn(AnomalyDetector detector)
+    /// <summary>The use of a detector by its caller's thread; disposing it ends the use.</summary>
+    private readonly ref struct BlockingTurn(AnomalyDetector detector, BlockingCall call)
     {
+        public int Threads => call.Threads;
+
         public void Dispose()
         {
-            detector.Turns.Release();
+            detector.Queue.Leave(call);
+            call.Dispose();
             detector.lifetime.Leave();
         }
     }
+
+    private static Task<AnomalyDetector> OnThreadOfItsOwn(Func<AnomalyDetector> load, CancellationToken cancellationToken) =>
+        Task.Factory.StartNew(() =>
+        {
+            AnomalyDetector detector = load();
+            if (!cancellationToken.IsCancellationRequested) return detector;
+            detector.Dispose();
+            throw new OperationCanceledException(cancellationToken);
+        }, cancellationToken, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+
+    private static string NameOf(Stream stream) => stream is FileStream file ? file.Name : "stream";
 }

@@ -1,40 +1,61 @@
+using System.Text.Json.Serialization;
+
 namespace TinyZsad;
 
-/// <summary>How anomalous each pixel is. Immutable.</summary>
+/// <summary>
+/// The anomaly score of every pixel, row by row from the top; higher is more anomalous. Immutable and thread safe, except that a map
+/// in a caller's buffer changes with the buffer.
+/// </summary>
 public sealed class AnomalyMap
 {
-    private readonly float[] values;
+    /// <summary>NaN until it is computed.</summary>
+    private float maximum = float.NaN;
 
-    /// <summary>Wraps values; they are not copied and must not change.</summary>
-    /// <param name="width">Pixels, at least 1.</param>
-    /// <param name="height">Pixels, at least 1.</param>
+    /// <summary>Initializes a map from values, which are copied.</summary>
+    /// <param name="width">The values in a row; at least 1.</param>
+    /// <param name="height">The rows; at least 1.</param>
     /// <param name="values">width * height values, row by row.</param>
-    public AnomalyMap(int width, int height, float[] values)
-    {
-        ArgumentNullException.ThrowIfNull(values);
-        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
-        if (values.Length != (long)width * height)
-        {
-            throw new ArgumentException(
-                $"A map of {width} x {height} has {(long)width * height} values, not {values.Length}.", nameof(values));
-        }
+    /// <exception cref="ArgumentOutOfRangeException">A side is less than 1.</exception>
+    /// <exception cref="ArgumentException">The number of values is wrong.</exception>
+    public AnomalyMap(int width, int height, ReadOnlySpan<float> values)
+        : this(width, height, Checked(width, height, values).ToArray().AsMemory()) { }
 
-        Width = width;
-        Height = height;
-        this.values = values;
+    /// <summary>Initializes a map over memory that is not copied.</summary>
+    internal AnomalyMap(int width, int height, ReadOnlyMemory<float> memory)
+    {
+        _ = Checked(width, height, memory.Span);
+        (Width, Height, Memory) = (width, height, memory);
     }
 
-    /// <summary>Pixels.</summary>
+    /// <summary>Gets the width in pixels.</summary>
     public int Width { get; }
 
-    /// <summary>Pixels.</summary>
+    /// <summary>Gets the height in pixels.</summary>
     public int Height { get; }
 
-    /// <summary>Row by row; higher is more anomalous. LiZAD's and EdgeZSAD's are in (0, 1).</summary>
-    public ReadOnlySpan<float> Values => values;
+    /// <summary>Gets the highest value.</summary>
+    public float Maximum
+    {
+        get
+        {
+            if (!float.IsNaN(maximum)) return maximum;
+            float highest = float.NegativeInfinity;
+            foreach (float value in Values) highest = Math.Max(highest, value);
+            return maximum = highest;
+        }
+    }
 
-    /// <summary>The value at a pixel.</summary>
+    /// <summary>Gets the values, row by row. Those of LiZAD and EdgeZSAD lie in (0, 1).</summary>
+    [JsonIgnore]
+    public ReadOnlySpan<float> Values => Memory.Span;
+
+    /// <summary>Gets the values, row by row, for code that keeps them or awaits.</summary>
+    [JsonPropertyName("values")]
+    public ReadOnlyMemory<float> Memory { get; }
+
+    /// <summary>Gets the value at a pixel.</summary>
+    /// <param name="x">The column, 0 to <see cref="Width"/> - 1.</param>
+    /// <param name="y">The row, 0 to <see cref="Height"/> - 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">The pixel lies outside the map.</exception>
     public float this[int x, int y]
     {
@@ -42,13 +63,42 @@ public sealed class AnomalyMap
         {
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)x, (uint)Width, nameof(x));
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)y, (uint)Height, nameof(y));
-            return values[y * Width + x];
+            return Memory.Span[y * Width + x];
         }
     }
 
-    /// <summary>The same map at another size: bilinear, pixel centres at halves, edges clamped.</summary>
-    public AnomalyMap Resize(int width, int height) =>
-        width == Width && height == Height
-            ? this
-            : new AnomalyMap(width, height, MapResizer.Resize(values, Width, Height, width, height));
+    /// <summary>Copies the values to a buffer.</summary>
+    /// <param name="destination">At least <see cref="Width"/> * <see cref="Height"/> values.</param>
+    /// <exception cref="ArgumentException">The buffer is too short.</exception>
+    public void CopyTo(Span<float> destination) => Values.CopyTo(destination);
+
+    /// <summary>
+    /// Returns the map at another size, resized bilinearly with pixel centres at halves and clamped edges; the map itself if the size
+    /// is the same.
+    /// </summary>
+    /// <param name="width">The new width; at least 1.</param>
+    /// <param name="height">The new height; at least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A side is less than 1.</exception>
+    public AnomalyMap Resize(int width, int height)
+    {
+        if (width == Width && height == Height) return this;
+        PictureMap resized = new(Memory, Width, Height, logits: false, width, height);
+        float[] values = new float[checked(width * height)];
+        resized.CopyTo(values, device: null);
+        return new AnomalyMap(width, height, values.AsMemory());
+    }
+
+    /// <summary>Returns the size and the highest value.</summary>
+    public override string ToString() => string.Create(
+        System.Globalization.CultureInfo.InvariantCulture, $"{Width} x {Height}, maximum {Maximum:0.0000}");
+
+    private static ReadOnlySpan<float> Checked(int width, int height, ReadOnlySpan<float> values)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        return values.Length == (long)width * height
+            ? values
+            : throw new ArgumentException(
+                $"A map of {width} x {height} has {(long)width * height} values, not {values.Length}.", nameof(values));
+    }
 }

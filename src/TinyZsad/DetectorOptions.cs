@@ -1,59 +1,96 @@
-using TinyZsad.Graph;
-using TinyZsad.Models;
-
 namespace TinyZsad;
 
-/// <summary>How an <see cref="AnomalyDetector"/> computes. Read once, when the model is loaded.</summary>
+/// <summary>Specifies how an <see cref="AnomalyDetector"/> computes. The options are read once, when the model is loaded.</summary>
 public sealed record DetectorOptions
 {
     /// <summary>The device that computes unless another is named.</summary>
     public const string DefaultDevice = "cpu";
 
+    private const int MostThreads = 256;
+
     /// <summary>
-    /// What computes: <c>cpu</c>, or <c>reference</c>, which follows the plain definition of every operation in double precision,
-    /// on one thread, for comparison with small models.
+    /// Gets the device: <c>cpu</c>, or <c>reference</c>, which executes the plain definition of every operation in double precision on
+    /// one thread, for comparison with small models.
     /// </summary>
     public string Device { get; init; } = DefaultDevice;
 
-    /// <summary>The names that <see cref="Device"/> takes.</summary>
+    /// <summary>Gets the names that <see cref="Device"/> takes.</summary>
     public static IReadOnlyList<string> DeviceNames => Devices.Names;
 
-    /// <summary>Threads that work on one detection, 1 to 256; 0 takes one a processor. Results do not depend on it.</summary>
+    /// <summary>
+    /// Gets the number of threads that compute, 1 to 256; 0 for one per processor, the default. Results do not depend on it.
+    /// </summary>
     public int Threads { get; init; }
 
-    /// <summary>How the map becomes one number for the picture.</summary>
+    /// <summary>
+    /// Gets how single detections share the threads. Batches and streams always use <see cref="DetectionMode.Throughput"/>.
+    /// </summary>
+    public DetectionMode Mode { get; init; }
+
+    /// <summary>
+    /// Gets the most pictures that are computed at once in throughput mode, by batches and by streams; each needs an arena of some
+    /// megabytes. 1 to 256; 0 for <see cref="Threads"/>, the default. More than the number of threads has no effect.
+    /// </summary>
+    public int MaxConcurrency { get; init; }
+
+    /// <summary>
+    /// Gets the most detections that wait for others at once; at least 0. A further one is refused with a
+    /// <see cref="DetectorBusyException"/>. The default is 1024. Batches and streams are never refused, as they wait with a few pictures
+    /// only.
+    /// </summary>
+    public int MaxQueueLength { get; init; } = 1024;
+
+    /// <summary>Gets how the map becomes one score for the picture.</summary>
     public ImageScore Score { get; init; } = ImageScore.Default;
 
     /// <summary>
-    /// How linear layers are computed. <see cref="Precision.Int8"/> is faster and less exact; what it costs a model,
-    /// a verification tells. The text tower, whose embeddings are computed once a class, is always in floats.
+    /// Gets how linear layers are computed. <see cref="Precision.Int8"/> is faster and less exact; verify a model before relying on it.
+    /// The text tower, which runs once per class, always computes in floats.
     /// </summary>
     public Precision Precision { get; init; }
 
     /// <summary>
-    /// Pixels each way that pictures are brought to; null for what the file states. Only VisualAD takes another size than that: a
-    /// multiple of its patch, up to what its position tables hold. Loading refuses a size that the model cannot work at.
+    /// Gets the width and height in pixels that pictures are resized to; null for what the model file states. Only VisualAD takes
+    /// another size: a multiple of its patch size, up to what its position tables hold.
     /// </summary>
     public int? ImageSize { get; init; }
 
-    internal int ThreadCount => Threads switch
-    {
-        0 => Math.Min(Environment.ProcessorCount, 256),
-        >= 1 and <= 256 => Threads,
-        _ => throw new ArgumentOutOfRangeException(nameof(Threads), Threads, "Threads is 1 to 256, or 0 for one a processor."),
-    };
+    /// <summary>
+    /// Gets whether the model file is read into memory. False, the default, maps it: loading is faster, and processes share the memory,
+    /// but a file that is overwritten or truncated in place while it is loaded ends the process. Servers whose model files may change
+    /// set this to true, or replace files by renaming.
+    /// </summary>
+    public bool InMemory { get; init; }
 
-    /// <summary>Throws where an option is out of its range.</summary>
+    internal int ThreadCount => Threads == 0 ? Math.Min(Environment.ProcessorCount, MostThreads) : Threads;
+
+    /// <summary>Throws if an option is out of its range.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
     internal void Check()
     {
-        _ = ThreadCount;
+        CheckCount(Threads, nameof(Threads));
+        CheckCount(MaxConcurrency, nameof(MaxConcurrency));
+        ArgumentOutOfRangeException.ThrowIfNegative(MaxQueueLength);
         if (Device is null || !Devices.IsKnown(Device))
         {
             throw new ArgumentOutOfRangeException(nameof(Device), Device,
                 $"No such device; there are {string.Join(", ", Devices.Names)}.");
         }
 
-        if (!Enum.IsDefined(Score)) throw new ArgumentOutOfRangeException(nameof(Score), Score, "No such image score.");
-        if (!Enum.IsDefined(Precision)) throw new ArgumentOutOfRangeException(nameof(Precision), Precision, "No such precision.");
+        CheckDefined(Mode, nameof(Mode));
+        CheckDefined(Score, nameof(Score));
+        CheckDefined(Precision, nameof(Precision));
+    }
+
+    private static void CheckCount(int value, string name)
+    {
+        if (value is < 0 or > MostThreads)
+            throw new ArgumentOutOfRangeException(name, value, $"{name} is 1 to {MostThreads}, or 0 for the default.");
+    }
+
+    private static void CheckDefined<T>(T value, string name) where T : struct, Enum
+    {
+        if (!Enum.IsDefined(value))
+            throw new ArgumentOutOfRangeException(name, value, $"It is one of {string.Join(", ", Enum.GetNames<T>())}.");
     }
 }

@@ -158,8 +158,9 @@ public static class Verifier
             run.Execute((tap, values) => computed[tap.Name] = values);
             if (options.Surviving)
             {
-                computed["map.original"] = MapResizer.Enlarge(
-                    system.Read(run, system.DefaultScore), system.ImageSize, picture.Width, picture.Height);
+                AnomalyResult result = new(
+                    system.Read(run, system.DefaultScore), system.ImageSize, picture.Width, picture.Height, device);
+                computed["map.original"] = result.PictureMap.Values.ToArray();
             }
         }
     }

@@ -42,14 +42,14 @@ public sealed class CpuRunTests
         using Run run = plan.Rent();
         for (int at = 0; at < Layers - 1; at++)
         {
-            using CancellationTokenSource cancellationToken = new();
+            using CancellationTokenSource source = new();
             List<string> seen = [];
             Plans.Fill(run, X);
             Assert.That(() => run.Execute((tap, _) =>
             {
                 seen.Add(tap.Name);
-                if (tap.Name == $"layer{at}") cancellationToken.Cancel();
-            }, cancellationToken: cancellationToken.Token), Throws.InstanceOf<OperationCanceledException>());
+                if (tap.Name == $"layer{at}") source.Cancel();
+            }, cancellationToken: source.Token), Throws.InstanceOf<OperationCanceledException>());
             Assert.That(seen, Has.Count.LessThanOrEqualTo(at + 2), "it went on long after");
         }
         Assert.That(Plans.Execute(run, plan, X)["out.y"], Is.EqualTo(Right));

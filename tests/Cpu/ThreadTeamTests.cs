@@ -37,6 +37,61 @@ public sealed class ThreadTeamTests
     }
 
     [Test]
+    public void ALoopCallsEachNumberOnce([Values(1, 2, 5)] int size, [Values(0, 1, 2, 100)] int count)
+    {
+        using ThreadTeam team = new(size);
+        for (int round = 0; round < 50; round++)
+        {
+            int[] calls = new int[count];
+            team.For(count, i => Interlocked.Increment(ref calls[i]));
+            Assert.That(calls, Is.All.EqualTo(1));
+        }
+    }
+
+    [Test]
+    public void WhatALoopThrowsIsThrown([Values(1, 3)] int size)
+    {
+        using ThreadTeam team = new(size);
+        Assert.That(() => team.For(100, i => throw new InvalidOperationException("item")), Throws.InvalidOperationException);
+        int calls = 0;
+        team.For(10, _ => Interlocked.Increment(ref calls));
+        Assert.That(calls, Is.EqualTo(10));
+    }
+
+    /// <summary>A loop may take long; a job that finds the team in it must not compute alone.</summary>
+    [Test]
+    public void ALoopGivesTheTeamUpToAJob()
+    {
+        using ThreadTeam team = new(3);
+        int[] calls = new int[1000];
+        int workersOfJob = 0;
+        Thread? job = null;
+        team.For(calls.Length, i =>
+        {
+            if (Interlocked.Increment(ref calls[i]) == 1 && i == 5)
+            {
+                job = new Thread(() => team.Run((_, workers) => Volatile.Write(ref workersOfJob, workers)));
+                job.Start();
+            }
+
+            if (i > 5) Thread.Sleep(1);
+        });
+        job!.Join();
+        Assert.That(workersOfJob, Is.EqualTo(3));
+        Assert.That(calls, Is.All.EqualTo(1));
+    }
+
+    [Test]
+    public void DisposedItLoopsOnTheCallersThread()
+    {
+        ThreadTeam team = new(3);
+        team.Dispose();
+        int calls = 0;
+        team.For(10, _ => calls++);
+        Assert.That(calls, Is.EqualTo(10));
+    }
+
+    [Test]
     public void DisposedWhileBusyItEndsTheJobFirst()
     {
         for (int round = 0; round < 20; round++)

@@ -91,11 +91,11 @@ public sealed class DetectorConcurrencyTests
         {
             for (int i = 0; i < 20; i++)
             {
-                using CancellationTokenSource cancellationToken = new();
-                if (thread % 2 == 0) cancellationToken.CancelAfter(TimeSpan.FromMilliseconds(i % 3));
+                using CancellationTokenSource source = new();
+                if (thread % 2 == 0) source.CancelAfter(TimeSpan.FromMilliseconds(i % 3));
                 try
                 {
-                    if (!detector.Detect(Pictures[0], Classes[0], cancellationToken.Token).Map.Values.SequenceEqual(right))
+                    if (!detector.Detect(Pictures[0], Classes[0], source.Token).Map.Values.SequenceEqual(right))
                         Interlocked.Increment(ref wrong);
                 }
                 catch (OperationCanceledException) when (thread % 2 == 0) { }

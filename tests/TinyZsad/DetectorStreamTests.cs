@@ -5,18 +5,20 @@ using TinyZsad.Tests.Models;
 
 namespace TinyZsad.Tests;
 
-/// <summary>Pictures as they come: in order, one ahead, and what happens when either side stops.</summary>
+/// <summary>Pictures as they come: in order, a few ahead, and what happens when either side stops.</summary>
 [TestFixture]
 public sealed class DetectorStreamTests
 {
     private AnomalyDetector detector = null!;
+    private const int Threads = 2;
     private int asked;
     private bool closed;
 
     [SetUp]
     public void Load()
     {
-        detector = AnomalyDetector.Load(TinyModel.OfStoredClass().Open());
+        detector = AnomalyDetector.Load(
+            TinyModel.OfStoredClass().Open(), new DetectorOptions { Threads = Threads });
         (asked, closed) = (0, false);
     }
 
@@ -51,14 +53,16 @@ public sealed class DetectorStreamTests
     public async Task ResultsComeInOrderAndAreThoseOfDetect([Values(0, 1, 2, 7)] int count)
     {
         int i = 0;
-        await foreach (AnomalyResult result in detector.DetectStream(Source(count), TinyModel.ClassName))
+        await foreach (DetectionOutcome<Image> outcome in detector.DetectStreamAsync(Source(count), TinyModel.ClassName))
         {
-            Assert.That(result.PictureWidth, Is.EqualTo(8 + i));
+            AnomalyResult result = outcome.GetResult();
+            Assert.That((result.PictureWidth, outcome.Item.Width), Is.EqualTo((8 + i, 8 + i)));
             Assert.That(result.Map.Values.ToArray(),
                 Is.EqualTo(detector.Detect(Picture(i), TinyModel.ClassName).Map.Values.ToArray()));
             i++;
-            Assert.That(asked, Is.LessThanOrEqualTo(i + 1), "no more than one is asked for ahead");
+            Assert.That(asked, Is.LessThanOrEqualTo(i + Threads + 1), "no more than those that compute and the next");
         }
+
         Assert.That((i, closed), Is.EqualTo((count, true)));
     }
 
@@ -68,35 +72,74 @@ public sealed class DetectorStreamTests
         List<int> widths = [];
         Assert.That(async () =>
         {
-            await foreach (AnomalyResult result in detector.DetectStream(Source(5, failAt), TinyModel.ClassName))
-                widths.Add(result.PictureWidth);
+            await foreach (DetectionOutcome<Image> outcome in detector.DetectStreamAsync(Source(5, failAt), TinyModel.ClassName))
+                widths.Add(outcome.GetResult().PictureWidth);
         }, Throws.InstanceOf<IOException>().With.Message.EqualTo("the camera is gone"));
         Assert.That(widths, Is.EqualTo(Enumerable.Range(8, failAt)));
         Assert.That(closed);
     }
 
     [Test]
-    public void AFailingDetectionIsHeardOf()
+    public void AClassThatTheModelLacksEndsTheStream()
     {
-        Assert.That(async () =>
+        UnknownClassException error = Assert.ThrowsAsync<UnknownClassException>(async () =>
         {
-            await foreach (AnomalyResult _ in detector.DetectStream(Source(5), "unknown")) { }
-        }, Throws.InstanceOf<ModelFormatException>());
+            await foreach (DetectionOutcome<Image> _ in detector.DetectStreamAsync(Source(50), "unknown")) { }
+        })!;
+        Assert.That((error.ClassName, error.KnownClasses), Is.EqualTo(("unknown", new[] { TinyModel.ClassName })));
         Assert.That(closed);
-        Assert.That(asked, Is.LessThanOrEqualTo(2));
+        Assert.That(asked, Is.LessThanOrEqualTo(Threads + 2));
+    }
+
+    [Test]
+    public async Task ABadPictureIsAnOutcomeWithItsItem()
+    {
+        List<(int Item, bool Succeeded, string? Error)> outcomes = [];
+        await foreach (DetectionOutcome<int> outcome in detector.DetectStreamAsync(Numbers(), Load, TinyModel.ClassName))
+            outcomes.Add((outcome.Item, outcome.Succeeded, outcome.ErrorMessage));
+        Assert.That(outcomes.Select(o => o.Item), Is.EqualTo(Enumerable.Range(0, 9)));
+        Assert.That(outcomes.Where(o => !o.Succeeded), Is.EqualTo(
+            new[] { (2, false, "picture 2 is bad"), (5, false, "picture 5 is bad"), (8, false, (string?)"picture 8 is bad") }));
+
+        static async IAsyncEnumerable<int> Numbers()
+        {
+            for (int i = 0; i < 9; i++)
+            {
+                await Task.Yield();
+                yield return i;
+            }
+        }
+
+        static async ValueTask<Image> Load(int i, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            return i % 3 == 2 ? throw new ImageFormatException($"picture {i} is bad") : Picture(i);
+        }
+    }
+
+    [Test]
+    public void ABatchSurvivesABadPicture()
+    {
+        IReadOnlyList<DetectionOutcome<int>> outcomes = detector.DetectBatch(
+            [.. Enumerable.Range(0, 9)], i => i % 3 == 2 ? throw new IOException($"{i}") : Picture(i), TinyModel.ClassName);
+        Assert.That(outcomes.Select(o => (o.Item, o.Result?.PictureWidth, o.ErrorMessage)), Is.EqualTo(Enumerable.Range(0, 9)
+            .Select(i => i % 3 == 2 ? (i, null, (string?)$"{i}") : (i, (int?)(8 + i), null))));
+        Assert.That(() => detector.DetectBatch([1, 2], Picture, "unknown"), Throws.TypeOf<UnknownClassException>());
+        Assert.That(() => detector.DetectBatch([1, 2], Picture, TinyModel.ClassName, new CancellationToken(true)),
+            Throws.InstanceOf<OperationCanceledException>());
     }
 
     [Test]
     public void CancelledItStops()
     {
-        using CancellationTokenSource cancellationToken = new();
+        using CancellationTokenSource source = new();
         int results = 0;
         Assert.That(async () =>
         {
-            await foreach (AnomalyResult _ in
-                detector.DetectStream(Source(100), TinyModel.ClassName).WithCancellation(cancellationToken.Token))
+            await foreach (DetectionOutcome<Image> _ in
+                detector.DetectStreamAsync(Source(100), TinyModel.ClassName).WithCancellation(source.Token))
             {
-                if (++results == 3) cancellationToken.Cancel();
+                if (++results == 3) source.Cancel();
             }
         }, Throws.InstanceOf<OperationCanceledException>());
         Assert.That(results, Is.EqualTo(3));
@@ -106,14 +149,18 @@ public sealed class DetectorStreamTests
     [Test]
     public async Task WhoStopsListeningStopsTheSource()
     {
-        await foreach (AnomalyResult _ in detector.DetectStream(Source(100), TinyModel.ClassName)) break;
+        await foreach (DetectionOutcome<Image> _ in detector.DetectStreamAsync(Source(100), TinyModel.ClassName)) break;
         Assert.That(closed);
-        Assert.That(asked, Is.LessThanOrEqualTo(2));
+        Assert.That(asked, Is.LessThanOrEqualTo(Threads + 2));
     }
 
     [Test]
-    public void NothingIsAWrongArgument() => Assert.That(async () =>
+    public void NothingIsAWrongArgument()
     {
-        await foreach (AnomalyResult _ in detector.DetectStream(null!)) { }
-    }, Throws.ArgumentNullException);
+        Assert.That(async () =>
+        {
+            await foreach (DetectionOutcome<Image> _ in detector.DetectStreamAsync(null!)) { }
+        }, Throws.ArgumentNullException);
+        Assert.That(() => detector.DetectBatch<int>([1], null!), Throws.ArgumentNullException);
+    }
 }

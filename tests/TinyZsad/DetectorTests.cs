@@ -36,7 +36,7 @@ public sealed class DetectorTests
         Assert.That(result.PictureMap, Is.SameAs(result.PictureMap));
         Assert.That(result.Timings.Inference, Is.GreaterThan(TimeSpan.Zero));
         Assert.That(result.Timings.Total,
-            Is.EqualTo(result.Timings.Resize + result.Timings.ClassEmbedding + result.Timings.Inference));
+            Is.EqualTo(result.Timings.Waiting + result.Timings.Resize + result.Timings.ClassEmbedding + result.Timings.Inference));
     }
 
     [Test]
@@ -96,9 +96,9 @@ public sealed class DetectorTests
         using AnomalyDetector detector = Load();
         Assert.That(() => detector.Detect((Image)null!), Throws.ArgumentNullException);
         Assert.That(() => detector.Detect(default(ImageView), TinyModel.ClassName), Throws.InstanceOf<ArgumentException>());
-        Assert.That(() => detector.DetectAsync(null!), Throws.ArgumentNullException);
+        Assert.That(() => detector.DetectAsync((Image)null!), Throws.ArgumentNullException);
         Assert.That(() => detector.DetectBatch(null!), Throws.ArgumentNullException);
-        Assert.That(() => detector.DetectBatch([null!]), Throws.ArgumentNullException);
+        Assert.That(detector.DetectBatch([null!])[0].Succeeded, Is.False);
     }
 
     [Test]
@@ -139,7 +139,8 @@ public sealed class DetectorTests
     public void OptionsOutOfRangeAreRefusedAndTheFileClosed()
     {
         foreach (DetectorOptions options in new DetectorOptions[] { new() { Threads = -1 }, new() { Threads = 257 },
-            new() { Score = (ImageScore)99 } })
+            new() { Score = (ImageScore)99 }, new() { Precision = (Precision)99 }, new() { Mode = (DetectionMode)99 },
+            new() { MaxConcurrency = -1 }, new() { MaxQueueLength = -1 }, new() { Device = "" } })
         {
             TinyModel model = TinyModel.OfStoredClass();
             string path = TestFiles.NewPath();
@@ -178,7 +179,7 @@ public sealed class DetectorTests
         ModelInfo info = detector.Model;
         Assert.That(sha,
             Is.EqualTo(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes))).And.EqualTo(info.Sha256));
-        Assert.That((info.System, info.Path, info.ImageSize, info.TakesClassName, info.AnyClass),
+        Assert.That((info.SystemName, info.Path, info.ImageSize, info.TakesClassName, info.AnyClass),
             Is.EqualTo(("LiZAD", "tiny.safetensors", 70, true, false)));
         Assert.That((info.FileBytes, info.Tensors), Is.EqualTo((bytes.LongLength, model.Tensors.Count)));
         Assert.That(info.Parameters, Is.EqualTo(model.Tensors.Values.Sum(t => t.ByteLength / t.Type.ByteSize())));
@@ -202,8 +203,9 @@ public sealed class DetectorTests
     {
         using AnomalyDetector detector = Load();
         Image[] images = [Noise(30, 40, 1), Noise(50, 20, 2), Noise(70, 70, 3)];
-        IReadOnlyList<AnomalyResult> results = detector.DetectBatch(images, TinyModel.ClassName);
-        Assert.That(results.Select(Map), Is.EqualTo(images.Select(i => Map(detector.Detect(i, TinyModel.ClassName)))));
+        IReadOnlyList<DetectionOutcome<Image>> results = detector.DetectBatch(images, TinyModel.ClassName);
+        Assert.That(results.Select(r => r.Item), Is.EqualTo(images));
+        Assert.That(results.Select(r => Map(r.GetResult())), Is.EqualTo(images.Select(i => Map(detector.Detect(i, TinyModel.ClassName)))));
         Assert.That(detector.DetectBatch([], TinyModel.ClassName), Is.Empty);
     }
 
@@ -265,11 +267,12 @@ public sealed class DetectorTests
             { c => detector.Warmup(null, c), c => detector.Profile(1, null, c) })
         {
             Assert.That(() => work(new CancellationToken(true)), Throws.InstanceOf<OperationCanceledException>());
-            // All turns are taken: nothing begins, and whoever waits can be called off.
-            for (int i = 0; i < Environment.ProcessorCount; i++) Assert.That(detector.Turns.Wait(0), Is.True);
+            // Another call computes: nothing begins, and the wait can be cancelled.
+            using BlockingCall other = new(needsAllThreads: true);
+            other.Enter(detector.Queue, canBeRefused: false, default);
             using CancellationTokenSource soon = new(50);
             Assert.That(() => work(soon.Token), Throws.InstanceOf<OperationCanceledException>());
-            detector.Turns.Release(Environment.ProcessorCount);
+            detector.Queue.Leave(other);
             Assert.That(() => work(default), Throws.Nothing);
         }
     }

@@ -23,7 +23,7 @@ public sealed class EdgeZsadDetectorTests
     {
         using AnomalyDetector detector = Load();
         ModelInfo info = detector.Model;
-        Assert.That((info.System, info.ImageSize, info.TakesClassName, info.AnyClass, info.Tensors),
+        Assert.That((info.SystemName, info.ImageSize, info.TakesClassName, info.AnyClass, info.Tensors),
             Is.EqualTo(("EdgeZSAD", 64, false, false, EdgeModel.Tiny.Case.Tensors.Count)));
         Assert.That(info.StoredClasses, Is.Empty);
         Assert.That(info.Parameters, Is.EqualTo(EdgeModel.Tiny.Values.Values.Sum(v => v.Length)));

@@ -24,7 +24,7 @@ public sealed class NanoModelTests : InFolder
     {
         using AnomalyDetector detector = AnomalyDetector.LoadDefault();
         ModelInfo model = detector.Model;
-        Assert.That((model.System, model.ImageSize, model.TakesClassName, model.Path),
+        Assert.That((model.SystemName, model.ImageSize, model.TakesClassName, model.Path),
             Is.EqualTo(("EdgeZSAD", 256, false, AnomalyDetector.DefaultModelName)));
         JsonElement record = Record();
         Assert.That(model.Sha256, Is.EqualTo(record.GetProperty("sha256").GetString()));

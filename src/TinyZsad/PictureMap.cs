@@ -1,0 +1,105 @@
+using System.Buffers;
+using TinyZsad.Formats;
+using TinyZsad.Graph;
+using TinyZsad.Kernels;
+
+namespace TinyZsad;
+
+/// <summary>
+/// A map at another size, computed row by row: bilinear, pixel centres at halves, edges clamped, and squashed into (0, 1) after the
+/// resize where the source holds logits.
+/// </summary>
+internal sealed unsafe class PictureMap
+{
+    /// <summary>Rows that are computed at a time.</summary>
+    private const int BandRows = 64;
+
+    /// <summary>Values below which a second thread costs more than it gains.</summary>
+    private const int ParallelValues = 1 << 18;
+
+    private readonly ReadOnlyMemory<float> source;
+    private readonly int sourceWidth, sourceHeight;
+    private readonly bool logits;
+    private readonly int[] column;
+    private readonly float[] weight;
+
+    /// <summary>Prepares a map.</summary>
+    /// <param name="source">sourceWidth * sourceHeight values, row by row.</param>
+    /// <param name="sourceWidth">The values in a row.</param>
+    /// <param name="sourceHeight">The rows.</param>
+    /// <param name="logits">Whether the values are logits.</param>
+    /// <param name="width">The width to compute; at least 1.</param>
+    /// <param name="height">The height to compute; at least 1.</param>
+    public PictureMap(ReadOnlyMemory<float> source, int sourceWidth, int sourceHeight, bool logits, int width, int height)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        (this.source, this.sourceWidth, this.sourceHeight, this.logits) = (source, sourceWidth, sourceHeight, logits);
+        (Width, Height) = (width, height);
+        column = new int[width];
+        weight = new float[width];
+        fixed (int* c = column)
+        fixed (float* w = weight) Bilinear.FillColumns(sourceWidth, width, BilinearMode.HalfPixel, c, w);
+    }
+
+    public int Width { get; }
+
+    public int Height { get; }
+
+    /// <summary>Computes the whole map.</summary>
+    /// <param name="values">Width * Height values at least.</param>
+    /// <param name="device">Computes bands of rows at once; null to compute them on the calling thread.</param>
+    public void CopyTo(Span<float> values, Device? device)
+    {
+        int bands = (Height + BandRows - 1) / BandRows;
+        fixed (float* start = values[..checked(Width * Height)])
+        {
+            float* y = start;
+            if (device is null || (long)Width * Height < ParallelValues)
+            {
+                for (int band = 0; band < bands; band++) ComputeBand(y, band);
+            }
+            else
+            {
+                device.For(bands, band => ComputeBand(y, band));
+            }
+        }
+    }
+
+    /// <summary>Hands out every row in order, without memory for the whole map.</summary>
+    public void ForEachRow(Action<ReadOnlySpan<float>> use)
+    {
+        float[] band = ArrayPool<float>.Shared.Rent(checked(Math.Min(BandRows, Height) * Width));
+        try
+        {
+            for (int begin = 0; begin < Height; begin += BandRows)
+            {
+                int end = Math.Min(begin + BandRows, Height);
+                fixed (float* y = band) Compute(y - (nint)begin * Width, begin, end);
+                for (int row = begin; row < end; row++) use(band.AsSpan((row - begin) * Width, Width));
+            }
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(band);
+        }
+    }
+
+    private void ComputeBand(float* y, int band) => Compute(y, band * BandRows, Math.Min((band + 1) * BandRows, Height));
+
+    /// <summary>Computes some rows of the whole map at <paramref name="y"/>.</summary>
+    private void Compute(float* y, int begin, int end)
+    {
+        float[] scratch = ArrayPool<float>.Shared.Rent((int)Bilinear.ScratchLength(Width));
+        fixed (float* x = source.Span, s = scratch, w = weight)
+        fixed (int* c = column)
+        {
+            Bilinear.Execute(x, sourceWidth, sourceHeight, sourceWidth, c, w, y, Width, Height, Width, BilinearMode.HalfPixel,
+                begin, end, s);
+        }
+
+        ArrayPool<float>.Shared.Return(scratch);
+        float* rows = y + (nint)begin * Width;
+        if (logits) Activate.Execute(rows, rows, (nint)(end - begin) * Width, default(Sigmoid));
+    }
+}
