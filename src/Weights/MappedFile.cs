@@ -84,15 +84,19 @@ internal sealed unsafe class MappedFile : IDisposable
             }
             catch (IOException e)
             {
-                throw new ModelFormatException(name, $"the file cannot be read at byte {at}: {e.Message}", e);
+                throw new ModelFormatException(name, $"the file cannot be read at byte {at}: {e.Message}", e) { Offset = at };
             }
             if (read == 0)
-                throw new ModelFormatException(name, $"the file had {Length} bytes when it was opened and has {at} now.");
+                throw Shortened(name, Length, at);
             hash.AppendData(buffer, 0, read);
             at += read;
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
+
+    /// <summary>Creates the error of a file that ends before the length it had when it was opened.</summary>
+    internal static ModelFormatException Shortened(string name, long length, long now) =>
+        new(name, $"the file had {length} bytes when it was opened and has {now} now.") { Offset = now };
 
     public void Dispose()
     {

@@ -150,22 +150,23 @@ public sealed unsafe class SafetensorsFile : IDisposable
     {
         if (Length < PrefixLength)
         {
-            throw new ModelFormatException(
-                Name, $"the file holds {Length} bytes; a safetensors file begins with an {PrefixLength}-byte header length.");
+            throw LengthError(
+                $"the file holds {Length} bytes; a safetensors file begins with an {PrefixLength}-byte header length");
         }
         ulong headerLength = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(start, PrefixLength));
         if (headerLength > MaxHeaderLength)
         {
-            throw new ModelFormatException(
-                Name, $"the first 8 bytes tell of a header of {headerLength} bytes, but the format allows at most "
-                + $"{MaxHeaderLength}; this may be no safetensors file.");
+            throw LengthError($"the first 8 bytes tell of a header of {headerLength} bytes, but the format allows at most "
+                + $"{MaxHeaderLength}; this may be no safetensors file");
         }
         if ((long)headerLength > Length - PrefixLength)
         {
-            throw new ModelFormatException(
-                Name, $"the first 8 bytes tell of a header of {headerLength} bytes, but only {Length - PrefixLength} bytes "
-                + "follow; the file may be cut short.");
+            throw LengthError($"the first 8 bytes tell of a header of {headerLength} bytes, but only {Length - PrefixLength} "
+                + "bytes follow; the file may be cut short");
         }
         return new ReadOnlySpan<byte>(start + PrefixLength, (int)headerLength);
+
+        // The header's length is the first field of the file.
+        ModelFormatException LengthError(string what) => new(Name, $"{what}.") { Offset = 0 };
     }
 }

@@ -81,7 +81,8 @@ public sealed unsafe class TensorEntry
     /// <summary>"name: F32 [2, 3]".</summary>
     public override string ToString() => $"{Shown.Clip(Name)}: {Type} {Shown.Shape(Shape)}";
 
-    private ModelFormatException Error(string what) => new(file.Name, $"tensor {Shown.Quote(Name)}: {what}.");
+    private ModelFormatException Error(string what) =>
+        new(file.Name, $"tensor {Shown.Quote(Name)}: {what}.") { Tensor = Name };
 
     private ReadOnlySpan<T> Span<T>(long count) where T : unmanaged
     {
