@@ -76,6 +76,7 @@ public sealed unsafe class TensorEntry
         const int Chunk = 1 << 20;
         for (long at = 0; at < ByteLength; at += Chunk)
             destination.Write(new ReadOnlySpan<byte>(file.At(Offset + at), (int)Math.Min(Chunk, ByteLength - at)));
+        GC.KeepAlive(file);
     }
 
     /// <summary>"name: F32 [2, 3]".</summary>
