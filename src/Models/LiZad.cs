@@ -166,7 +166,7 @@ internal sealed class LiZad : AnomalySystem
     public override ClassEmbedding Prepare(string? className, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(className);
-        return classes.Get(className, name => Stored(name) ?? Embed(name, cancellationToken));
+        return classes.Get(className, name => Stored(name) ?? Embed(name, cancellationToken), cancellationToken);
     }
 
     private ClassEmbedding? Stored(string className)
