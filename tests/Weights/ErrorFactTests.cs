@@ -1,6 +1,8 @@
 using System.Text;
 using NUnit.Framework;
+using TinyZsad.Conversion;
 using TinyZsad.Tests.Cli;
+using TinyZsad.Verification;
 using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Weights;
@@ -112,6 +114,56 @@ public sealed class ErrorFactTests : InFolder
     {
         using SafetensorsFile file = SafetensorsFile.Open(TestFiles.Raw("{" + A + "}", 8), "a.safetensors");
         Assert.That(Assert.Throws<ModelFormatException>(() => file.Tensors[0].AsSpan<int>())!.Tensor, Is.EqualTo("a"));
+    }
+
+    [Test]
+    public void OfAStateDict()
+    {
+        byte[] bytes = TestFiles.Written([TensorDeclaration.FromValues<float>("model.a", [1], new float[1]),
+            TensorDeclaration.FromValues<int>("model.i", [1], new int[1]),
+            TensorDeclaration.FromValues<float>("model.e", [0], new float[0])]);
+        using Checkpoint checkpoint = Checkpoint.Open(bytes, "a.safetensors");
+        StateDict state = StateDict.Find(checkpoint, "a")!;
+        Assert.Multiple(() =>
+        {
+            Names("model.b", () => state.Take("b"));
+            Names("model.i", () => state.Take("i"));
+            Names("model.a", () => state.Take("a", 2));
+            Names("model.e", () => state.Take("e"));
+            Names("model.e", () => state.RefuseOthers("a network", "", name => name == "a"));
+        });
+
+        static void Names(string tensor, Action take)
+        {
+            ModelFormatException error = Assert.Throws<ModelFormatException>(() => take())!;
+            Assert.That((error.File, error.Tensor), Is.EqualTo(("a.safetensors", tensor)));
+        }
+    }
+
+    [Test]
+    public void OfACheckpointThatIsNoModel()
+    {
+        SafetensorsWriter.Write(In("a.safetensors"), []);
+        using ModelDraft draft = new();
+        draft.Open("head", In("a.safetensors"));
+        draft.Describe("format", "tinyzsad");
+        draft.Describe("format_version", "1");
+        draft.Describe("model", "yolo");
+        ModelFormatException error = Assert.Throws<ModelFormatException>(
+            () => draft.Write(In("model.safetensors"), new ConversionOptions(), [], false, default))!;
+        Assert.That((error.File, error.Key), Is.EqualTo((In("a.safetensors"), "model")));
+    }
+
+    [TestCase("{\"case\":\n\n [1, 2§x]}", null)]
+    [TestCase("{\"a\": 1}", "case")]
+    [TestCase("{\"case\": \"c\", \"model\": \"m\", \"metadata\": {\"k\": 1}}", "metadata.k")]
+    public void OfAManifest(string json, string? key)
+    {
+        string path = In("manifest.json");
+        File.WriteAllText(path, json.Replace("§", "", StringComparison.Ordinal));
+        ModelFormatException error = Assert.Throws<ModelFormatException>(() => ReferenceCase.Open(path))!;
+        int mark = json.IndexOf('§', StringComparison.Ordinal);
+        Assert.That((error.File, error.Key, error.Offset), Is.EqualTo((path, key, mark < 0 ? null : (long?)mark)));
     }
 
     private static TestCaseData Case(string name, byte[] bytes, long offset) =>
