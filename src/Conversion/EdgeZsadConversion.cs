@@ -60,12 +60,13 @@ internal static class EdgeZsadConversion
         {
             CheckpointTensor tensor = backbone.Take(Named(name, microsoft));
             draft.Add($"vision.{name}", tensor);
-            if (tinyVit is not null && own is not null
-                && !HalfEncoding.Equal(tensor, own.Take(Named(name, own.Has(MicrosoftMarker)))))
+            if (tinyVit is null || own is null) continue;
+            CheckpointTensor trainedWith = own.Take(Named(name, own.Has(MicrosoftMarker)));
+            if (!HalfEncoding.Equal(tensor, trainedWith))
             {
-                throw new ModelFormatException(
-                    head, $"it holds the backbone that the readout was trained with, and {tinyVit} is another "
-                    + $"('{tensor.Name}' differs); leave that out.");
+                throw own.Error(
+                    trainedWith.Name, $"it holds the backbone that the readout was trained with, and {tinyVit} is another "
+                    + $"('{tensor.Name}' differs); leave that out");
             }
         }
         backbone.RefuseOthers("TinyViT", "", name => name.StartsWith("head.", StringComparison.Ordinal)
@@ -78,7 +79,7 @@ internal static class EdgeZsadConversion
         {
             draft.Describe(key, stated.TryGetValue(key, out string? value)
                 ? value
-                : throw new ModelFormatException(head, $"what it says of its model lacks '{key}'."));
+                : throw new ModelFormatException(head, $"what it says of its model lacks '{key}'.") { Key = key });
         }
 
         draft.Describe("vision_source", draft.SourceOf(tinyVit is null ? "head" : "vision"));
@@ -116,7 +117,10 @@ internal static class EdgeZsadConversion
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException)
         {
-            throw new ModelFormatException(checkpoint.Name, "its 'about' is not what tools/train_edgezsad.py writes.", e);
+            throw new ModelFormatException(checkpoint.Name, "its 'about' is not what tools/train_edgezsad.py writes.", e)
+            {
+                Key = "about",
+            };
         }
     }
 

@@ -44,7 +44,7 @@ internal static class HalfEncoding
                 {
                     throw new ModelFormatException(
                         tensor.Parts[0].File, $"what becomes tensor '{tensor.Name}' holds {values[i]} at {count}; weights "
-                        + "must be finite.");
+                        + "must be finite.") { Tensor = tensor.Name };
                 }
 
                 bool isCoarse = vector && x is > Flush and < SmallestNormal && x * SubnormalsPerUnit % 1 != 0;

@@ -187,8 +187,8 @@ internal static class LiZadConversion
             CheckpointTensor weight = State.Take($"{theirs}attn.qkv.weight", 2), bias = State.Take($"{theirs}attn.qkv.bias", 1);
             if (weight.Shape[0] != 3 * width || bias.Shape[0] != 3 * width)
             {
-                throw new ModelFormatException(
-                    State.File, $"tensors '{weight}' and '{bias}' should have {3 * width} rows each: q, k and v.");
+                throw State.Error((weight.Shape[0] != 3 * width ? weight : bias).Name,
+                    $"tensors '{weight}' and '{bias}' should have {3 * width} rows each: q, k and v");
             }
 
             CheckMask($"{theirs}attn.qkv.bias_mask", bias, width);
@@ -223,18 +223,15 @@ internal static class LiZadConversion
             {
                 double[] all = new double[3 * width];
                 if (mask.ElementCount != all.Length)
-                    throw new ModelFormatException(State.File, $"tensor '{mask}' should have {all.Length} elements.");
+                    throw State.Error(mask.Name, $"tensor '{mask}' should have {all.Length} elements");
                 mask.Read(0, all);
                 all.AsSpan((int)width, (int)width).CopyTo(k);
                 all.AsSpan((int)width, (int)width).Fill(1);
                 if (all.Any(m => m != 1))
-                    throw new ModelFormatException(State.File, $"tensor '{mask}' masks biases of q or v, which the model has.");
+                    throw State.Error(mask.Name, $"tensor '{mask}' masks biases of q or v, which the model has");
             }
             if (k.Any(m => m != 0))
-            {
-                throw new ModelFormatException(
-                    State.File, $"tensor '{bias}' gives k a bias that is not masked; DINOv3 ViT-S/16 has none.");
-            }
+                throw State.Error(bias.Name, $"tensor '{bias}' gives k a bias that is not masked; DINOv3 ViT-S/16 has none");
         }
 
         protected override bool IsSuperfluous(string name) =>

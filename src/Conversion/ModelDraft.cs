@@ -113,7 +113,10 @@ internal sealed class ModelDraft : IDisposable
         {
             // The file is a temporary one that nobody chose: what is at fault are the checkpoints.
             throw new ModelFormatException(
-                string.Join(", ", checkpoints.Select(c => c.Checkpoint.Name)), $"together they make no model: {e.Reason}", e);
+                string.Join(", ", checkpoints.Select(c => c.Checkpoint.Name)), $"together they make no model: {e.Reason}", e)
+            {
+                Tensor = e.Tensor, Key = e.Key, Offset = e.Offset, Operation = e.Operation,
+            };
         }
     }
 }

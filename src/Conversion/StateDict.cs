@@ -78,6 +78,11 @@ internal sealed partial class StateDict
     /// <summary>The file, for messages.</summary>
     public string File => checkpoint.Name;
 
+    /// <summary>Creates the error of a tensor.</summary>
+    /// <param name="tensor">The tensor's full name in the checkpoint.</param>
+    /// <param name="what">What is wrong, without a full stop.</param>
+    public ModelFormatException Error(string tensor, string what) => new(File, $"{what}.") { Tensor = tensor };
+
     public bool Has(string name) => checkpoint.TryGet(prefix + name, out _);
 
     /// <summary>A tensor of floats that the network must have.</summary>
@@ -87,17 +92,13 @@ internal sealed partial class StateDict
     public CheckpointTensor Take(string name, int? rank = null)
     {
         if (!TryGet(name, out CheckpointTensor? tensor))
-            throw new ModelFormatException(File, $"tensor '{prefix}{name}' is missing.");
+            throw Error(prefix + name, $"tensor '{prefix}{name}' is missing");
         if (!tensor.IsFloat)
-            throw new ModelFormatException(File, $"tensor '{tensor}' is of whole numbers, where weights are floats.");
+            throw Error(tensor.Name, $"tensor '{tensor}' is of whole numbers, where weights are floats");
         if (rank is not null && tensor.Shape.Length != rank)
-        {
-            throw new ModelFormatException(
-                File, $"tensor '{tensor}' has {tensor.Shape.Length} dimensions, where {rank} are right.");
-        }
-
+            throw Error(tensor.Name, $"tensor '{tensor}' has {tensor.Shape.Length} dimensions, where {rank} are right");
         if (tensor.ElementCount == 0)
-            throw new ModelFormatException(File, $"tensor '{tensor}' is empty.");
+            throw Error(tensor.Name, $"tensor '{tensor}' is empty");
         used.Add(tensor.Name);
         known.Add(name);
         return tensor;
@@ -149,7 +150,7 @@ internal sealed partial class StateDict
             if (t.IsFloat && t.Name.StartsWith(prefix + within, StringComparison.Ordinal)
                 && !known.Contains(t.Name[prefix.Length..]) && !superfluous(t.Name[prefix.Length..]))
             {
-                throw new ModelFormatException(File, $"tensor '{t}' does not belong to {network}; this is another network.");
+                throw Error(t.Name, $"tensor '{t}' does not belong to {network}; this is another network");
             }
         }
     }

@@ -59,16 +59,18 @@ internal static class VisualAdConversion
         if (checkpoint.Values.GetValueOrDefault("backbone") is string name && Published.TryGetValue(name, out string? known)
             && known != backbone.Name)
         {
-            throw new ModelFormatException(
-                checkpoint.Name, $"it was trained on {name}, and the backbone given is {backbone.Name}.");
+            throw KeyError(checkpoint, "backbone", $"it was trained on {name}, and the backbone given is {backbone.Name}");
         }
 
         void Expect(string key, object value)
         {
             if (checkpoint.Values.TryGetValue(key, out object? found) && !found.Equals(value))
-                throw new ModelFormatException(checkpoint.Name, $"its '{key}' is '{found}'; only '{value}' is known.");
+                throw KeyError(checkpoint, key, $"its '{key}' is '{found}'; only '{value}' is known");
         }
     }
+
+    private static ModelFormatException KeyError(Checkpoint checkpoint, string key, string what) =>
+        new(checkpoint.Name, $"{what}.") { Key = key };
 
     /// <summary>The tokens, SAF and SCA; returns the layers they are for.</summary>
     private static long[] FillHead(ModelDraft draft, Checkpoint checkpoint, StateDict state)
@@ -80,7 +82,7 @@ internal static class VisualAdConversion
             ?? [.. transforms.Union(attentions)
                 .Select(l => long.Parse(l["layer_".Length..], CultureInfo.InvariantCulture)).Order()];
         if (layers.Length == 0)
-            throw new ModelFormatException(checkpoint.Name, "it has neither a 'features_list' nor any 'layer_transforms'.");
+            throw KeyError(checkpoint, "features_list", "it has neither a 'features_list' nor any 'layer_transforms'");
         foreach (string layer in layers.Select(l => $"layer_{l}"))
         {
             if (transforms.Contains(layer))
@@ -245,5 +247,8 @@ internal static class VisualAdConversion
         parts.All(p => p.Shape.Length > 0 && p.Shape.SequenceEqual(parts[0].Shape))
             ? parts
             : throw new ModelFormatException(
-                parts[0].File, $"{string.Join(", ", parts.Select(p => $"'{p}'"))} should have the same shape.");
+                parts[0].File, $"{string.Join(", ", parts.Select(p => $"'{p}'"))} should have the same shape.")
+            {
+                Tensor = (parts.FirstOrDefault(p => !p.Shape.SequenceEqual(parts[0].Shape)) ?? parts[0]).Name,
+            };
 }

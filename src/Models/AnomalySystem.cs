@@ -93,8 +93,8 @@ internal abstract class AnomalySystem : IDisposable
             string name = new ModelMetadata(file).RequireModel();
             if (!Known.TryGetValue(name, out Func<WeightStore, Device, int?, AnomalySystem>? read))
             {
-                throw new ModelFormatException(
-                    file.Name, $"it holds the model '{name}'; this version knows {string.Join(", ", Known.Keys)}.");
+                throw weights.KeyError(
+                    "model", $"it holds the model '{name}'; this version knows {string.Join(", ", Known.Keys)}.");
             }
 
             AnomalySystem system = read(weights, device, imageSize);

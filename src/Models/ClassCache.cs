@@ -16,40 +16,71 @@ internal sealed class ClassCache
     private sealed class Entry(string name)
     {
         public string Name => name;
-        public Lock Computing { get; } = new();
+
+        /// <summary>Held by the one caller that computes. It is never disposed, as it holds no wait handle.</summary>
+        public SemaphoreSlim Computing { get; } = new(1, 1);
+
+        /// <summary>The embedding; null until it is computed. Guarded by the gate.</summary>
         public ClassEmbedding? Embedding { get; set; }
+
+        /// <summary>The number of callers that compute or wait. Guarded by the gate.</summary>
+        public int Callers { get; set; }
     }
 
-    /// <summary>The embedding of a class, computed if it is not here.</summary>
-    public ClassEmbedding Get(string name, Func<string, ClassEmbedding> compute)
+    /// <summary>Gets the embedding of a class, computed if the cache does not hold it.</summary>
+    /// <param name="name">The class.</param>
+    /// <param name="compute">Computes the embedding of the class.</param>
+    /// <param name="cancellationToken">
+    /// The token that cancels waiting for another caller's computation. Cancelling the computation itself is up to
+    /// <paramref name="compute"/>.
+    /// </param>
+    /// <exception cref="OperationCanceledException">The wait is cancelled.</exception>
+    public ClassEmbedding Get(string name, Func<string, ClassEmbedding> compute, CancellationToken cancellationToken)
     {
         Entry entry;
         lock (gate)
         {
             entry = entries.TryGetValue(name, out LinkedListNode<Entry>? node) ? node.Value : new Entry(name);
             Use(entry);
-        }
-        lock (entry.Computing)
-        {
             if (entry.Embedding is { } known) return known;
+            entry.Callers++;
+        }
+        try
+        {
+            entry.Computing.Wait(cancellationToken);
             try
             {
-                entry.Embedding = compute(name);
+                return Computed(entry, compute);
             }
-            catch
+            finally
             {
-                lock (gate)
-                    if (IsHere(entry)) Remove(entry);
-                throw;
+                entry.Computing.Release();
             }
-            // Whoever failed before this one has taken the entry away.
-            lock (gate) Use(entry);
-            return entry.Embedding;
+        }
+        finally
+        {
+            lock (gate)
+                if (--entry.Callers == 0 && entry.Embedding is null && IsHere(entry)) Remove(entry);
         }
     }
 
+    private ClassEmbedding Computed(Entry entry, Func<string, ClassEmbedding> compute)
+    {
+        lock (gate)
+            if (entry.Embedding is { } known) return known;
+        ClassEmbedding embedding = compute(entry.Name);
+        lock (gate)
+        {
+            entry.Embedding = embedding;
+            // Other classes may have displaced the entry meanwhile.
+            Use(entry);
+        }
+        return embedding;
+    }
+
     /// <summary>
-    /// Makes an entry the one used last; the one used longest ago may have to go. A younger one of its name stays instead.
+    /// Makes an entry the most recently used one, which may displace the least recently used one. If the cache holds a newer entry of
+    /// the same name, that one stays.
     /// </summary>
     private void Use(Entry entry)
     {

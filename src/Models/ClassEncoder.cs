@@ -33,6 +33,7 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
     /// <summary>Embeds all prompts of a class: 2.5 TFLOP.</summary>
     public ClassEmbedding Embed(string className, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         using Plan plan = device.Compile(text.Graph(PromptsAtOnce));
         return new ClassEmbedding(MeanOf(LiZadPrompts.Normal(className)), MeanOf(LiZadPrompts.Abnormal(className)));
 

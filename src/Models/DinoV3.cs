@@ -35,16 +35,11 @@ internal sealed class DinoV3
         PatchSize = metadata.Int("patch_size", 1, 64);
         int grid = imageSize / PatchSize;
         if (grid < 1)
-        {
-            throw new ModelFormatException(
-                store.File.Name, $"image_size {imageSize} is smaller than a patch of {PatchSize}.");
-        }
-
+            throw store.KeyError("image_size", $"image_size {imageSize} is smaller than a patch of {PatchSize}.");
         if (grid > MaxGrid)
         {
-            throw new ModelFormatException(
-                store.File.Name, $"image_size {imageSize} holds {grid} patches of {PatchSize} a side; at most {MaxGrid} are " +
-                "allowed.");
+            throw store.KeyError(
+                "image_size", $"image_size {imageSize} holds {grid} patches of {PatchSize} a side; at most {MaxGrid} are allowed.");
         }
 
         int heads = metadata.Int("vision_heads", 1, 64);
@@ -57,9 +52,8 @@ internal sealed class DinoV3
         Width = embeddings.Shape("cls_token", 3)[2];
         if (Width % (4 * heads) != 0)
         {
-            throw new ModelFormatException(
-                store.File.Name, $"width {Width} cannot be divided into {heads} heads with rotary positions (a multiple of " +
-                $"{4 * heads} is needed).");
+            throw store.KeyError("vision_heads",
+                $"width {Width} cannot be divided into {heads} heads with rotary positions (a multiple of {4 * heads} is needed).");
         }
 
         Registers = embeddings.Shape("register_tokens", 3)[1];

@@ -40,21 +40,20 @@ internal sealed class EdgeZsad : AnomalySystem
         {
             if (sizes.DifferenceFrom(named) is { } key)
             {
-                throw new ModelFormatException(
-                    file.Name, $"metadata '{key}' is '{Metadata.Text(key)}', which is not that of its variant '{Variant}'.");
+                throw weights.KeyError(
+                    key, $"metadata '{key}' is '{Metadata.Text(key)}', which is not that of its variant '{Variant}'.");
             }
         }
         else if (Variant != "custom")
         {
-            throw new ModelFormatException(
-                file.Name, $"metadata 'variant' is '{Variant}'; known are {string.Join(", ", TinyVitSizes.Named.Keys)} " +
-                "and custom.");
+            throw weights.KeyError("variant",
+                $"metadata 'variant' is '{Variant}'; known are {string.Join(", ", TinyVitSizes.Named.Keys)} and custom.");
         }
 
         if (sizes.Dims[0] % 2 != 0)
         {
-            throw new ModelFormatException(
-                file.Name, $"metadata 'dims' begins with {sizes.Dims[0]}, where an even number is needed.");
+            throw weights.KeyError(
+                "dims", $"metadata 'dims' begins with {sizes.Dims[0]}, where an even number is needed.");
         }
 
         ImageSize = sizes.ImageSize;
@@ -87,8 +86,8 @@ internal sealed class EdgeZsad : AnomalySystem
         {
             if (!known.Contains(t.Name.StartsWith(Readout, StringComparison.Ordinal) ? t.Name[Readout.Length..] : null))
             {
-                throw new ModelFormatException(
-                    file.Name, $"tensor '{t.Name}' does not belong to the readout that this version knows, EdgeGLR " +
+                throw weights.TensorError(
+                    t.Name, $"tensor '{t.Name}' does not belong to the readout that this version knows, EdgeGLR " +
                     $"({string.Join(", ", known.Select(k => Readout + k))}).");
             }
         }

@@ -35,7 +35,7 @@ internal sealed class LiZad : AnomalySystem
         layers = Metadata.Ints("vision_layers", null, 1, 256);
         logitScale = Metadata.Float("logit_scale", 0, 1e6f);
         leaky = new ActivationFunction(ActivationKind.LeakyRelu, Metadata.Float("leaky_slope", 0, 1));
-        if (layers.Length == 0) throw new ModelFormatException(file.Name, $"metadata 'vision_layers' names no layer.");
+        if (layers.Length == 0) throw weights.KeyError("vision_layers", "metadata 'vision_layers' names no layer.");
 
         vision = new DinoV3(root.At("vision"), Metadata, layers.Max(), ImageSize);
         int[] adapter = head.At("positive_text_adapter").At("adapter.0").Shape("weight", 2);
@@ -48,8 +48,8 @@ internal sealed class LiZad : AnomalySystem
         if (ClassEncoder.IsIn(root)) encoder = new ClassEncoder(root, Metadata, device);
         if (encoder is not null && encoder.Width != embeddingWidth)
         {
-            throw new ModelFormatException(
-                file.Name, $"the text tower gives {encoder.Width} values, and the head takes {embeddingWidth}.");
+            throw weights.TensorError(
+                "text.text_projection", $"the text tower gives {encoder.Width} values, and the head takes {embeddingWidth}.");
         }
 
         foreach (string name in file.Tensors.Select(t => t.Name))
@@ -166,7 +166,7 @@ internal sealed class LiZad : AnomalySystem
     public override ClassEmbedding Prepare(string? className, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(className);
-        return classes.Get(className, name => Stored(name) ?? Embed(name, cancellationToken));
+        return classes.Get(className, name => Stored(name) ?? Embed(name, cancellationToken), cancellationToken);
     }
 
     /// <inheritdoc/>

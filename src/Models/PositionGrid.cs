@@ -32,8 +32,8 @@ internal sealed record PositionGrid(Parameter Class, Parameter Grid, int Side, P
         int rows = table.Shape[0] - 1, side = (int)Math.Round(Math.Sqrt(rows));
         if (rows < 1 || side * side != rows)
         {
-            throw new ModelFormatException(
-                store.File.Name, $"tensor '{table.Name}' has {table.Shape[0]} rows, where one and a square number are needed.");
+            throw store.TensorError(table.Name,
+                $"tensor '{table.Name}' has {table.Shape[0]} rows, where one and a square number are needed.");
         }
 
         return new PositionGrid(table.Rows(0, 1), table.Rows(1, rows), side, filter);

@@ -27,21 +27,21 @@ internal sealed class TextTransformer
         Context = metadata.Int("text_context", ClipTokenizer.ContextLength, ClipTokenizer.ContextLength);
         if (metadata.Bool("text_causal"))
         {
-            throw new ModelFormatException(
-                w.Store.File.Name, $"text_causal is 'true'; only the unmasked text tower (MobileCLIP2-S0) is known.");
+            throw w.Store.KeyError(
+                "text_causal", "text_causal is 'true'; only the unmasked text tower (MobileCLIP2-S0) is known.");
         }
 
         int[] embedding = w.At("token_embedding").Shape("weight", 2);
         Width = embedding[1];
         if (embedding[0] <= ClipTokenizer.EndToken)
         {
-            throw new ModelFormatException(
-                w.Store.File.Name, $"tensor 'text.token_embedding.weight' has {embedding[0]} rows, where CLIP's vocabulary " +
-                $"needs {ClipTokenizer.EndToken + 1}.");
+            const string Name = "text.token_embedding.weight";
+            throw w.Store.TensorError(Name,
+                $"tensor '{Name}' has {embedding[0]} rows, where CLIP's vocabulary needs {ClipTokenizer.EndToken + 1}.");
         }
 
         if (Width % heads != 0)
-            throw new ModelFormatException(w.Store.File.Name, $"text width {Width} cannot be divided into {heads} heads.");
+            throw w.Store.KeyError("text_heads", $"text width {Width} cannot be divided into {heads} heads.");
         EmbeddingWidth = w.Shape("text_projection", 2)[1];
         tokenEmbedding = w.At("token_embedding").Tensor("weight", embedding[0], Width);
         positions = w.Tensor("positional_embedding", Context, Width);

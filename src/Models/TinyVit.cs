@@ -76,14 +76,13 @@ internal sealed class TinyVit
         mean = metadata.Floats("mean", 3);
         std = metadata.Floats("std", 3, 1e-6f);
 
-        CheckMaps(w.Store.File.Name);
+        CheckMaps();
         for (int s = 0; s < 4; s++)
         {
             if (weights.At("stages", s).At("blocks", sizes.Depths[s]).Exists)
             {
-                throw new ModelFormatException(
-                    w.Store.File.Name, $"metadata 'depths' says that stage {s} has {sizes.Depths[s]} blocks, but the file " +
-                    "holds more of them.");
+                throw w.Store.KeyError("depths",
+                    $"metadata 'depths' says that stage {s} has {sizes.Depths[s]} blocks, but the file holds more of them.");
             }
         }
 
@@ -158,7 +157,7 @@ internal sealed class TinyVit
     }
 
     /// <summary>A small file must not ask for much memory: each stage's widest map, windows filled up, is bounded.</summary>
-    private void CheckMaps(string file)
+    private void CheckMaps()
     {
         long side = Halved(Halved(sizes.ImageSize));
         for (int s = 0; s < 4; s++)
@@ -170,9 +169,8 @@ internal sealed class TinyVit
             long largest = filled * filled * sizes.Dims[s] * (s == 0 ? Math.Max(2, expandRatio) : Math.Max(4, mlpRatio));
             if (largest > MaxMap)
             {
-                throw new ModelFormatException(
-                    file, $"stage {s} at image_size {sizes.ImageSize} makes a map of {largest} numbers; at most {MaxMap} are " +
-                    "computed.");
+                throw weights.Store.KeyError("image_size",
+                    $"stage {s} at image_size {sizes.ImageSize} makes a map of {largest} numbers; at most {MaxMap} are computed.");
             }
         }
     }
@@ -184,8 +182,8 @@ internal sealed class TinyVit
         int c = sizes.Dims[stage], heads = sizes.Heads[stage];
         if (c % heads != 0)
         {
-            throw new ModelFormatException(
-                weights.Store.File.Name, $"stage {stage} has {c} channels, which cannot be divided into {heads} heads.");
+            throw weights.Store.KeyError(
+                "heads", $"stage {stage} has {c} channels, which cannot be divided into {heads} heads.");
         }
 
         return new Block(

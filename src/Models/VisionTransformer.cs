@@ -38,7 +38,7 @@ internal sealed record VisionTransformer
         int n = heads ?? Math.Max(1, width / 64);
         return width % n == 0
             ? n
-            : throw new ModelFormatException(store.File.Name, $"width {width} cannot be divided into {n} heads.");
+            : throw store.KeyError("heads", $"width {width} cannot be divided into {n} heads.");
     }
 
     /// <summary>Special tokens, all at the class token's position, and registers, which have none, as rows.</summary>

@@ -52,15 +52,15 @@ internal sealed class VisualAd : AnomalySystem
         {
             _ when backbone.StartsWith("clip", StringComparison.Ordinal) => ClipVit.Read(root.At("vision"), heads, Tokens),
             _ when backbone.StartsWith("dinov2", StringComparison.Ordinal) => DinoV2.Read(root.At("vision"), heads, Tokens),
-            _ => throw new ModelFormatException(
-                file.Name, $"metadata 'backbone' is '{backbone}'; clip… (OpenAI's vision transformers) and dinov2… are known."),
+            _ => throw weights.KeyError("backbone",
+                $"metadata 'backbone' is '{backbone}'; clip… (OpenAI's vision transformers) and dinov2… are known."),
         };
 
         int[] blocks = Metadata.Ints("features_list", null, 1, vision.Blocks.Length);
         if (blocks.Distinct().Count() != blocks.Length)
         {
-            throw new ModelFormatException(
-                file.Name, $"metadata 'features_list' is '{Metadata.Text("features_list")}'; it names a block twice.");
+            throw weights.KeyError("features_list",
+                $"metadata 'features_list' is '{Metadata.Text("features_list")}'; it names a block twice.");
         }
 
         ImageSize = imageSize ?? stated;
@@ -96,7 +96,7 @@ internal sealed class VisualAd : AnomalySystem
         }
 
         Exception Refused(string why) => imageSize is null
-            ? new ModelFormatException(file.Name, $"metadata 'image_size' is {ImageSize}; {why}.")
+            ? weights.KeyError("image_size", $"metadata 'image_size' is {ImageSize}; {why}.")
             : new ArgumentException($"Image size {ImageSize} does not fit {file.Name}: {why}.", nameof(imageSize));
     }
 

@@ -44,6 +44,16 @@ internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
     /// <summary>The root of the checkpoint's names.</summary>
     public WeightCursor Root => new(this, "");
 
+    /// <summary>Creates the error of a metadata key of the file.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="reason">What is wrong, as a sentence.</param>
+    public ModelFormatException KeyError(string key, string reason) => new(file.Name, reason) { Key = key };
+
+    /// <summary>Creates the error of a tensor of the file.</summary>
+    /// <param name="tensor">The tensor's full name.</param>
+    /// <param name="reason">What is wrong, as a sentence.</param>
+    public ModelFormatException TensorError(string tensor, string reason) => new(file.Name, reason) { Tensor = tensor };
+
     /// <summary>Floats of our own, for a vector widened or a table computed at load.</summary>
     public Parameter Floats(string name, ReadOnlySpan<float> values, params int[] shape)
     {
@@ -161,10 +171,10 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
     private TensorEntry Entry(string name, string needed) =>
         store.File.TryGet(FullName(name), out TensorEntry? entry)
             ? entry
-            : throw new ModelFormatException(
-                store.File.Name, $"tensor '{FullName(name)}' is missing; the model needs it {needed}.");
+            : throw Error(name, $"is missing; the model needs it {needed}");
 
-    private ModelFormatException Error(string name, string what) => new(store.File.Name, $"tensor '{FullName(name)}' {what}.");
+    private ModelFormatException Error(string name, string what) =>
+        store.TensorError(FullName(name), $"tensor '{FullName(name)}' {what}.");
 
     private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 }

@@ -112,7 +112,7 @@ internal static class CaseVerification
         {
             TensorEntry maps = Array($"pixel.{name}.maps");
             if (maps.Shape.Length != 3 || maps.Shape.Contains(0) || maps.ElementCount > int.MaxValue)
-                throw new ModelFormatException(arrays.Name, $"{maps} must be [maps, height, width], none of them 0.");
+                throw Error(maps.Name, $"{maps} must be [maps, height, width], none of them 0");
             bool[] masks = Labels(name, "pixel", "masks", maps);
             rows.AddRange(Ranking(
                 $"pixel.{name}", expected, RankingMetrics.Of(masks, maps.AsSpan<float>()), limit));
@@ -126,15 +126,17 @@ internal static class CaseVerification
         TensorEntry Array(string name) =>
             arrays.TryGet(name, out TensorEntry? entry)
                 ? entry
-                : throw new ModelFormatException(arrays.Name, $"tensor '{name}' is missing.");
+                : throw Error(name, $"tensor '{name}' is missing");
 
         bool[] Labels(string name, string kind, string what, TensorEntry values)
         {
             TensorEntry labels = Array($"{kind}.{name}.{what}");
             return labels.ElementCount == values.ElementCount
                 ? System.Array.ConvertAll(labels.AsSpan<int>().ToArray(), l => l != 0)
-                : throw new ModelFormatException(arrays.Name, $"{labels} and {values} must have as many elements.");
+                : throw Error(labels.Name, $"{labels} and {values} must have as many elements");
         }
+
+        ModelFormatException Error(string tensor, string what) => new(arrays.Name, $"{what}.") { Tensor = tensor };
     }
 
     private static IEnumerable<TapComparison> Taps(

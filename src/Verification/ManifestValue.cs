@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TinyZsad.Weights;
 
 namespace TinyZsad.Verification;
 
@@ -19,14 +20,18 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
     /// <exception cref="ModelFormatException">It is no JSON.</exception>
     public static ManifestValue Read(string path)
     {
+        byte[] bytes = File.ReadAllBytes(path);
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using JsonDocument document = JsonDocument.Parse(bytes);
             return new ManifestValue(path, "", document.RootElement.Clone());
         }
         catch (JsonException e)
         {
-            throw new ModelFormatException(path, $"no file of a reference case: it is not valid JSON: {e.Message}", e);
+            throw new ModelFormatException(path, $"no file of a reference case: it is not valid JSON: {e.Message}", e)
+            {
+                Offset = e.Offset(bytes),
+            };
         }
     }
 
@@ -118,12 +123,15 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
     };
 
     /// <summary>An error: what the value must be.</summary>
-    public ModelFormatException Error(string must)
+    public ModelFormatException Error(string must, Exception? inner = null)
     {
         string where = place.Length > MaxPlace ? place[..MaxPlace] + "..." : place;
         string found = json.ValueKind == JsonValueKind.Undefined ? "is missing" : $"is {Kind()}";
         return new ModelFormatException(
-            file, $"no file of a reference case: {(where.Length == 0 ? "it" : $"'{where}'")} {found}; it must be {must}.");
+            file, $"no file of a reference case: {(where.Length == 0 ? "it" : $"'{where}'")} {found}; it must be {must}.", inner)
+        {
+            Key = place.Length == 0 ? null : place,
+        };
     }
 
     private string Kind() => json.ValueKind switch

@@ -22,7 +22,7 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
     public (int[] Shape, float[] Values) Tensor(string role)
     {
         if (!tensors.File.TryGet($"{name}.{role}", out TensorEntry? entry))
-            throw new ModelFormatException(tensors.File.Name, $"tensor '{name}.{role}' is missing.");
+            throw tensors.TensorError($"{name}.{role}", $"tensor '{name}.{role}' is missing.");
         float[] values = entry.Type == ElementType.I32
             ? Array.ConvertAll(entry.AsSpan<int>().ToArray(), i => (float)i)
             : entry.AsSpan<float>().ToArray();

@@ -42,8 +42,7 @@ internal static class OperationCases
         }
         catch (Exception e) when (e is ArgumentException or IndexOutOfRangeException or OverflowException)
         {
-            throw new ModelFormatException(
-                element["op"].Error($"an operation that fits its tensors and params ({e.Message})").Message, e);
+            throw element["op"].Error($"an operation that fits its tensors and params ({e.Message})", e);
         }
     }
 }

@@ -148,7 +148,10 @@ public sealed class ReferenceCase
         return [.. manifest["taps"].Members().Select(tap =>
         {
             if (!file.TryGet(tap.Name, out TensorEntry? entry))
-                throw new ModelFormatException(file.Name, $"tap '{tap.Name}' of the manifest is missing.");
+            {
+                throw new ModelFormatException(file.Name, $"tap '{tap.Name}' of the manifest is missing.") { Tensor = tap.Name };
+            }
+
             return new ExpectedTap(tap.Name, [.. tap.Value["shape"].Items().Select(d => d.Int(0, int.MaxValue))],
                 tap.Value["stride"].Int(1, int.MaxValue), tap.Value["norm"].Number(),
                 entry.AsSpan<float>().ToArray(), ToleranceOf(tap.Name));

@@ -14,7 +14,7 @@ internal static class TokenisedStrings
     public static int[][] Read(string path)
     {
         using SafetensorsFile file = SafetensorsFile.Open(path);
-        if (!file.TryGet(Name, out TensorEntry? entry)) throw new ModelFormatException(file.Name, $"tensor '{Name}' is missing.");
+        if (!file.TryGet(Name, out TensorEntry? entry)) throw Error("is missing");
         if (entry.Shape is not [> 0 and <= Most, Context])
         {
             throw Error($"is [{string.Join(", ", entry.Shape)}]; "
@@ -31,7 +31,7 @@ internal static class TokenisedStrings
         }
         return rows;
 
-        ModelFormatException Error(string what) => new(file.Name, $"tensor '{Name}' {what}.");
+        ModelFormatException Error(string what) => new(file.Name, $"tensor '{Name}' {what}.") { Tensor = Name };
     }
 
     /// <summary>Tokenises the strings of a JSON file and counts the ids that differ.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
@@ -19,6 +20,7 @@ internal ref struct HeaderParser
     private readonly long dataLength;
     private Utf8JsonReader json;
     private string? tensor; // the one being read
+    private string? metadataKey; // the one being read
 
     /// <param name="file">The file that the tensors will be views of.</param>
     /// <param name="header">The header's bytes.</param>
@@ -42,43 +44,44 @@ internal ref struct HeaderParser
         if (header.IsEmpty || header[0] != '{')
         {
             string found = header.IsEmpty ? "it is empty" : $"it begins with byte 0x{header[0]:X2}";
-            throw Error($"the header must be a JSON object, beginning with '{{' (0x7B), but {found}");
+            throw ErrorAt(SafetensorsFile.PrefixLength, $"the header must be a JSON object, beginning with '{{' (0x7B), but {found}");
         }
         if (!Utf8.IsValid(header))
-            throw Error("the header is not valid UTF-8, as JSON must be");
+            throw ErrorAt(SafetensorsFile.PrefixLength + FirstInvalidByte(), "the header is not valid UTF-8, as JSON must be");
         try
         {
             ParseObject();
         }
         catch (JsonException e)
         {
-            throw Error($"the header is not valid JSON at byte {Position}: {Shown.Clip(e.Message)}", e);
+            throw ErrorAt(Position, $"the header is not valid JSON at byte {Position}: {Shown.Clip(e.Message)}", e);
         }
     }
 
     /// <summary>The tensors by their place in the file, which they must tile: no hole, no overlap, no byte left over.</summary>
     /// <exception cref="ModelFormatException">They do not.</exception>
-    public readonly List<TensorEntry> TensorsInFileOrder()
+    public List<TensorEntry> TensorsInFileOrder()
     {
         List<TensorEntry> ordered = [.. Tensors.Values.OrderBy(tensor => tensor.Offset).ThenBy(tensor => tensor.ByteLength)];
         long covered = 0; // bytes of data, up to the last tensor's end
         TensorEntry? last = null;
-        foreach (TensorEntry tensor in ordered)
+        foreach (TensorEntry entry in ordered)
         {
-            long begin = tensor.Offset - dataStart;
+            long begin = entry.Offset - dataStart;
             if (begin != covered)
             {
+                tensor = entry.Name;
                 string rule = begin > covered ? "leave no hole between them" : "not overlap";
-                throw Error($"tensor {Shown.Quote(tensor.Name)} begins at data byte {begin}, but {Name(last)} ends at {covered}; "
-                    + $"tensors must {rule}");
+                throw ErrorAt(entry.Offset, $"tensor {Shown.Quote(tensor)} begins at data byte {begin}, but {Name(last)} ends at "
+                    + $"{covered}; tensors must {rule}");
             }
-            covered += tensor.ByteLength;
-            last = tensor;
+            covered += entry.ByteLength;
+            last = entry;
         }
         return covered == dataLength
             ? ordered
-            : throw Error($"{dataLength - covered} bytes follow {Name(last)}, which ends at data byte {covered}; "
-                + "every byte must belong to a tensor");
+            : throw ErrorAt(dataStart + covered, $"{dataLength - covered} bytes follow {Name(last)}, which ends at data byte "
+                + $"{covered}; every byte must belong to a tensor");
 
         static string Name(TensorEntry? last) => last is null ? "the header" : $"tensor {Shown.Quote(last.Name)}";
     }
@@ -101,8 +104,8 @@ internal ref struct HeaderParser
         int stray = header[end..].IndexOfAnyExcept((byte)' ');
         if (stray >= 0)
         {
-            throw Error($"byte 0x{header[end + stray]:X2} follows the header's JSON object at byte "
-                + $"{SafetensorsFile.PrefixLength + end + stray}; only spaces may");
+            long at = SafetensorsFile.PrefixLength + end + stray;
+            throw ErrorAt(at, $"byte 0x{header[end + stray]:X2} follows the header's JSON object at byte {at}; only spaces may");
         }
     }
 
@@ -113,11 +116,13 @@ internal ref struct HeaderParser
             throw Error($"{MetadataKey} is {Found()}; it must be an object of strings");
         while (NextKey() is { } key)
         {
+            metadataKey = key;
             json.Read();
             if (json.TokenType != JsonTokenType.String)
                 throw Error($"metadata {Shown.Quote(key)} is {Found()}; it must be a string");
             if (!Metadata.TryAdd(key, Text()))
                 throw Error($"metadata {Shown.Quote(key)} is given twice; keys must be unique");
+            metadataKey = null;
         }
     }
 
@@ -270,6 +275,18 @@ internal ref struct HeaderParser
 
     private readonly ModelFormatException TensorError(string message) => Error($"tensor {Shown.Quote(tensor!)} {message}");
 
+    /// <summary>Creates an error at the token that was read last.</summary>
     private readonly ModelFormatException Error(string message, Exception? inner = null) =>
-        new(file.Name, $"{message}.", inner);
+        ErrorAt(SafetensorsFile.PrefixLength + json.TokenStartIndex, message, inner);
+
+    /// <summary>Creates an error at an offset in the file.</summary>
+    private readonly ModelFormatException ErrorAt(long offset, string message, Exception? inner = null) =>
+        new(file.Name, $"{message}.", inner) { Tensor = tensor, Key = metadataKey, Offset = offset };
+
+    private readonly int FirstInvalidByte()
+    {
+        int at = 0;
+        while (Rune.DecodeFromUtf8(header[at..], out _, out int length) == OperationStatus.Done) at += length;
+        return at;
+    }
 }

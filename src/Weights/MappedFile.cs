@@ -34,29 +34,9 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="ModelFormatException">The path is a folder, or the file cannot be read.</exception>
-    public static MappedFile Open(string path, bool deleteOnClose)
-    {
-        if (Directory.Exists(path))
-            throw new ModelFormatException(path, "this is a folder, not a file.");
-        SafeFileHandle? file = null;
-        try
-        {
-            file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete,
-                deleteOnClose ? FileOptions.DeleteOnClose : FileOptions.None);
-            return new MappedFile(file, RandomAccess.GetLength(file));
-        }
-        catch (Exception e)
-        {
-            file?.Dispose();
-            if (e is UnauthorizedAccessException or NotSupportedException
-                or (IOException and not (FileNotFoundException or DirectoryNotFoundException)))
-            {
-                throw new ModelFormatException(path, $"the file cannot be read: {e.Message}", e);
-            }
-
-            throw;
-        }
-    }
+    public static MappedFile Open(string path, bool deleteOnClose) =>
+        WholeFile.Open(path, deleteOnClose ? FileOptions.DeleteOnClose : FileOptions.None,
+            file => new MappedFile(file, RandomAccess.GetLength(file)));
 
     /// <summary>Length in bytes when the file was opened.</summary>
     public long Length { get; }
@@ -77,17 +57,9 @@ internal sealed unsafe class MappedFile : IDisposable
         long at = 0;
         while (at < Length)
         {
-            int read;
-            try
-            {
-                read = RandomAccess.Read(file, buffer.AsSpan(0, (int)Math.Min(buffer.Length, Length - at)), at);
-            }
-            catch (IOException e)
-            {
-                throw new ModelFormatException(name, $"the file cannot be read at byte {at}: {e.Message}", e);
-            }
+            int read = WholeFile.Read(file, buffer.AsSpan(0, (int)Math.Min(buffer.Length, Length - at)), at, name);
             if (read == 0)
-                throw new ModelFormatException(name, $"the file had {Length} bytes when it was opened and has {at} now.");
+                throw WholeFile.Shortened(name, Length, at);
             hash.AppendData(buffer, 0, read);
             at += read;
         }

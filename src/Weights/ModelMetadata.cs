@@ -37,14 +37,13 @@ internal sealed class ModelMetadata
         if (TextOr("format", "") != Format)
         {
             string found = values.TryGetValue("format", out string? format) ? $"is {Shown.Quote(format)}" : "is missing";
-            throw new ModelFormatException(
-                file, $"this is a safetensors file but not a TinyZsad model (metadata 'format' {found}, not '{Format}'); "
-                + "convert it first.");
+            throw Error("format",
+                $"this is a safetensors file but not a TinyZsad model (metadata 'format' {found}, not '{Format}'); convert it first");
         }
         string version = Text("format_version");
         return version == FormatVersion
             ? Text("model")
-            : throw Error("format_version", version, $"'{FormatVersion}', the version that this release reads");
+            : throw Wrong("format_version", version, $"'{FormatVersion}', the version that this release reads");
     }
 
     /// <summary>The text of a key.</summary>
@@ -57,7 +56,7 @@ internal sealed class ModelMetadata
     {
         string allowed = $"one of {string.Join(", ", oneOf)}";
         string value = values.TryGetValue(key, out string? found) ? found : throw Missing(key, allowed);
-        return oneOf.Contains(value) ? value : throw Error(key, value, allowed);
+        return oneOf.Contains(value) ? value : throw Wrong(key, value, allowed);
     }
 
     /// <summary>The whole number of a key, from <paramref name="min"/> to <paramref name="max"/>, both included.</summary>
@@ -125,7 +124,7 @@ internal sealed class ModelMetadata
     {
         string allowed = Allowed("a", min, max);
         string value = values.TryGetValue(key, out string? found) ? found : throw Missing(key, allowed);
-        return TryParse(value, min, max, out T number) ? number : throw Error(key, value, allowed);
+        return TryParse(value, min, max, out T number) ? number : throw Wrong(key, value, allowed);
     }
 
     private T[] Numbers<T>(string key, int? count, T min, T max) where T : struct, INumber<T>
@@ -134,13 +133,13 @@ internal sealed class ModelMetadata
         string value = values.TryGetValue(key, out string? found) ? found : throw Missing(key, allowed);
         int length = value.AsSpan().Count(',') + 1;
         if (count is not null && length != count)
-            throw Error(key, value, allowed);
+            throw Wrong(key, value, allowed);
         T[] numbers = new T[length];
         int i = 0;
         foreach (Range part in value.AsSpan().Split(','))
         {
             if (!TryParse(value.AsSpan(part).TrimStart(' '), min, max, out numbers[i++]))
-                throw Error(key, value, allowed);
+                throw Wrong(key, value, allowed);
         }
         return numbers;
     }
@@ -157,8 +156,11 @@ internal sealed class ModelMetadata
         CultureInfo.InvariantCulture, $"{article} {(typeof(T) == typeof(int) ? "whole number" : "number")} from {min} to {max}");
 
     private ModelFormatException Missing(string key, string allowed) =>
-        new(file, $"metadata '{key}' is missing; it must be {allowed}.");
+        Error(key, $"metadata '{key}' is missing; it must be {allowed}");
 
-    private ModelFormatException Error(string key, string value, string allowed) =>
-        new(file, $"metadata '{key}' is {Shown.Quote(value)}; it must be {allowed}.");
+    private ModelFormatException Wrong(string key, string value, string allowed) =>
+        Error(key, $"metadata '{key}' is {Shown.Quote(value)}; it must be {allowed}");
+
+    /// <summary>Creates the error of a key.</summary>
+    private ModelFormatException Error(string key, string what) => new(file, $"{what}.") { Key = key };
 }

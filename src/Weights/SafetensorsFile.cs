@@ -7,20 +7,29 @@ using System.Security.Cryptography;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// An open safetensors file: an 8-byte little-endian header length, a JSON header, and the tensors' bytes. Nothing is copied;
-/// every <see cref="TensorEntry"/> is a view into the mapped file, or into the bytes that were given.
+/// Represents an open safetensors file: an 8-byte little-endian header length, a JSON header, and the tensors' bytes. Every
+/// <see cref="TensorEntry"/> is a view of these bytes.
 /// </summary>
 /// <remarks>
-/// Opening checks every rule of the format, and that the tensors tile the data without hole, overlap or rest, so that every
-/// view lies inside the file. All members may be called from any number of threads at once, but <see cref="Dispose"/> only
-/// once no thread uses a view any more. A mapped file must not be shortened while it is open.
+/// <para>
+/// The <c>Open</c> methods copy nothing: they map a file, or use memory of the caller. The <c>Read</c> methods copy a file or a stream
+/// into native memory that the object owns, aligned to 64 bytes.
+/// </para>
+/// <para>
+/// Opening checks every rule of the format. The tensors must cover the data without gaps, overlaps or trailing bytes, so that every view
+/// lies inside the file.
+/// </para>
+/// <para>
+/// All members are thread safe, except that <see cref="Dispose"/> must not be called while a thread uses a view. An object that is not
+/// disposed releases its memory or mapping when it is collected.
+/// </para>
 /// </remarks>
 public sealed unsafe class SafetensorsFile : IDisposable
 {
-    /// <summary>The longest header the format allows, in bytes.</summary>
+    /// <summary>The length of the longest header that the format allows, in bytes.</summary>
     internal const int MaxHeaderLength = 100_000_000;
 
-    /// <summary>Bytes of the header's length, which stands before the header.</summary>
+    /// <summary>The number of bytes of the header's length, which precedes the header.</summary>
     internal const int PrefixLength = 8;
 
     private readonly IDisposable owner;
@@ -42,14 +51,21 @@ public sealed unsafe class SafetensorsFile : IDisposable
     }
 
     /// <summary>Maps a file read-only and checks it.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The path of the file.</param>
     /// <param name="deleteOnClose">
-    /// Delete the file when it is closed, that is upon <see cref="Dispose"/>, upon finalisation, or right away if this method
-    /// finds it malformed. For models generated into a temporary file.
+    /// <see langword="true"/> to delete the file when it is closed: by <see cref="Dispose"/>, by the finalizer, or by this method if the
+    /// file is malformed. Use it for models that were generated into a temporary file.
     /// </param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    /// <exception cref="ModelFormatException">The file cannot be read, or is no well-formed safetensors file.</exception>
+    /// <returns>The open file.</returns>
+    /// <remarks>
+    /// Do not overwrite or truncate a mapped file in place: the operating system ends the process when it reads a page that no longer
+    /// exists (SIGBUS on Linux and macOS), and tensors change while they are used. To replace a model, write a new file and rename it
+    /// over the old one. <see cref="Read(string)"/> is safe from changes to the file, at the cost of a copy in memory.
+    /// </remarks>
+    /// <exception cref="ArgumentException"><paramref name="path"/> is null or empty.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="ModelFormatException">The file cannot be read, or is not a well-formed safetensors file.</exception>
     public static SafetensorsFile Open(string path, bool deleteOnClose = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -65,10 +81,12 @@ public sealed unsafe class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>Opens bytes in memory, which are pinned until <see cref="Dispose"/> and must not change meanwhile.</summary>
-    /// <param name="bytes">A whole safetensors file.</param>
-    /// <param name="name">What error messages call it.</param>
-    /// <exception cref="ModelFormatException">The bytes are no well-formed safetensors file.</exception>
+    /// <summary>Opens a file in memory, without a copy. The memory is pinned until <see cref="Dispose"/>.</summary>
+    /// <param name="bytes">The bytes of the whole file. They must not change while the file is open.</param>
+    /// <param name="name">The name of the file in error messages.</param>
+    /// <returns>The open file.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="name"/> is null.</exception>
+    /// <exception cref="ModelFormatException">The bytes are not a well-formed safetensors file.</exception>
     public static SafetensorsFile Open(ReadOnlyMemory<byte> bytes, string name)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -84,11 +102,16 @@ public sealed unsafe class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>Opens unmanaged memory, such as an embedded resource, from the stream's first byte to its last.</summary>
-    /// <param name="stream">The memory; kept, and disposed with this object. If this method throws it stays the caller's.</param>
-    /// <param name="name">What error messages call it.</param>
-    /// <exception cref="NotSupportedException">The stream stands over a SafeBuffer, which has no fixed address.</exception>
-    /// <exception cref="ModelFormatException">The bytes are no well-formed safetensors file.</exception>
+    /// <summary>Opens a file in unmanaged memory, such as an embedded resource, without a copy.</summary>
+    /// <param name="stream">
+    /// The memory, from the first byte of the stream to the last, whatever its position. The file owns the stream and disposes it; if
+    /// this method throws, the caller keeps it.
+    /// </param>
+    /// <param name="name">The name of the file in error messages.</param>
+    /// <returns>The open file.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="stream"/> or <paramref name="name"/> is null.</exception>
+    /// <exception cref="NotSupportedException">The stream is based on a SafeBuffer, which has no fixed address.</exception>
+    /// <exception cref="ModelFormatException">The bytes are not a well-formed safetensors file.</exception>
     public static SafetensorsFile Open(UnmanagedMemoryStream stream, string name)
     {
         ArgumentNullException.ThrowIfNull(stream);
@@ -97,27 +120,98 @@ public sealed unsafe class SafetensorsFile : IDisposable
         return new SafetensorsFile(name, stream, stream.PositionPointer, stream.Length);
     }
 
-    /// <summary>The path, or the name given for bytes; every error message begins with it.</summary>
+    /// <summary>Reads a whole file into native memory and checks it. The file can be changed or deleted afterwards.</summary>
+    /// <param name="path">The path of the file.</param>
+    /// <returns>The open file, which owns the memory.</returns>
+    /// <exception cref="ArgumentException"><paramref name="path"/> is null or empty.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="ModelFormatException">
+    /// The file cannot be read, is shortened while it is read, or is not a well-formed safetensors file.
+    /// </exception>
+    /// <exception cref="OutOfMemoryException">There is not enough memory.</exception>
+    public static SafetensorsFile Read(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return Own(WholeFile.Read(path), path);
+    }
+
+    /// <summary>Reads a stream into native memory, from its position to its end, and checks the file.</summary>
+    /// <param name="stream">The stream, seekable or not. It is not closed.</param>
+    /// <param name="name">The name of the file in error messages.</param>
+    /// <returns>The open file, which owns the memory.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="stream"/> or <paramref name="name"/> is null.</exception>
+    /// <exception cref="IOException">The stream cannot be read.</exception>
+    /// <exception cref="ModelFormatException">The bytes are not a well-formed safetensors file.</exception>
+    /// <exception cref="OutOfMemoryException">There is not enough memory.</exception>
+    public static SafetensorsFile Read(Stream stream, string name)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(name);
+        return Own(WholeFile.Read(stream), name);
+    }
+
+    /// <summary>
+    /// Reads a stream into native memory, from its position to its end, and checks the file. The stream is read by
+    /// <see cref="Stream.ReadAsync(Memory{byte}, CancellationToken)"/> only.
+    /// </summary>
+    /// <param name="stream">The stream, seekable or not. It is not closed.</param>
+    /// <param name="name">The name of the file in error messages.</param>
+    /// <param name="cancellationToken">The token that cancels reading.</param>
+    /// <returns>The open file, which owns the memory.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="stream"/> or <paramref name="name"/> is null.</exception>
+    /// <exception cref="IOException">The stream cannot be read.</exception>
+    /// <exception cref="ModelFormatException">The bytes are not a well-formed safetensors file.</exception>
+    /// <exception cref="OperationCanceledException">Reading is cancelled.</exception>
+    /// <exception cref="OutOfMemoryException">There is not enough memory.</exception>
+    public static Task<SafetensorsFile> ReadAsync(Stream stream, string name, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(name);
+        return WholeFile.ReadAsync(stream, buffer => Own(buffer, name), cancellationToken);
+    }
+
+    private static SafetensorsFile Own(NativeBuffer buffer, string name)
+    {
+        try
+        {
+            return new SafetensorsFile(name, buffer, buffer.Start, buffer.Length);
+        }
+        catch
+        {
+            buffer.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Gets the path, or the name that was given for bytes or a stream. Error messages begin with it.</summary>
     public string Name { get; }
 
-    /// <summary>Length of the whole file in bytes.</summary>
+    /// <summary>Gets the length of the whole file in bytes.</summary>
     public long Length { get; }
 
-    /// <summary>The header's <c>__metadata__</c>; empty if there is none.</summary>
+    /// <summary>Gets the header's <c>__metadata__</c>; empty if the header has none.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Every tensor, in the order in which their bytes lie in the file.</summary>
+    /// <summary>Gets all tensors, in the order of their bytes in the file.</summary>
     public IReadOnlyList<TensorEntry> Tensors { get; }
 
     /// <summary>Finds a tensor by its exact name.</summary>
+    /// <param name="name">The name; case matters.</param>
+    /// <param name="entry">The tensor; null if there is none of this name.</param>
+    /// <returns><see langword="true"/> if the file holds the tensor.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="name"/> is null.</exception>
     public bool TryGet(string name, [MaybeNullWhen(false)] out TensorEntry entry) => byName.TryGetValue(name, out entry);
 
     /// <summary>
-    /// The SHA-256 of the whole file, 64 lower-case hexadecimal digits. A mapped file is read through with ordinary reads, past
-    /// the mapping, so that none of its pages become resident.
+    /// Computes the SHA-256 hash of the whole file. A mapped file is read with ordinary reads instead of through the mapping, so that
+    /// its pages do not become resident.
     /// </summary>
+    /// <returns>64 lower-case hexadecimal digits.</returns>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
-    /// <exception cref="ModelFormatException">The file cannot be read, or was shortened since it was opened.</exception>
+    /// <exception cref="ModelFormatException">
+    /// The file is mapped and cannot be read, or was shortened since it was opened.
+    /// </exception>
     public string ComputeSha256()
     {
         ObjectDisposedException.ThrowIf(disposed, this);
@@ -127,10 +221,11 @@ public sealed unsafe class SafetensorsFile : IDisposable
         const int Chunk = 1 << 30; // a span's length is an int
         for (long at = 0; at < Length; at += Chunk)
             hash.AppendData(new ReadOnlySpan<byte>(start + at, (int)Math.Min(Chunk, Length - at)));
+        GC.KeepAlive(this); // the owner's finalizer frees the memory
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>Closes the file. Addresses and spans taken from its tensors must not be used any more.</summary>
+    /// <summary>Closes the file. Addresses and spans of its tensors must not be used afterwards. Further calls do nothing.</summary>
     public void Dispose()
     {
         if (disposed)
@@ -139,7 +234,9 @@ public sealed unsafe class SafetensorsFile : IDisposable
         owner.Dispose();
     }
 
-    /// <summary>The byte at an offset, which must lie in the file.</summary>
+    /// <summary>Gets the address of a byte.</summary>
+    /// <param name="offset">The offset in the file, which is not checked.</param>
+    /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     internal byte* At(long offset)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
@@ -150,22 +247,23 @@ public sealed unsafe class SafetensorsFile : IDisposable
     {
         if (Length < PrefixLength)
         {
-            throw new ModelFormatException(
-                Name, $"the file holds {Length} bytes; a safetensors file begins with an {PrefixLength}-byte header length.");
+            throw LengthError(
+                $"the file holds {Length} bytes; a safetensors file begins with an {PrefixLength}-byte header length");
         }
         ulong headerLength = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(start, PrefixLength));
         if (headerLength > MaxHeaderLength)
         {
-            throw new ModelFormatException(
-                Name, $"the first 8 bytes tell of a header of {headerLength} bytes, but the format allows at most "
-                + $"{MaxHeaderLength}; this may be no safetensors file.");
+            throw LengthError($"the first 8 bytes tell of a header of {headerLength} bytes, but the format allows at most "
+                + $"{MaxHeaderLength}; this may be no safetensors file");
         }
         if ((long)headerLength > Length - PrefixLength)
         {
-            throw new ModelFormatException(
-                Name, $"the first 8 bytes tell of a header of {headerLength} bytes, but only {Length - PrefixLength} bytes "
-                + "follow; the file may be cut short.");
+            throw LengthError($"the first 8 bytes tell of a header of {headerLength} bytes, but only {Length - PrefixLength} "
+                + "bytes follow; the file may be cut short");
         }
         return new ReadOnlySpan<byte>(start + PrefixLength, (int)headerLength);
+
+        // The header's length is the first field of the file.
+        ModelFormatException LengthError(string what) => new(Name, $"{what}.") { Offset = 0 };
     }
 }

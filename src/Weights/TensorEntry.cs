@@ -76,12 +76,14 @@ public sealed unsafe class TensorEntry
         const int Chunk = 1 << 20;
         for (long at = 0; at < ByteLength; at += Chunk)
             destination.Write(new ReadOnlySpan<byte>(file.At(Offset + at), (int)Math.Min(Chunk, ByteLength - at)));
+        GC.KeepAlive(file);
     }
 
     /// <summary>"name: F32 [2, 3]".</summary>
     public override string ToString() => $"{Shown.Clip(Name)}: {Type} {Shown.Shape(Shape)}";
 
-    private ModelFormatException Error(string what) => new(file.Name, $"tensor {Shown.Quote(Name)}: {what}.");
+    private ModelFormatException Error(string what) =>
+        new(file.Name, $"tensor {Shown.Quote(Name)}: {what}.") { Tensor = Name };
 
     private ReadOnlySpan<T> Span<T>(long count) where T : unmanaged
     {

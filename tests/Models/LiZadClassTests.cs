@@ -13,9 +13,9 @@ public sealed class LiZadClassTests
     {
         using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.OfStoredClass().Open());
         Assert.That(() => detector.Detect(TinyModel.Picture, "pcb"),
-            Throws.InstanceOf<ModelFormatException>().With.Message.Contains("class 'pcb'").And.Message.Contains("no text tower"));
+            Throws.InstanceOf<UnknownClassException>().With.Message.Contains("class 'pcb'").And.Message.Contains("no text tower"));
         Assert.That(() => detector.Detect(TinyModel.Picture),
-            Throws.InstanceOf<ModelFormatException>().With.Message.Contains("'object'"));
+            Throws.InstanceOf<UnknownClassException>().With.Message.Contains("'object'"));
         Assert.That(() => detector.Detect(TinyModel.Picture, TinyModel.ClassName), Throws.Nothing, "it stays usable");
         Assert.That((detector.Model.AnyClass, detector.Model.TakesClassName), Is.EqualTo((false, true)));
     }
@@ -84,7 +84,7 @@ public sealed class LiZadClassTests
     {
         using AnomalyDetector detector = AnomalyDetector.Load(TinyModel.OfStoredClass().Open());
         string path = TestFiles.NewPath();
-        Assert.That(() => detector.SaveWithClasses(path, ["unknown"]), Throws.InstanceOf<ModelFormatException>());
+        Assert.That(() => detector.SaveWithClasses(path, ["unknown"]), Throws.InstanceOf<UnknownClassException>());
         Assert.That(() => detector.SaveWithClasses(path, [TinyModel.ClassName, " "]), Throws.InstanceOf<ArgumentException>());
         Assert.That(File.Exists(path), Is.False);
         Assert.That(() => detector.SaveWithClasses(detector.Model.Path, []),

@@ -73,9 +73,13 @@ internal sealed class Checkpoint : IDisposable
                 return archive;
             }
             if (head is [0x80, < 6, ..])
-                throw bytes.Error("this is PyTorch's legacy format, a bare pickle as torch.save wrote it before 1.6" + SaveAnew);
+                throw bytes.Error("this is PyTorch's legacy format, a bare pickle as torch.save wrote it before 1.6" + SaveAnew, 0);
             if (head.Length > 262 && head[257..].StartsWith("ustar"u8))
-                throw bytes.Error("this is PyTorch's oldest format, a tar archive, as torch.save wrote before 0.1.10" + SaveAnew);
+            {
+                throw bytes.Error(
+                    "this is PyTorch's oldest format, a tar archive, as torch.save wrote before 0.1.10" + SaveAnew, 257);
+            }
+
             return head is [(byte)'{', ..] ? ShardedSafetensors.Read(bytes) : ShardedSafetensors.Read(safetensors());
         }
         finally

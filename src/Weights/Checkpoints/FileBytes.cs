@@ -54,7 +54,7 @@ internal sealed unsafe class FileBytes : IDisposable
     public ReadOnlySpan<byte> Span(long offset, long length)
     {
         if (offset < 0 || length < 0 || length > int.MaxValue || offset > Length - length)
-            throw Error($"bytes {offset} to {offset + length} are needed, and it has {Length}; it may be cut short");
+            throw Error($"bytes {offset} to {offset + length} are needed, and it has {Length}; it may be cut short", offset);
         return new ReadOnlySpan<byte>(At(offset), (int)length);
     }
 
@@ -68,7 +68,7 @@ internal sealed unsafe class FileBytes : IDisposable
         ulong value = BinaryPrimitives.ReadUInt64LittleEndian(Span(offset, 8));
         return value <= long.MaxValue
             ? (long)value
-            : throw Error($"the number {value} at byte {offset} passes 2^63");
+            : throw Error($"the number {value} at byte {offset} passes 2^63", offset);
     }
 
     /// <summary>SHA-256 of the whole file, 64 lower-case hexadecimal digits.</summary>
@@ -84,6 +84,11 @@ internal sealed unsafe class FileBytes : IDisposable
         owner.Dispose();
     }
 
-    /// <summary>An error that begins with the file's name.</summary>
-    public ModelFormatException Error(string what, Exception? inner = null) => new(Name, $"{what}.", inner);
+    /// <summary>Creates an error of this file.</summary>
+    /// <param name="what">What is wrong, without a full stop.</param>
+    /// <param name="offset">The byte offset at which it was found; null if it is not at one place.</param>
+    /// <param name="tensor">The tensor that it concerns; null for none.</param>
+    /// <param name="inner">The error that caused it; null for none.</param>
+    public ModelFormatException Error(string what, long? offset = null, string? tensor = null, Exception? inner = null) =>
+        new(Name, $"{what}.", inner) { Offset = offset, Tensor = tensor };
 }

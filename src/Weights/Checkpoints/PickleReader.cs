@@ -301,5 +301,5 @@ internal ref struct PickleReader(
     };
 
     private readonly ModelFormatException Error(string what, Exception? inner = null) =>
-        file.Error($"its pickle, at byte {start + at}, {what}", inner);
+        file.Error($"its pickle, at byte {start + at}, {what}", start + at, inner: inner);
 }

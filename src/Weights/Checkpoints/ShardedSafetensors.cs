@@ -37,7 +37,8 @@ internal static class ShardedSafetensors
             {
                 tensors.Add(tensor, files[name].TryGet(tensor, out TensorEntry? entry)
                     ? View(files[name], entry)
-                    : throw index.Error($"it says that {Shown.Quote(name)} holds {Shown.Quote(tensor)}, which it does not"));
+                    : throw index.Error(
+                        $"it says that {Shown.Quote(name)} holds {Shown.Quote(tensor)}, which it does not", tensor: tensor));
             }
 
             string sha256 = index.Sha256();
@@ -75,16 +76,17 @@ internal static class ShardedSafetensors
                 if (name.Length == 0 || name is "." or ".." || name.AsSpan().ContainsAny("/\\:\0"))
                 {
                     throw index.Error($"it says that {Shown.Quote(tensor.Name)} is in {Shown.Quote(tensor.Value.GetRawText())}; "
-                        + "a file's name alone is right, of a file in the index's own folder");
+                        + "a file's name alone is right, of a file in the index's own folder", tensor: tensor.Name);
                 }
 
                 if (!places.TryAdd(tensor.Name, name))
-                    throw index.Error($"it names {Shown.Quote(tensor.Name)} twice");
+                    throw index.Error($"it names {Shown.Quote(tensor.Name)} twice", tensor: tensor.Name);
             }
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw index.Error($"it begins as an index of shards, but is no valid JSON: {Shown.Clip(e.Message.TrimEnd('.'))}", e);
+            throw index.Error($"it begins as an index of shards, but is no valid JSON: {Shown.Clip(e.Message.TrimEnd('.'))}",
+                (e as JsonException)?.Offset(index.Span(0, index.Length)), inner: e);
         }
         if (places.Values.Distinct().Count() is var shards && shards > MaxShards)
             throw index.Error($"it names {shards} files; at most {MaxShards} are read");

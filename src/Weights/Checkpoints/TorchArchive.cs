@@ -34,12 +34,12 @@ internal static class TorchArchive
         {
             (long at, long bytes) = zip.Find($"{root}/byteorder");
             if (!file.Span(at, bytes).SequenceEqual("little"u8))
-                throw file.Error("its numbers are not little-endian; only those are read");
+                throw file.Error("its numbers are not little-endian; only those are read", at);
         }
         bool script = zip.Names.Contains($"{root}/constants.pkl");
         (long offset, long length) = zip.Find($"{root}/data.pkl");
         if (length > MaxPickle)
-            throw file.Error($"its data.pkl has {length} bytes; at most {MaxPickle} are read, far more than tensors need");
+            throw file.Error($"its data.pkl has {length} bytes; at most {MaxPickle} are read, far more than tensors need", offset);
 
         object? content = new PickleReader(file, offset, file.Span(offset, length), script, key =>
             zip.Find($"{root}/data/{key}")).Read();
@@ -105,13 +105,14 @@ internal static class TorchArchive
         {
             long start = tensor.Storage.Offset + tensor.Offset * tensor.Storage.Type.ByteSize();
             CheckpointTensor view = new(file.Name, name, tensor.Storage.Type, tensor.Shape, tensor.Strides, () => At(start));
-            if (!Tensors.TryAdd(name, view)) throw Twice(name);
+            if (!Tensors.TryAdd(name, view)) throw Twice(name, name);
         }
 
         private unsafe nint At(long offset) => (nint)file.At(offset);
 
         private static string Join(string name, string part) => name.Length == 0 ? part : $"{name}.{part}";
 
-        private ModelFormatException Twice(string name) => file.Error($"it holds two values under the name {Shown.Quote(name)}");
+        private ModelFormatException Twice(string name, string? tensor = null) =>
+            file.Error($"it holds two values under the name {Shown.Quote(name)}", tensor: tensor);
     }
 }
