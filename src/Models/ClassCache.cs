@@ -27,6 +27,12 @@ internal sealed class ClassCache
         public int Callers { get; set; }
     }
 
+    /// <summary>Returns whether the embedding of a class is in the cache.</summary>
+    public bool Holds(string name)
+    {
+        lock (gate) return entries.TryGetValue(name, out LinkedListNode<Entry>? node) && node.Value.Embedding is not null;
+    }
+
     /// <summary>Gets the embedding of a class, computed if the cache does not hold it.</summary>
     /// <param name="name">The class.</param>
     /// <param name="compute">Computes the embedding of the class.</param>

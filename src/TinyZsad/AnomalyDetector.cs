@@ -294,7 +294,10 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// the batch.
     /// </summary>
     /// <param name="images">The pictures.</param>
-    /// <inheritdoc cref="DetectBatch{TItem}"/>
+    /// <param name="className">See <see cref="Detect(Image, string?, CancellationToken)"/>.</param>
+    /// <param name="cancellationToken">Cancels the batch.</param>
+    /// <returns>An outcome per picture, in their order.</returns>
+    /// <inheritdoc cref="DetectBatch{TItem}" path="/exception"/>
     public IReadOnlyList<DetectionOutcome<Image>> DetectBatch(IReadOnlyCollection<Image> images, string? className = null,
         CancellationToken cancellationToken = default) => DetectBatch(images, image => image, className, cancellationToken);
 
@@ -325,7 +328,10 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// The pictures. Besides those that are computed, only the next is asked for ahead. What the source throws is thrown after the
     /// outcomes of the pictures before.
     /// </param>
-    /// <inheritdoc cref="DetectStreamAsync{TItem}"/>
+    /// <param name="className">See <see cref="Detect(Image, string?, CancellationToken)"/>.</param>
+    /// <param name="cancellationToken">Cancels the stream.</param>
+    /// <returns>An outcome per picture, in their order.</returns>
+    /// <inheritdoc cref="DetectBatch{TItem}" path="/exception"/>
     public IAsyncEnumerable<DetectionOutcome<Image>> DetectStreamAsync(IAsyncEnumerable<Image> images, string? className = null,
         CancellationToken cancellationToken = default) =>
         DetectStreamAsync(images, (image, _) => ValueTask.FromResult(image), className, cancellationToken);
@@ -462,7 +468,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         Resample(image, run.Bytes(AnomalySystem.Pixels), alone, cancellationToken);
         system.Bind(run, prepared);
         long resized = Stopwatch.GetTimestamp();
-        run.Execute(alone: alone, cancellationToken: cancellationToken);
+        run.Execute(singleThread: alone, cancellationToken: cancellationToken);
         Detection detection = system.Read(run, score, mapBuffer);
         if (!float.IsFinite(detection.Score) || !FiniteCheck.AreFinite(detection.Map.Span))
         {

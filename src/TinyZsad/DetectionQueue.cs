@@ -11,7 +11,7 @@ internal sealed class DetectionQueue(int threads, int maxConcurrency, int maxLen
 {
     private readonly Lock gate = new();
     private readonly LinkedList<Ticket> waiting = new();
-    private int free = threads;
+    private int taken;
     private int running;
 
     /// <summary>A call's place in the queue.</summary>
@@ -60,7 +60,7 @@ internal sealed class DetectionQueue(int threads, int maxConcurrency, int maxLen
         List<Ticket> admitted;
         lock (gate)
         {
-            free += ticket.Threads;
+            taken -= ticket.Threads;
             running--;
             admitted = Admit();
         }
@@ -93,11 +93,11 @@ internal sealed class DetectionQueue(int threads, int maxConcurrency, int maxLen
         {
             bool alone = running == 0 && waiting.Count == 1;
             int needed = first.NeedsAllThreads || alone ? threads : 1;
-            if (needed > free) break;
+            if (taken + needed > threads) break;
             waiting.RemoveFirst();
             first.Node = null;
             first.Threads = needed;
-            free -= needed;
+            taken += needed;
             running++;
             admitted.Add(first);
         }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using NUnit.Framework;
 using TinyZsad.Imaging;
 using TinyZsad.Tests.Models;
@@ -65,40 +66,36 @@ public sealed class DetectorServiceTests
         Assert.That(order.Select((call, place) => Math.Abs(call - place)).Max(), Is.LessThan(16));
     }
 
-    [Test]
-    public async Task NothingIsComputedOnThePool()
+    /// <summary>Pixels that note on which threads they are read.</summary>
+    private sealed class WatchedPixels(byte[] pixels) : MemoryManager<byte>
     {
-        await using AnomalyDetector detector = Load();
-        // No thread of the pool is free, and yet the detection is computed.
-        ThreadPool.GetMaxThreads(out int workers, out int ports);
-        using ManualResetEventSlim release = new();
-        using CountdownEvent busy = new(Environment.ProcessorCount);
-        ThreadPool.SetMaxThreads(Environment.ProcessorCount, ports);
-        try
-        {
-            for (int i = 0; i < Environment.ProcessorCount; i++)
-            {
-                ThreadPool.UnsafeQueueUserWorkItem(_ =>
-                {
-                    busy.Signal();
-                    release.Wait();
-                }, null);
-            }
+        public List<(bool Pool, string? Name)> Readers { get; } = [];
 
-            busy.Wait();
-            float[] buffer = new float[70 * 70];
-            Array.Fill(buffer, -1);
-            Task<AnomalyResult> result = detector.DetectAsync(TinyModel.Picture.Frame, buffer, TinyModel.ClassName);
-            Assert.That(SpinWait.SpinUntil(() => Volatile.Read(ref buffer[^1]) >= 0, TimeSpan.FromMinutes(1)), Is.True);
-            Assert.That(result.IsCompleted, Is.False, "continuations do run on the pool");
-            release.Set();
-            Assert.That(Map(await result), Is.EqualTo(buffer));
-        }
-        finally
+        public override Span<byte> GetSpan()
         {
-            release.Set();
-            ThreadPool.SetMaxThreads(workers, ports);
+            lock (Readers) Readers.Add((Thread.CurrentThread.IsThreadPoolThread, Thread.CurrentThread.Name));
+            return pixels;
         }
+
+        public override MemoryHandle Pin(int elementIndex = 0) => throw new NotSupportedException();
+
+        public override void Unpin() { }
+
+        protected override void Dispose(bool disposing) { }
+    }
+
+    [Test]
+    public async Task NothingIsComputedOnThePool([Values] DetectionMode mode)
+    {
+        await using AnomalyDetector detector = Load(new DetectorOptions { Threads = 2, Mode = mode });
+        using WatchedPixels pixels = new(new byte[3 * 50 * 50]);
+        ImageFrame frame = new(pixels.Memory, 50, 50, PixelFormat.Rgb24);
+        pixels.Readers.Clear();
+        await detector.DetectAsync(frame, TinyModel.ClassName);
+        (bool Pool, string? Name)[] computing = [.. pixels.Readers.Where(r => r.Name?.StartsWith("TinyZsad") is true)];
+        Assert.That(computing, Is.Not.Empty);
+        Assert.That(computing.Select(r => r.Pool), Is.All.False);
+        Assert.That(pixels.Readers.Where(r => r.Pool && r != pixels.Readers[0]), Is.Empty, "the caller's look at the arguments apart");
     }
 
     [Test]
