@@ -121,7 +121,7 @@ public sealed class ErrorFactTests : InFolder
     {
         byte[] bytes = TestFiles.Written([TensorDeclaration.FromValues<float>("model.a", [1], new float[1]),
             TensorDeclaration.FromValues<int>("model.i", [1], new int[1]),
-            TensorDeclaration.FromValues<float>("model.e", [0], new float[0])]);
+            TensorDeclaration.FromValues<float>("model.e", [0], Array.Empty<float>())]);
         using Checkpoint checkpoint = Checkpoint.Open(bytes, "a.safetensors");
         StateDict state = StateDict.Find(checkpoint, "a")!;
         Assert.Multiple(() =>
