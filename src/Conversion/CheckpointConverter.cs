@@ -1,40 +1,49 @@
 namespace TinyZsad.Conversion;
 
-/// <summary>How a conversion stores numbers.</summary>
+/// <summary>Provides the options of a conversion. Instances are immutable and thread safe.</summary>
 public sealed record ConversionOptions
 {
     /// <summary>
-    /// Let magnitudes up to 2^-25 become zero, as FP16 has it, rather than keep their tensors in float32. The error is below
-    /// 3e-8, as that of rounding other small values is.
+    /// Gets a value that indicates whether magnitudes up to 2^-25 are stored as 0, as FP16 rounds them. If <see langword="false"/>, the
+    /// default, tensors with such values are stored as float32. The error of 0 is below 3e-8, the same as that of other small values.
     /// </summary>
     public bool FlushToZero { get; init; }
 }
 
 /// <summary>
-/// Makes models of the authors' checkpoints, without Python: reads <c>.safetensors</c> (also in shards, by their index) and
-/// PyTorch's archives (<c>.pt</c>, <c>.pth</c>, TorchScript), renames, and stores weights as FP16. Nothing that a checkpoint
-/// holds is executed. Which tensors go where, the systems' specifications say (<c>tests/reference/*/SPEC.md</c>).
+/// Converts published checkpoints to model files, without Python. It reads <c>.safetensors</c> files (also shards with an index) and
+/// PyTorch archives (<c>.pt</c>, <c>.pth</c>, TorchScript), renames the tensors, and stores weights as FP16. No content of a checkpoint
+/// is executed. The tensors of each system are specified in <c>tests/reference/*/SPEC.md</c>.
 /// </summary>
 /// <remarks>
-/// A written model is whole: it was loaded before it took its place. The same checkpoints always give the same bytes. All methods
-/// throw a <see cref="ModelFormatException"/> that names file and tensor where a checkpoint is malformed or is another network's,
-/// a <see cref="FileNotFoundException"/> for a missing one, an <see cref="IOException"/> where nothing can be written, and leave
-/// no file behind then. Thread safe.
+/// The model is written to a temporary file in the folder of the output, loaded as a check, and then moved. A failure leaves no partial
+/// file and does not change an existing output. The same checkpoints always give the same bytes. All methods are thread safe.
 /// </remarks>
 public static class CheckpointConverter
 {
-    /// <summary>Makes a LiZAD model.</summary>
-    /// <param name="dinov3">DINOv3 ViT-S/16: Hugging Face's <c>model.safetensors</c>, or Meta's <c>.pth</c>.</param>
-    /// <param name="mobileClip">MobileCLIP2-S0 under open_clip's names.</param>
-    /// <param name="head">LiZAD's own checkpoint.</param>
-    /// <param name="output">The model to write; replaced if it is there.</param>
-    /// <param name="classNames">Classes whose embeddings are stored in the model.</param>
-    /// <param name="textTower">Whether the text tower stays in the model; without it, only stored classes are known.</param>
-    /// <param name="options">How numbers are stored.</param>
-    /// <param name="cancellationToken">Stops the work between two tensors.</param>
+    /// <summary>Creates a LiZAD model.</summary>
+    /// <param name="dinov3">
+    /// The path of DINOv3 ViT-S/16: <c>model.safetensors</c> of Hugging Face, or the <c>.pth</c> file of Meta.
+    /// </param>
+    /// <param name="mobileClip">The path of MobileCLIP2-S0 with the tensor names of open_clip.</param>
+    /// <param name="head">The path of the checkpoint of LiZAD.</param>
+    /// <param name="output">The path of the model. An existing file is replaced.</param>
+    /// <param name="classNames">The classes whose embeddings are stored in the model; null for none.</param>
+    /// <param name="textTower">
+    /// <see langword="true"/> to store the text tower. Without it, the model supports only the stored classes.
+    /// </param>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <param name="cancellationToken">The token that cancels the conversion.</param>
+    /// <returns>The report of the conversion.</returns>
     /// <exception cref="ArgumentException">
-    /// Neither text tower nor classes are wanted, or the output is one of the checkpoints.
+    /// A path is null or empty, there is neither a text tower nor a class, or the output is one of the checkpoints.
     /// </exception>
+    /// <exception cref="FileNotFoundException">A checkpoint does not exist.</exception>
+    /// <exception cref="ModelFormatException">
+    /// A checkpoint is malformed, has another network, or holds a weight that is not finite; or the checkpoints do not match.
+    /// </exception>
+    /// <exception cref="IOException">The output cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">The conversion is cancelled.</exception>
     public static ConversionReport LiZad(string dinov3, string mobileClip, string head, string output,
         IReadOnlyCollection<string>? classNames = null, bool textTower = true, ConversionOptions? options = null,
         CancellationToken cancellationToken = default)
@@ -52,21 +61,32 @@ public static class CheckpointConverter
         return draft.Write(output, options ?? new(), classNames, textTower, cancellationToken);
     }
 
-    /// <summary>Makes an EdgeZSAD model.</summary>
+    /// <summary>Creates an EdgeZSAD model.</summary>
     /// <param name="tinyVit">
-    /// TinyViT under timm's, Microsoft's or MobileSAM's names; null where the head's file holds the backbone it was trained with.
+    /// The path of TinyViT with the tensor names of timm, Microsoft or MobileSAM; null if the file of the head holds its backbone.
     /// </param>
     /// <param name="head">
-    /// The readout: a checkpoint or a model of <c>tools/train_edgezsad.py</c>, or a state dict of its tensors alone.
+    /// The path of the readout: a checkpoint or model of <c>tools/train_edgezsad.py</c>, or a state dict of the readout only.
     /// </param>
-    /// <param name="output">The model to write; replaced if it is there.</param>
+    /// <param name="output">The path of the model. An existing file is replaced.</param>
     /// <param name="imageSize">
-    /// Pixels each way; null for what the head's file says, or what its TinyViT was published for.
+    /// The width and height of images in pixels; null for the size in the file of the head, or that of the published TinyViT.
     /// </param>
-    /// <param name="topK">Tokens that the score is read from; null for what the head's file says, or one in 64.</param>
-    /// <param name="options">How numbers are stored.</param>
-    /// <param name="cancellationToken">Stops the work between two tensors.</param>
-    /// <exception cref="ArgumentException">A number is out of range, or the output is one of the checkpoints.</exception>
+    /// <param name="topK">
+    /// The number of tokens whose mean enters the score; null for the number in the file of the head, or 1 of 64 tokens.
+    /// </param>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <param name="cancellationToken">The token that cancels the conversion.</param>
+    /// <returns>The report of the conversion.</returns>
+    /// <exception cref="ArgumentException">
+    /// A path is null or empty, a number is out of range, or the output is one of the checkpoints.
+    /// </exception>
+    /// <exception cref="FileNotFoundException">A checkpoint does not exist.</exception>
+    /// <exception cref="ModelFormatException">
+    /// A checkpoint is malformed, has another network, or holds a weight that is not finite; or the checkpoints do not match.
+    /// </exception>
+    /// <exception cref="IOException">The output cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">The conversion is cancelled.</exception>
     public static ConversionReport EdgeZsad(string? tinyVit, string head, string output, int? imageSize = null, int? topK = null,
         ConversionOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -78,21 +98,28 @@ public static class CheckpointConverter
         return draft.Write(output, options ?? new(), [], textTower: false, cancellationToken);
     }
 
-    /// <summary>Makes a VisualAD model.</summary>
+    /// <summary>Creates a VisualAD model.</summary>
     /// <param name="backbone">
-    /// A CLIP vision transformer under OpenAI's names, in TorchScript or as a state dict; or DINOv2 under Meta's or Hugging
-    /// Face's.
+    /// The path of a CLIP vision transformer with the tensor names of OpenAI, as TorchScript or state dict, or of DINOv2 with the names
+    /// of Meta or Hugging Face.
     /// </param>
-    /// <param name="dinoV2">Whether it is DINOv2.</param>
-    /// <param name="head">VisualAD's own checkpoint.</param>
-    /// <param name="output">The model to write; replaced if it is there.</param>
+    /// <param name="dinoV2">Whether the backbone is DINOv2.</param>
+    /// <param name="head">The path of the checkpoint of VisualAD.</param>
+    /// <param name="output">The path of the model. An existing file is replaced.</param>
     /// <param name="trainedNorm">
-    /// Take the final norm that training changed, from the head's checkpoint, rather than the backbone's own, which the published
-    /// results were made with.
+    /// <see langword="true"/> to use the trained final norm in the checkpoint of the head; <see langword="false"/> to use that of the
+    /// backbone, as for the published results.
     /// </param>
-    /// <param name="options">How numbers are stored.</param>
-    /// <param name="cancellationToken">Stops the work between two tensors.</param>
-    /// <exception cref="ArgumentException">The output is one of the checkpoints.</exception>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <param name="cancellationToken">The token that cancels the conversion.</param>
+    /// <returns>The report of the conversion.</returns>
+    /// <exception cref="ArgumentException">A path is null or empty, or the output is one of the checkpoints.</exception>
+    /// <exception cref="FileNotFoundException">A checkpoint does not exist.</exception>
+    /// <exception cref="ModelFormatException">
+    /// A checkpoint is malformed, has another network, or holds a weight that is not finite; or the checkpoints do not match.
+    /// </exception>
+    /// <exception cref="IOException">The output cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">The conversion is cancelled.</exception>
     public static ConversionReport VisualAd(string backbone, bool dinoV2, string head, string output, bool trainedNorm = false,
         ConversionOptions? options = null, CancellationToken cancellationToken = default)
     {

@@ -6,9 +6,9 @@ using TinyZsad.Weights;
 namespace TinyZsad.Conversion;
 
 /// <summary>
-/// EdgeZSAD of a TinyViT under timm's, Microsoft's or MobileSAM's names and a trained readout
-/// (<c>tests/reference/edgezsad/SPEC.md</c>, sections 3 and 4). The readout's file is a checkpoint or a model of
-/// <c>tools/train_edgezsad.py</c>, which say what they are and hold their backbone, or a state dict of the readout alone.
+/// Converts a TinyViT, with the names of timm, Microsoft or MobileSAM, and a trained readout to EdgeZSAD
+/// (<c>tests/reference/edgezsad/SPEC.md</c>, sections 3 and 4). The readout is a checkpoint or model of <c>tools/train_edgezsad.py</c>,
+/// with metadata and backbone, or a state dict of the readout only.
 /// </summary>
 internal static class EdgeZsadConversion
 {
@@ -98,7 +98,7 @@ internal static class EdgeZsadConversion
         StateDict.Find(checkpoint, TimmMarker, "vision.", "image_encoder.")
         ?? StateDict.Find(checkpoint, MicrosoftMarker, "vision.", "image_encoder.");
 
-    /// <summary>What a file of our own training says of its model; null for another file.</summary>
+    /// <summary>Gets the model metadata of a file of <c>tools/train_edgezsad.py</c>; null for another file.</summary>
     private static Dictionary<string, string>? Stated(Checkpoint checkpoint)
     {
         const string Prefix = "__metadata__.";
@@ -124,7 +124,7 @@ internal static class EdgeZsadConversion
         }
     }
 
-    /// <summary>Settings of a named TinyViT, or of any other whose picture size is given.</summary>
+    /// <summary>Derives the metadata of a named TinyViT, or of another one with a given image size.</summary>
     private static Dictionary<string, string> Inferred(
         StateDict backbone, bool microsoft, TinyVitSizes sizes, int? imageSize, int? topK, string head)
     {
@@ -154,7 +154,7 @@ internal static class EdgeZsadConversion
         static string List(int[] numbers) => string.Join(',', numbers);
     }
 
-    /// <summary>The sizes that a TinyViT's shapes tell; the picture's is not among them.</summary>
+    /// <summary>Derives the sizes of a TinyViT from its shapes, without the image size.</summary>
     private static TinyVitSizes SizesOf(StateDict state, bool microsoft)
     {
         int Size(string name, int rank, int dimension) =>
@@ -166,11 +166,11 @@ internal static class EdgeZsadConversion
             state.CountOf(microsoft ? $"layers.{s}.blocks" : $"stages.{s}.blocks"))];
         int[] heads = [.. stages.Select(s => Size($"stages.{s}.blocks.0.attn.attention_biases", 2, 0))];
         int[] windows = [.. stages.Select(s => (int)Math.Sqrt(Size($"stages.{s}.blocks.0.attn.attention_biases", 2, 1)))];
-        // The first stage is convolutional; its heads and windows stand in the lists without meaning.
+        // The first stage is convolutional, so its heads and windows are placeholders.
         return new TinyVitSizes(0, dims, depths, [Math.Max(1, first / 32), .. heads], [windows[0], .. windows]);
     }
 
-    /// <summary>timm's names of all tensors.</summary>
+    /// <summary>Gets the names of all tensors in timm.</summary>
     private static List<string> NamesOf(TinyVitSizes sizes)
     {
         List<string> names = [];

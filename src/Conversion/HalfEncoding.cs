@@ -4,9 +4,9 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Conversion;
 
-/// <summary>A tensor of the model to be: one of a checkpoint, or several one below the other.</summary>
-/// <param name="Name">Its name in the model.</param>
-/// <param name="Parts">Where its rows come from; of one shape but for the first dimension.</param>
+/// <summary>Represents a tensor of a model to be written: one tensor of a checkpoint, or several concatenated by rows.</summary>
+/// <param name="Name">The name in the model.</param>
+/// <param name="Parts">The tensors of the checkpoint. Their shapes are equal except in the first dimension.</param>
 internal sealed record DraftTensor(string Name, params CheckpointTensor[] Parts)
 {
     public ImmutableArray<long> Shape => Parts.Length == 1
@@ -15,20 +15,19 @@ internal sealed record DraftTensor(string Name, params CheckpointTensor[] Parts)
 }
 
 /// <summary>
-/// Checkpoint's floats as FP16, rounded to the nearest, ties to even. A tensor of which FP16 would lose more than that is found
-/// beforehand and stored as F32.
+/// Stores tensors as FP16, rounded to nearest, ties to even. It also finds the tensors that lose more than rounding, to be stored as F32.
 /// </summary>
 internal static class HalfEncoding
 {
-    /// <summary>What rounds to infinity, and what to zero.</summary>
+    /// <summary>The smallest magnitude that rounds to infinity, and the largest that rounds to 0.</summary>
     private const double Overflow = 65520, Flush = 1.0 / (1 << 25);
 
     private const double SmallestNormal = 1.0 / (1 << 14), SubnormalsPerUnit = 1 << 24;
 
     private const int Chunk = 1 << 16;
 
-    /// <summary>Reads a tensor through and says what FP16 would lose of it; null if nothing.</summary>
-    /// <exception cref="ModelFormatException">An element is infinite or no number.</exception>
+    /// <summary>Reads a tensor and gets its loss in FP16; null if there is none.</summary>
+    /// <exception cref="ModelFormatException">An element is infinite or NaN.</exception>
     public static HalfLoss? Examine(DraftTensor tensor)
     {
         bool vector = tensor.Shape.Count(d => d > 1) <= 1;
@@ -58,7 +57,7 @@ internal static class HalfEncoding
         return firstIndex < 0 ? null : new HalfLoss(tensor.Name, count, overflowing, flushed, coarse, firstIndex, first);
     }
 
-    /// <summary>The tensor as it will be stored; its elements are read when the file is written.</summary>
+    /// <summary>Creates the declaration of a tensor. Its elements are read when the file is written.</summary>
     public static TensorDeclaration Declare(DraftTensor tensor, ElementType type) =>
         new(tensor.Name, type, tensor.Shape, stream => ForEachChunk(tensor, values =>
         {
@@ -66,7 +65,7 @@ internal static class HalfEncoding
             else Write<float>(stream, values, x => (float)x);
         }));
 
-    /// <summary>Whether two tensors are the same once they are FP16.</summary>
+    /// <summary>Gets a value that indicates whether two tensors are equal after rounding to FP16.</summary>
     public static bool Equal(CheckpointTensor a, CheckpointTensor b)
     {
         if (!a.Shape.SequenceEqual(b.Shape)) return false;

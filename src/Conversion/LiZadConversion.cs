@@ -4,15 +4,15 @@ using TinyZsad.Weights;
 namespace TinyZsad.Conversion;
 
 /// <summary>
-/// LiZAD of its three checkpoints (<c>tests/reference/lizad/SPEC.md</c>, section 5): DINOv3 under Hugging Face's names or Meta's,
-/// MobileCLIP2-S0's text tower under open_clip's, and the head under its own.
+/// Converts three checkpoints to LiZAD (<c>tests/reference/lizad/SPEC.md</c>, section 5): DINOv3 with the names of Hugging Face or Meta,
+/// the text tower of MobileCLIP2-S0 with those of open_clip, and the head.
 /// </summary>
 internal static class LiZadConversion
 {
-    /// <summary>The hidden states that the head reads; the blocks after the last are not needed.</summary>
+    /// <summary>The hidden states that the head reads. Later blocks are not needed.</summary>
     private static readonly int[] Layers = [3, 5, 7, 11];
 
-    /// <summary>Both transformers have heads of 64.</summary>
+    /// <summary>The width of a head in both transformers.</summary>
     private const int HeadWidth = 64;
 
     private const int TextContext = 77;
@@ -50,7 +50,7 @@ internal static class LiZadConversion
         static string Text(long n) => n.ToString(CultureInfo.InvariantCulture);
     }
 
-    /// <summary>The text tower; returns its width.</summary>
+    /// <summary>Adds the text tower and returns its width.</summary>
     private static long FillText(ModelDraft draft, string mobileClip)
     {
         const string Embedding = "text.token_embedding.weight", Network = "MobileCLIP2-S0's text tower";
@@ -76,7 +76,7 @@ internal static class LiZadConversion
         Copy("text.ln_final.weight");
         Copy("text.ln_final.bias");
         Copy("text.text_projection");
-        // Any other tensor, such as a causal mask, would mean another graph.
+        // Other tensors, such as a causal mask, belong to another graph.
         state.RefuseOthers(Network, "text.", _ => false);
         return state.Size(Embedding, 2, 1);
 
@@ -104,7 +104,7 @@ internal static class LiZadConversion
             state.RefuseOthers($"{Network} of four layers", module, _ => false);
     }
 
-    /// <summary>DINOv3 under either of its names.</summary>
+    /// <summary>Represents DINOv3 with the names of one source.</summary>
     private abstract class Vision(StateDict state)
     {
         public StateDict State => state;
@@ -119,7 +119,7 @@ internal static class LiZadConversion
                 : throw StateDict.NotFound(checkpoint, "DINOv3", $"'{HuggingFace}' (Hugging Face's name) or '{Meta}' (Meta's)");
         }
 
-        /// <summary>Adds all that eleven blocks need.</summary>
+        /// <summary>Adds the tensors of the eleven blocks and their inputs.</summary>
         public void Fill(ModelDraft draft, long width)
         {
             foreach ((string ours, string theirs) in Shared) draft.Add($"vision.{ours}", state.Take(theirs));
@@ -131,10 +131,12 @@ internal static class LiZadConversion
 
         protected abstract void FillBlock(ModelDraft draft, int i, long width);
 
-        /// <summary>The deeper blocks, the final norm, what is for training, and the frequencies of the positions.</summary>
+        /// <summary>
+        /// Gets a value that indicates whether a tensor is not needed: deeper blocks, the final norm, training state and frequencies.
+        /// </summary>
         protected abstract bool IsSuperfluous(string name);
 
-        /// <summary>Whether a name is one of a block that is not run.</summary>
+        /// <summary>Gets a value that indicates whether a name is of a block that is not run.</summary>
         protected static bool IsDeeper(string name, string blocks) =>
             name.StartsWith(blocks, StringComparison.Ordinal)
             && int.TryParse(name[blocks.Length..].Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out int i)
@@ -211,7 +213,7 @@ internal static class LiZadConversion
             }
         }
 
-        /// <summary>The bias of k must be masked, or zero: the model has none. Those of q and v must not be.</summary>
+        /// <summary>Checks that the bias of k is masked or 0, as the model has none, and that those of q and v are not masked.</summary>
         private void CheckMask(string name, CheckpointTensor bias, long width)
         {
             double[] k = new double[width];

@@ -2,19 +2,19 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Conversion;
 
-/// <summary>A model to be: tensors and metadata, gathered from checkpoints, which it owns.</summary>
+/// <summary>Represents a model to be written: tensors and metadata from checkpoints. It owns the checkpoints.</summary>
 internal sealed class ModelDraft : IDisposable
 {
     private readonly List<DraftTensor> tensors = [];
     private readonly List<(string Part, Checkpoint Checkpoint)> checkpoints = [];
     private readonly List<(string Part, StateDict Network)> networks = [];
 
-    /// <summary>What the model will say of itself, in this order.</summary>
+    /// <summary>Gets the metadata of the model, in the order of the file.</summary>
     public List<KeyValuePair<string, string>> Metadata { get; } = [];
 
     /// <summary>Opens a checkpoint.</summary>
-    /// <param name="part">What it is of the model.</param>
-    /// <param name="path">The file.</param>
+    /// <param name="part">The part of the model that it provides.</param>
+    /// <param name="path">The path of the file.</param>
     public Checkpoint Open(string part, string path)
     {
         Checkpoint checkpoint = Checkpoint.Open(path);
@@ -22,30 +22,32 @@ internal sealed class ModelDraft : IDisposable
         return checkpoint;
     }
 
-    /// <summary>Notes a network of an opened checkpoint, so that what it uses does not count as left out.</summary>
+    /// <summary>Registers a network of a checkpoint, so that its used tensors are not reported as left out.</summary>
     public StateDict Use(string part, StateDict network)
     {
         networks.Add((part, network));
         return network;
     }
 
+    /// <summary>Adds a tensor, whose rows are those of the parts.</summary>
     public void Add(string name, params CheckpointTensor[] parts) => tensors.Add(new DraftTensor(name, parts));
 
+    /// <summary>Adds metadata.</summary>
     public void Describe(string key, string value) => Metadata.Add(new(key, value));
 
-    /// <summary>"model.safetensors sha256:…" of every file of a part.</summary>
+    /// <summary>Gets "model.safetensors sha256:…" for each file of a part.</summary>
     public string SourceOf(string part) => string.Join(", ",
         checkpoints.Where(c => c.Part == part).SelectMany(c => c.Checkpoint.Files).Select(f => $"{f.Name} sha256:{f.Sha256}"));
 
     /// <summary>
-    /// Writes the model beside its place, loads it, which checks every shape, and moves it there; a failure leaves nothing behind
-    /// and a file that was there as it was.
+    /// Writes the model to a temporary file, loads it to check all shapes, and moves it. A failure leaves no file and does not change an
+    /// existing one.
     /// </summary>
-    /// <param name="path">Where to.</param>
-    /// <param name="options">How.</param>
-    /// <param name="classes">Classes whose embeddings are stored.</param>
-    /// <param name="textTower">Whether the text tower stays in the model.</param>
-    /// <param name="cancellationToken">Stops the work.</param>
+    /// <param name="path">The path of the model.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="classes">The classes whose embeddings are stored.</param>
+    /// <param name="textTower">Whether the text tower is stored.</param>
+    /// <param name="cancellationToken">The token that cancels the work.</param>
     public ConversionReport Write(string path, ConversionOptions options, IReadOnlyCollection<string> classes, bool textTower,
         CancellationToken cancellationToken)
     {
@@ -101,7 +103,7 @@ internal sealed class ModelDraft : IDisposable
         foreach ((_, Checkpoint checkpoint) in checkpoints) checkpoint.Dispose();
     }
 
-    /// <summary>The engine's own word on whether the tensors make a model.</summary>
+    /// <summary>Loads the model to check that the engine accepts it.</summary>
     private ModelInfo Check(string temporary)
     {
         try
@@ -111,7 +113,7 @@ internal sealed class ModelDraft : IDisposable
         }
         catch (ModelFormatException e)
         {
-            // The file is a temporary one that nobody chose: what is at fault are the checkpoints.
+            // The caller does not know the temporary file; the checkpoints are the cause.
             throw new ModelFormatException(
                 string.Join(", ", checkpoints.Select(c => c.Checkpoint.Name)), $"together they make no model: {e.Reason}", e)
             {

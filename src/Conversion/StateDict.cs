@@ -5,20 +5,20 @@ using TinyZsad.Weights;
 namespace TinyZsad.Conversion;
 
 /// <summary>
-/// The tensors of one network within a checkpoint, by the names that its authors gave them, and which of them were used.
+/// Represents the tensors of one network in a checkpoint by their original names, and records which of them are used.
 /// </summary>
 internal sealed partial class StateDict
 {
     /// <summary>
-    /// Where a state dict may stand: at the top, or under a key that training scripts save it under; the average of a training's
-    /// weights (EMA) only where there are no plain ones. DistributedDataParallel adds "module.".
+    /// The prefixes of a state dict, by preference: none, or the keys of training scripts. Averaged weights (EMA) are used only if there
+    /// are no others. DistributedDataParallel adds "module.".
     /// </summary>
     private static readonly string[] Wrappers =
         ["", "model_state_dict.", "state_dict.", "model.", "model_ema.", "state_dict_ema."];
 
     private static readonly string[] Modules = ["", "module."];
 
-    /// <summary>Groups of left-out tensors that may share the first part of their names.</summary>
+    /// <summary>The maximum number of groups of left-out tensors with the same first part of the name.</summary>
     private const int MaxGroups = 8;
 
     private readonly Checkpoint checkpoint;
@@ -34,14 +34,13 @@ internal sealed partial class StateDict
         this.better = better;
     }
 
-    /// <summary>Finds a network in a checkpoint by a tensor that it must have.</summary>
+    /// <summary>Finds a network in a checkpoint by one of its tensors.</summary>
     /// <param name="checkpoint">The checkpoint.</param>
-    /// <param name="marker">The tensor's name in the network.</param>
-    /// <param name="within">What may stand before the network's names, in the order of preference; first of all nothing.</param>
-    /// <returns>Null if no place has it.</returns>
+    /// <param name="marker">The name of the tensor in the network.</param>
+    /// <param name="within">The possible prefixes of the network's names, by preference. No prefix is always tried first.</param>
+    /// <returns>The network; null if the checkpoint does not hold the tensor.</returns>
     /// <remarks>
-    /// Training (<c>tools/train_edgezsad.py</c>) keeps under "best" those tensors of "model" that it trains, as they did best;
-    /// they are taken instead.
+    /// <c>tools/train_edgezsad.py</c> stores the best values of the trained tensors of "model" under "best". They are preferred.
     /// </remarks>
     public static StateDict? Find(Checkpoint checkpoint, string marker, params string[] within)
     {
@@ -63,7 +62,7 @@ internal sealed partial class StateDict
         return null;
     }
 
-    /// <summary>A network of another file than the one that was asked for.</summary>
+    /// <summary>Creates the error of a checkpoint that does not hold a network.</summary>
     public static ModelFormatException NotFound(Checkpoint checkpoint, string network, string markers)
     {
         string holds = checkpoint.Tensors.Count == 0
@@ -75,7 +74,7 @@ internal sealed partial class StateDict
             + $"{string.Join(", ", Wrappers.Skip(1).Select(w => w.TrimEnd('.')))}; {holds}.");
     }
 
-    /// <summary>The file, for messages.</summary>
+    /// <summary>Gets the path of the checkpoint, for messages.</summary>
     public string File => checkpoint.Name;
 
     /// <summary>Creates the error of a tensor.</summary>
@@ -83,12 +82,13 @@ internal sealed partial class StateDict
     /// <param name="what">What is wrong, without a full stop.</param>
     public ModelFormatException Error(string tensor, string what) => new(File, $"{what}.") { Tensor = tensor };
 
+    /// <summary>Gets a value that indicates whether the network has a tensor.</summary>
     public bool Has(string name) => checkpoint.TryGet(prefix + name, out _);
 
-    /// <summary>A tensor of floats that the network must have.</summary>
-    /// <param name="name">Its name in the network.</param>
-    /// <param name="rank">How many dimensions it must have; null for any number.</param>
-    /// <exception cref="ModelFormatException">It is missing, or something else.</exception>
+    /// <summary>Gets a required floating-point tensor and marks it as used.</summary>
+    /// <param name="name">The name in the network.</param>
+    /// <param name="rank">The required number of dimensions; null for any.</param>
+    /// <exception cref="ModelFormatException">The tensor is missing, empty, or has another type or rank.</exception>
     public CheckpointTensor Take(string name, int? rank = null)
     {
         if (!TryGet(name, out CheckpointTensor? tensor))
@@ -104,13 +104,14 @@ internal sealed partial class StateDict
         return tensor;
     }
 
+    /// <summary>Gets an optional floating-point tensor and marks it as used.</summary>
     public bool TryTake(string name, [MaybeNullWhen(false)] out CheckpointTensor tensor)
     {
         tensor = Has(name) ? Take(name) : null;
         return tensor is not null;
     }
 
-    /// <summary>One dimension of a tensor that the network must have, which is not marked as used.</summary>
+    /// <summary>Gets one dimension of a required tensor, without marking it as used.</summary>
     public long Size(string name, int rank, int dimension)
     {
         bool before = known.Contains(name);
@@ -123,7 +124,7 @@ internal sealed partial class StateDict
         return tensor.Shape[dimension];
     }
 
-    /// <summary>How many blocks there are under a name: <c>blocks.0.</c>, <c>blocks.1.</c> and so on.</summary>
+    /// <summary>Gets the number of items of a name: <c>blocks.0.</c>, <c>blocks.1.</c> and so on.</summary>
     public int CountOf(string name)
     {
         int n = 0;
@@ -131,18 +132,18 @@ internal sealed partial class StateDict
         return n;
     }
 
-    /// <summary>Names under the network's place, below some name.</summary>
+    /// <summary>Gets the names of the network that begin with a name.</summary>
     public IEnumerable<string> NamesBelow(string name) =>
         checkpoint.Tensors.Where(t => t.Name.StartsWith(prefix + name, StringComparison.Ordinal))
             .Select(t => t.Name[prefix.Length..]);
 
     /// <summary>
-    /// Checks that the network has no tensor that was neither used nor known to be superfluous: it would be another network.
+    /// Checks that each floating-point tensor is used or known not to be needed. An unknown tensor belongs to another network.
     /// </summary>
-    /// <param name="network">What it is called.</param>
-    /// <param name="within">What its tensors begin with; those of other parts may be there.</param>
-    /// <param name="superfluous">Which of its tensors inference does not need. Whole numbers never are weights.</param>
-    /// <exception cref="ModelFormatException">There is one.</exception>
+    /// <param name="network">The name of the network, for the message.</param>
+    /// <param name="within">The prefix of the tensors to check.</param>
+    /// <param name="superfluous">Returns whether inference does not need a tensor.</param>
+    /// <exception cref="ModelFormatException">There is an unknown tensor.</exception>
     public void RefuseOthers(string network, string within, Func<string, bool> superfluous)
     {
         foreach (CheckpointTensor t in checkpoint.Tensors)
@@ -155,17 +156,17 @@ internal sealed partial class StateDict
         }
     }
 
-    /// <summary>What of some networks' checkpoint is not in the model, in groups of names alike.</summary>
+    /// <summary>Gets the tensors of a checkpoint that its networks do not use, in groups of similar names.</summary>
     public static IEnumerable<LeftOutTensors> Unused(string part, Checkpoint checkpoint, IEnumerable<StateDict> networks)
     {
         StateDict[] parts = [.. networks];
         HashSet<string> all = [.. parts.SelectMany(n => n.used)];
-        // What a state dict is wrapped in says nothing of its tensors.
+        // Tensors are grouped by their names without the prefix of the state dict.
         string Wrapper(string name) => parts.Select(n => n.prefix)
             .Where(p => name.StartsWith(p, StringComparison.Ordinal)).MaxBy(p => p.Length) ?? "";
         (CheckpointTensor Tensor, string Wrapper, string Name)[] unused = [.. checkpoint.Tensors.Where(t => !all.Contains(t.Name))
             .Select(t => (t, Wrapper(t.Name), t.Name[Wrapper(t.Name).Length..]))];
-        // An optimizer has hundreds of numbered entries.
+        // The state of an optimizer has hundreds of numbered entries, which become one group.
         HashSet<string> crowded = [.. unused.Select(u => Group(u.Name)).Distinct().GroupBy(First)
             .Where(g => g.Count() > MaxGroups).Select(g => g.Key)];
         return unused.GroupBy(u => u.Wrapper + (crowded.Contains(First(u.Name)) ? $"{First(u.Name)}.*" : Group(u.Name)))
@@ -178,7 +179,7 @@ internal sealed partial class StateDict
     private bool TryGet(string name, [MaybeNullWhen(false)] out CheckpointTensor tensor) =>
         (better is not null && checkpoint.TryGet(better + name, out tensor)) || checkpoint.TryGet(prefix + name, out tensor);
 
-    /// <summary>"visual.trunk.stem.0.weight" is one of "visual.*", "layer.11.norm1.weight" one of "layer.11.*".</summary>
+    /// <summary>Gets the group of a name: "visual.*" for "visual.trunk.stem.0.weight", "layer.11.*" for "layer.11.norm1.weight".</summary>
     private static string Group(string name) =>
         IntegerBuffer().Match(name) is { Success: true } buffer ? $"*.{buffer.Value}"
         : GroupName().Match(name) is { Success: true } group ? $"{group.Value}*" : name;

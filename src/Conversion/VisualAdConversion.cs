@@ -4,19 +4,19 @@ using TinyZsad.Weights;
 namespace TinyZsad.Conversion;
 
 /// <summary>
-/// VisualAD of a backbone and its own checkpoint (<c>tests/reference/visualad/SPEC.md</c>, sections 5 and 8): CLIP under OpenAI's
-/// names, or DINOv2 under Meta's or Hugging Face's.
+/// Converts a backbone and the checkpoint of VisualAD to a model (<c>tests/reference/visualad/SPEC.md</c>, sections 5 and 8). The backbone
+/// is CLIP with the names of OpenAI, or DINOv2 with those of Meta or Hugging Face.
 /// </summary>
 internal static class VisualAdConversion
 {
-    /// <summary>CLIP's names in VisualAD's checkpoints, and ours.</summary>
+    /// <summary>The names of CLIP in VisualAD's checkpoints, and the names in the metadata of a model.</summary>
     private static readonly Dictionary<string, string> Published = new()
     {
         ["ViT-L/14@336px"] = "clip-vit-l-14-336", ["ViT-L/14"] = "clip-vit-l-14", ["ViT-B/16"] = "clip-vit-b-16",
         ["ViT-B/32"] = "clip-vit-b-32",
     };
 
-    /// <summary>What a backbone says of itself, and where its final norm is in the model.</summary>
+    /// <summary>Represents the metadata of a backbone and the name of its final norm in the model.</summary>
     private sealed record Backbone(string Name, long Width, string Mean, string Std, string Norm);
 
     public static void Fill(ModelDraft draft, string path, bool dinoV2, string head, bool trainedNorm)
@@ -50,7 +50,7 @@ internal static class VisualAdConversion
 
     private static string Text(long n) => n.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>Settings that would make another graph than the engine's.</summary>
+    /// <summary>Checks the settings that would require another graph.</summary>
     private static void CheckSettings(Checkpoint checkpoint, Backbone backbone)
     {
         Expect("token_insert_layer", 0L);
@@ -72,7 +72,7 @@ internal static class VisualAdConversion
     private static ModelFormatException KeyError(Checkpoint checkpoint, string key, string what) =>
         new(checkpoint.Name, $"{what}.") { Key = key };
 
-    /// <summary>The tokens, SAF and SCA; returns the layers they are for.</summary>
+    /// <summary>Adds the tokens, SAF and SCA, and returns their layers.</summary>
     private static long[] FillHead(ModelDraft draft, Checkpoint checkpoint, StateDict state)
     {
         Copy("anomaly_token");
@@ -203,7 +203,7 @@ internal static class VisualAdConversion
             (1024, 14) => "dinov2-vit-l-14",
             _ => "dinov2-vit",
         };
-        // What DINOv2 was trained with. VisualAD's code for it is not published.
+        // The normalization of DINOv2's training. VisualAD's code for DINOv2 is not published.
         return new Backbone(registers ? name + "-reg" : name, width, "0.485,0.456,0.406", "0.229,0.224,0.225", "vision.norm");
 
         void Copy(string meta, string theirs) => draft.Add($"vision.{meta}", state.Take(original ? meta : theirs));
@@ -242,7 +242,7 @@ internal static class VisualAdConversion
         }
     }
 
-    /// <summary>Tensors that can stand one below the other.</summary>
+    /// <summary>Checks that tensors have the same shape, so that their rows can be concatenated.</summary>
     private static CheckpointTensor[] AlikeParts(params CheckpointTensor[] parts) =>
         parts.All(p => p.Shape.Length > 0 && p.Shape.SequenceEqual(parts[0].Shape))
             ? parts

@@ -1,12 +1,13 @@
 namespace TinyZsad.Evaluation;
 
-/// <summary>The connected regions of a mask: pixels that touch at a side or a corner belong together.</summary>
+/// <summary>Finds the connected regions of a mask with 8-connectivity.</summary>
 internal static class ConnectedRegions
 {
-    /// <summary>Numbers the regions from 1 on; 0 is what the mask leaves out.</summary>
-    /// <param name="mask">width * height pixels, row by row.</param>
-    /// <param name="width">Pixels a row.</param>
-    /// <param name="count">How many regions there are.</param>
+    /// <summary>Labels the pixels of each region with its number, from 1. Pixels outside of the mask have label 0.</summary>
+    /// <param name="mask">The mask, [height * width], row-major.</param>
+    /// <param name="width">The number of pixels per row.</param>
+    /// <param name="count">Receives the number of regions.</param>
+    /// <returns>The labels, [height * width].</returns>
     public static int[] Label(ReadOnlySpan<bool> mask, int width, out int count)
     {
         int[] label = new int[mask.Length];

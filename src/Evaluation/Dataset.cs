@@ -2,25 +2,31 @@ using System.Text.Json;
 
 namespace TinyZsad.Evaluation;
 
-/// <summary>A picture of a dataset.</summary>
-/// <param name="Path">The picture.</param>
-/// <param name="ClassName">Its class.</param>
-/// <param name="Anomalous">Whether it is anomalous: the label, whatever the mask holds.</param>
-/// <param name="MaskPath">Its mask; null where it has none.</param>
+/// <summary>Represents an image of a dataset. Instances are immutable and thread safe.</summary>
+/// <param name="Path">The path of the image.</param>
+/// <param name="ClassName">The name of its class.</param>
+/// <param name="Anomalous">Whether the image is labeled as anomalous. The mask does not matter.</param>
+/// <param name="MaskPath">The path of the mask of anomalous pixels; null if there is none.</param>
 public sealed record DatasetImage(string Path, string ClassName, bool Anomalous, string? MaskPath)
 {
     /// <summary>
-    /// The truth at a map's size, row by row. All normal for a normal picture and, as in the published evaluations, for an
-    /// anomalous one without a mask.
+    /// Reads the ground truth at the size of a map. As in published evaluations, pixels of the mask that are not black are anomalous, the
+    /// mask is resized bilinearly, and all pixels of an anomalous image without a mask are normal. All pixels of a normal image are
+    /// normal.
     /// </summary>
-    /// <exception cref="ImageFormatException">The mask is no picture.</exception>
+    /// <param name="size">The width and height of the map in pixels, at least 1.</param>
+    /// <returns>Whether each pixel is anomalous, [size * size], row-major.</returns>
+    /// <exception cref="ImageFormatException">The mask cannot be decoded.</exception>
+    /// <exception cref="IOException">The mask cannot be read.</exception>
+    /// <exception cref="OverflowException">The size is too large.</exception>
     public bool[] Mask(int size) =>
         Anomalous && MaskPath is not null ? GroundTruth.Load(MaskPath, size) : new bool[checked(size * size)];
 }
 
 /// <summary>
-/// A test set as the published evaluations describe it: <c>meta.json</c> with
-/// <c>{"test": {class: [{"img_path", "mask_path", "anomaly"}]}}</c>, paths relative to its folder.
+/// Represents a test set in the format of published evaluations: a file <c>meta.json</c> with
+/// <c>{"test": {class: [{"img_path", "mask_path", "anomaly"}]}}</c> and paths relative to its folder. Instances are immutable and thread
+/// safe.
 /// </summary>
 public sealed class Dataset
 {
@@ -30,15 +36,17 @@ public sealed class Dataset
         Images = images;
     }
 
-    /// <summary>In the file's order.</summary>
+    /// <summary>Gets the class names in the order of the file.</summary>
     public IReadOnlyList<string> Classes { get; }
 
-    /// <summary>All pictures, class by class.</summary>
+    /// <summary>Gets all images, ordered by class.</summary>
     public IReadOnlyList<DatasetImage> Images { get; }
 
-    /// <summary>Reads a description; the pictures are not opened.</summary>
-    /// <param name="metaPath">The JSON file.</param>
-    /// <exception cref="InvalidDataException">It is no such description; the message says why.</exception>
+    /// <summary>Reads the description of a test set. The images are not opened.</summary>
+    /// <param name="metaPath">The path of the JSON file.</param>
+    /// <returns>The test set.</returns>
+    /// <exception cref="ArgumentException"><paramref name="metaPath"/> is null or empty.</exception>
+    /// <exception cref="InvalidDataException">The file is not a valid description.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static Dataset Load(string metaPath)
     {

@@ -1,10 +1,10 @@
 namespace TinyZsad.Evaluation;
 
 /// <summary>
-/// Collects what a detector said of a test set and measures it class by class. Keeps every map until it is measured: 1 MB a
-/// picture of 518 pixels. Not thread safe.
+/// Collects the results of a detector on a test set and computes the metrics of each class. It keeps all maps in memory: about 1 MB per
+/// map of 518 x 518 pixels. Instances are not thread safe.
 /// </summary>
-/// <param name="size">Pixels of a map each way.</param>
+/// <param name="size">The width and height of the maps in pixels.</param>
 public sealed class DetectionEvaluation(int size)
 {
     private readonly List<(string Name, Samples Samples)> classes = [];
@@ -17,12 +17,20 @@ public sealed class DetectionEvaluation(int size)
         public List<bool[]> Masks { get; } = [];
     }
 
-    /// <summary>Runs a detector over a test set.</summary>
+    /// <summary>Runs a detector on a test set and computes the metrics. The maps of one class are in memory at a time.</summary>
     /// <param name="detector">The detector.</param>
     /// <param name="dataset">The test set.</param>
-    /// <param name="progress">Is told each picture when it is done.</param>
-    /// <param name="cancellationToken">Stops between two pictures or within one.</param>
-    /// <returns>A row a class, in the test set's order; a class without pictures has NaN.</returns>
+    /// <param name="progress">The method that is called after each image, on the calling thread.</param>
+    /// <param name="cancellationToken">The token that cancels between two images or within one.</param>
+    /// <returns>The metrics of each class, in the order of the test set. Those of a class without images are NaN.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="detector"/> or <paramref name="dataset"/> is null.</exception>
+    /// <exception cref="ImageFormatException">An image or a mask cannot be decoded.</exception>
+    /// <exception cref="IOException">An image or a mask cannot be read.</exception>
+    /// <exception cref="UnknownClassException">The model cannot embed a class of the test set.</exception>
+    /// <exception cref="ModelFormatException">A result is not finite.</exception>
+    /// <exception cref="DetectorBusyException">The queue of the detector is full.</exception>
+    /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
+    /// <exception cref="OperationCanceledException">The evaluation is cancelled.</exception>
     public static IReadOnlyList<ClassMetrics> Run(
         AnomalyDetector detector, Dataset dataset, Action<DatasetImage, AnomalyResult>? progress = null,
         CancellationToken cancellationToken = default)
@@ -45,12 +53,13 @@ public sealed class DetectionEvaluation(int size)
         return rows;
     }
 
-    /// <summary>Adds a picture.</summary>
-    /// <param name="className">Its class.</param>
-    /// <param name="anomalous">Whether it is anomalous.</param>
-    /// <param name="score">What the detector says.</param>
-    /// <param name="map">What the detector says, pixel by pixel.</param>
-    /// <param name="mask">Which pixels are anomalous, row by row; not copied.</param>
+    /// <summary>Adds the result of an image.</summary>
+    /// <param name="className">The name of its class.</param>
+    /// <param name="anomalous">Whether the image is anomalous.</param>
+    /// <param name="score">The image score; higher is more anomalous.</param>
+    /// <param name="map">The anomaly map. Its values are copied.</param>
+    /// <param name="mask">Whether each pixel is anomalous, [size * size], row-major. It is not copied and must not change.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="map"/> or <paramref name="mask"/> is null.</exception>
     /// <exception cref="ArgumentException">The map or the mask has another size.</exception>
     public void Add(string className, bool anomalous, float score, AnomalyMap map, bool[] mask)
     {
@@ -67,7 +76,8 @@ public sealed class DetectionEvaluation(int size)
         samples.Masks.Add(mask);
     }
 
-    /// <summary>A row a class, in the order in which they came.</summary>
+    /// <summary>Computes the metrics of all images that were added.</summary>
+    /// <returns>The metrics of each class, in the order in which the classes were added.</returns>
     public IReadOnlyList<ClassMetrics> Measure() => [.. classes.Select(c => Measure(c.Name, c.Samples))];
 
     private ClassMetrics Measure(string name, Samples s) => new(name,

@@ -2,20 +2,20 @@ using TinyZsad.Imaging;
 
 namespace TinyZsad.Evaluation;
 
-/// <summary>The masks that say where a picture is anomalous.</summary>
+/// <summary>Reads the masks of anomalous pixels.</summary>
 internal static class GroundTruth
 {
     /// <summary>
-    /// Reads a mask at a map's size, as the published evaluations do: every pixel that is not black counts, then Pillow's
-    /// bilinear resize on bytes, then what is above one half.
+    /// Reads a mask at the size of a map, as published evaluations do: pixels that are not black become 255, the mask is resized as by
+    /// Pillow's bilinear filter, and pixels above 127 are anomalous.
     /// </summary>
-    /// <param name="path">A picture.</param>
-    /// <param name="size">Pixels each way.</param>
-    /// <returns>size * size, row by row: whether the pixel is anomalous.</returns>
-    /// <exception cref="ImageFormatException">It is no picture.</exception>
+    /// <param name="path">The path of the mask.</param>
+    /// <param name="size">The width and height of the map in pixels.</param>
+    /// <returns>Whether each pixel is anomalous, [size * size], row-major.</returns>
+    /// <exception cref="ImageFormatException">The mask cannot be decoded.</exception>
     public static bool[] Load(string path, int size) => From(Image.Load(path), size);
 
-    /// <summary>The same from a picture in memory.</summary>
+    /// <summary>Converts a mask in memory, as <see cref="Load"/> does.</summary>
     public static bool[] From(Image mask, int size)
     {
         ArgumentNullException.ThrowIfNull(mask);
@@ -31,6 +31,6 @@ internal static class GroundTruth
         return anomalous;
     }
 
-    /// <summary>Pillow's gray of a colour.</summary>
+    /// <summary>Computes the gray value of a color as Pillow does.</summary>
     private static int Gray(int r, int g, int b) => (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
 }

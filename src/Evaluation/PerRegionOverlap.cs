@@ -1,9 +1,8 @@
 namespace TinyZsad.Evaluation;
 
 /// <summary>
-/// PRO: the mean, over all anomalous regions of a class, of the part that is found, against the part of the normal pixels wrongly
-/// found; the area under that curve up to a false positive rate of 0.3, as the published evaluations' <c>cal_pro_score</c>
-/// computes it.
+/// Computes the per-region overlap (PRO): the area under the curve of the mean overlap with all anomalous regions of a class over the
+/// false positive rate, up to a rate of 0.3, as <c>cal_pro_score</c> of published evaluations does.
 /// </summary>
 internal static class PerRegionOverlap
 {
@@ -11,13 +10,13 @@ internal static class PerRegionOverlap
 
     private const double FprLimit = 0.3;
 
-    /// <summary>Measures the maps of a class.</summary>
-    /// <param name="masks">The truth, a mask a map, [height * width] each.</param>
-    /// <param name="maps">Higher is more anomalous; [height * width] each.</param>
-    /// <param name="width">Pixels a row.</param>
+    /// <summary>Computes the metric of the maps of a class.</summary>
+    /// <param name="masks">The anomalous pixels of each map, [height * width] each.</param>
+    /// <param name="maps">The anomaly maps, [height * width] each; higher is more anomalous.</param>
+    /// <param name="width">The number of pixels per row.</param>
     /// <returns>
-    /// 0 to 1. 0 where there is no region, or fewer than two thresholds keep the false positive rate; NaN where there are no
-    /// maps, they hold NaN or one value only, or all kept rates are equal (a perfect map).
+    /// A value in 0 to 1. It is 0 if there is no region or fewer than two thresholds are within the limit of the false positive rate. It
+    /// is NaN if there are no maps, the maps contain NaN or a single value, or all rates within the limit are equal (a perfect map).
     /// </returns>
     /// <exception cref="ArgumentException">Masks and maps do not match in number or size.</exception>
     public static double Of(IReadOnlyList<bool[]> masks, IReadOnlyList<float[]> maps, int width)
@@ -41,8 +40,8 @@ internal static class PerRegionOverlap
         float[] thresholds = Thresholds(maps.Min(m => m.Min()), maps.Max(m => m.Max()));
         if (thresholds.Length == 0) return double.NaN;
 
-        // How many pixels of each region, and of what is normal, lie above so many thresholds: the curve follows by summing from
-        // the top.
+        // Histograms: the number of pixels of each region, and of normal pixels, by the number of thresholds below them. Cumulative sums
+        // from the top give the curve.
         List<long[]> regions = [];
         long[] normal = new long[thresholds.Length + 1];
         for (int i = 0; i < maps.Count; i++)
@@ -57,8 +56,8 @@ internal static class PerRegionOverlap
     }
 
     /// <summary>
-    /// 200 steps from the least value on; none where all values are one. They are computed in double as numpy's <c>arange</c>
-    /// does it, which by rounding sometimes gives a 201st, and used as floats.
+    /// Gets 200 thresholds from the smallest value on; none if all values are equal. They are computed in double precision as by NumPy's
+    /// <c>arange</c>, whose rounding sometimes gives 201, and converted to float.
     /// </summary>
     private static float[] Thresholds(float least, float most)
     {
@@ -69,7 +68,7 @@ internal static class PerRegionOverlap
         return [.. Enumerable.Range(0, count).Select(i => (float)(least + i * step))];
     }
 
-    /// <summary>How many thresholds are below a value; they do not descend.</summary>
+    /// <summary>Gets the number of thresholds below a value. The thresholds are ascending.</summary>
     private static int Below(float[] thresholds, float value)
     {
         int low = 0, high = thresholds.Length;
@@ -83,7 +82,7 @@ internal static class PerRegionOverlap
     }
 
     /// <summary>
-    /// (false positive rate, overlap) at every threshold where the rate is within the limit, thresholds ascending.
+    /// Gets the false positive rate and the overlap for each threshold whose rate is within the limit, by ascending threshold.
     /// </summary>
     private static List<(double Fpr, double Overlap)> Rates(List<long[]> regions, long[] normal, int thresholds)
     {
@@ -106,7 +105,7 @@ internal static class PerRegionOverlap
         return rates;
     }
 
-    /// <summary>The trapezoid area, the kept rates stretched to 0 to 1 by their own least and largest.</summary>
+    /// <summary>Computes the area by the trapezoidal rule, with the rates rescaled from their range to 0 to 1.</summary>
     private static double Area(List<(double Fpr, double Overlap)> rates)
     {
         if (rates.Count < 2) return 0;

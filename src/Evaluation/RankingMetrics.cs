@@ -1,25 +1,28 @@
 namespace TinyZsad.Evaluation;
 
 /// <summary>
-/// How well scores rank the anomalous above the normal, as scikit-learn computes it and the published evaluations use it. Each
-/// value is in 0 to 1, or NaN where it is not defined.
+/// Represents metrics of the ranking of scores, computed as by scikit-learn and published evaluations. Each value is in 0 to 1; NaN if it
+/// is not defined. Instances are immutable and thread safe.
 /// </summary>
-/// <param name="Auroc">Area under the ROC curve, ties counted half; NaN unless both kinds are there.</param>
+/// <param name="Auroc">
+/// The area under the ROC curve; ties count half. NaN unless there are both normal and anomalous samples.
+/// </param>
 /// <param name="AveragePrecision">
-/// Sum over distinct thresholds of (gain in recall) times precision; 0 where nothing is anomalous.
+/// The sum over distinct thresholds of the increase in recall times the precision; 0 if no sample is anomalous.
 /// </param>
 /// <param name="F1Max">
-/// Largest 2PR / (P + R + 1e-8) over distinct thresholds: 0.999999995 for a perfect ranking; 0 where nothing is anomalous.
+/// The largest 2PR / (P + R + 1e-8) over distinct thresholds: 0.999999995 for a perfect ranking, 0 if no sample is anomalous.
 /// </param>
 public readonly record struct RankingMetrics(double Auroc, double AveragePrecision, double F1Max)
 {
-    /// <summary>What is not defined: no scores, or NaN among them.</summary>
+    /// <summary>Gets the metrics of no scores, or of scores with NaN: all values are NaN.</summary>
     public static RankingMetrics Undefined => new(double.NaN, double.NaN, double.NaN);
 
-    /// <summary>Measures a ranking.</summary>
-    /// <param name="anomalous">The truth, one a score.</param>
-    /// <param name="scores">Higher is more anomalous.</param>
-    /// <exception cref="ArgumentException">There are not as many labels as scores.</exception>
+    /// <summary>Computes the metrics of scores.</summary>
+    /// <param name="anomalous">Whether each sample is anomalous.</param>
+    /// <param name="scores">The score of each sample; higher is more anomalous.</param>
+    /// <returns>The metrics; <see cref="Undefined"/> if there are no scores or one is NaN.</returns>
+    /// <exception cref="ArgumentException">The numbers of labels and scores differ.</exception>
     public static RankingMetrics Of(ReadOnlySpan<bool> anomalous, ReadOnlySpan<float> scores)
     {
         if (anomalous.Length != scores.Length)
@@ -27,7 +30,7 @@ public readonly record struct RankingMetrics(double Auroc, double AveragePrecisi
         return OfOwned(anomalous.ToArray(), scores.ToArray());
     }
 
-    /// <summary>The same on arrays that may be sorted.</summary>
+    /// <summary>Computes the metrics and sorts the arrays.</summary>
     internal static RankingMetrics OfOwned(bool[] labels, float[] scores)
     {
         if (scores.Length == 0 || Array.Exists(scores, float.IsNaN)) return Undefined;
@@ -36,7 +39,7 @@ public readonly record struct RankingMetrics(double Auroc, double AveragePrecisi
         double tp = 0, fp = 0, area = 0, precisions = 0, f1 = 0;
         for (int i = scores.Length - 1; i >= 0;)
         {
-            // All of one score are found at once.
+            // Samples of equal score are counted at one threshold.
             (double tpBefore, double fpBefore) = (tp, fp);
             for (float threshold = scores[i]; i >= 0 && scores[i] == threshold; i--)
             {

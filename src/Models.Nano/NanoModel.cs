@@ -1,15 +1,15 @@
 namespace TinyZsad.Models.Nano;
 
 /// <summary>
-/// The model in the box, as a resource of this assembly: <c>models/edgezsad-nano.safetensors</c> of the repository. It is an
-/// ordinary EdgeZSAD file, trained on drawn surfaces only: a try-out and a smoke test, no substitute for the trained systems.
+/// Provides the model that is embedded in this assembly, <c>models/edgezsad-nano.safetensors</c> of the repository. It is an EdgeZSAD
+/// file that was trained on synthetic surfaces only, for first trials and smoke tests. It does not replace the published systems.
 /// </summary>
 internal static class NanoModel
 {
-    /// <summary>What the file is called.</summary>
+    /// <summary>The name of the file.</summary>
     public const string Name = "edgezsad-nano.safetensors";
 
-    /// <summary>The file where it lies in the mapped assembly; nothing is copied.</summary>
+    /// <summary>Opens the file in the mapped assembly, without a copy.</summary>
     public static UnmanagedMemoryStream Open() =>
         (UnmanagedMemoryStream)typeof(NanoModel).Assembly.GetManifestResourceStream(Name)!;
 }

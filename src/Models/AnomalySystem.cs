@@ -3,36 +3,38 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
 
-/// <summary>The result of a detection.</summary>
-/// <param name="Score">The score; higher is more anomalous. In (0, 1) if the system gives probabilities.</param>
-/// <param name="RawScore">The score before it is mapped to (0, 1), if it is; otherwise the score itself.</param>
+/// <summary>Represents the result of one image.</summary>
+/// <param name="Score">The image score; higher is more anomalous. It is in (0, 1) if the system gives probabilities.</param>
+/// <param name="RawScore">The score before the sigmoid or softmax; the score itself if there is none.</param>
 /// <param name="Map">
 /// The anomaly map, [<see cref="AnomalySystem.ImageSize"/>, <see cref="AnomalySystem.ImageSize"/>], row-major.
 /// </param>
 internal sealed record Detection(float Score, float RawScore, ReadOnlyMemory<float> Map)
 {
     /// <summary>
-    /// Gets the logits whose bilinear resize and sigmoid is the map, from which it is computed at other sizes too; null if the map
-    /// itself is resized.
+    /// Gets the logits of a map that is the sigmoid of bilinearly resized logits. A map of another size is computed from them. Null if
+    /// the map itself is resized.
     /// </summary>
     internal LogitMap? Logits { get; init; }
 }
 
-/// <summary>A square map of logits, row-major.</summary>
+/// <summary>Represents a square map of logits, row-major.</summary>
+/// <param name="Values">The logits, [side, side].</param>
+/// <param name="Side">The number of rows and columns.</param>
 internal sealed record LogitMap(float[] Values, int Side);
 
 /// <summary>
-/// One of the published systems, loaded: its weights and the graph they make. A system holds no state that a detection changes,
-/// but for caches; any number of threads may use it at once.
+/// Represents a loaded anomaly detection system: its weights and the graph that they make. Apart from caches, a detection does not
+/// change its state. All members are thread safe except <see cref="Dispose"/>.
 /// </summary>
 internal abstract class AnomalySystem : IDisposable
 {
-    /// <summary>Name of the pixel input of <see cref="DetectionGraph"/>: [ImageSize * ImageSize, 3] bytes.</summary>
+    /// <summary>The name of the pixel input of <see cref="DetectionGraph"/>: [ImageSize * ImageSize, 3] bytes.</summary>
     public const string Pixels = "pixels";
 
     private const string MapOutput = "map", ScoreOutput = "score";
 
-    /// <summary>The systems by the name that a file's metadata gives them: a new one is a line here.</summary>
+    /// <summary>The constructors of the systems by their name in the metadata.</summary>
     private static readonly Dictionary<string, Func<WeightStore, Device, int?, AnomalySystem>> Known = new()
     {
         ["lizad"] = (weights, device, _) => new LiZad(weights, device),
@@ -46,44 +48,45 @@ internal abstract class AnomalySystem : IDisposable
         Metadata = new ModelMetadata(weights.File);
     }
 
+    /// <summary>Gets the weights.</summary>
     internal WeightStore Weights { get; }
 
     private protected ModelMetadata Metadata { get; }
 
-    /// <summary>The file it came from.</summary>
+    /// <summary>Gets the model file.</summary>
     public SafetensorsFile File => Weights.File;
 
-    /// <summary>As the field writes it: LiZAD, EdgeZSAD, VisualAD.</summary>
+    /// <summary>Gets the name of the system as published: LiZAD, EdgeZSAD or VisualAD.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Pictures are resized to this many pixels each way.</summary>
+    /// <summary>Gets the width and height in pixels to which images are resized.</summary>
     public abstract int ImageSize { get; }
 
-    /// <summary>Whether a detection depends on the name of the class.</summary>
+    /// <summary>Gets a value that indicates whether a detection depends on the class name.</summary>
     public virtual bool TakesClassName => false;
 
-    /// <summary>Whether any class can be named: the file holds what embeds it.</summary>
+    /// <summary>Gets a value that indicates whether any class can be embedded, because the file holds a text tower.</summary>
     public virtual bool AnyClass => false;
 
-    /// <summary>The classes whose embeddings the file holds.</summary>
+    /// <summary>Gets the classes whose embeddings the file holds.</summary>
     public virtual IReadOnlyList<string> StoredClasses => [];
 
-    /// <summary>The image score that <see cref="ImageScore.Default"/> stands for.</summary>
+    /// <summary>Gets the image score that <see cref="ImageScore.Default"/> means for this system.</summary>
     public abstract ImageScore DefaultScore { get; }
 
     /// <summary>
-    /// Reads the system that a file's metadata names. The system owns the file from then on, even if reading fails.
+    /// Loads the system that the metadata of a file names. The system owns the file; if this method throws, the file is closed.
     /// </summary>
-    /// <param name="file">The model.</param>
-    /// <param name="device">What computes whatever depends on weights or a class alone; it must outlive the system.</param>
+    /// <param name="file">The model file.</param>
+    /// <param name="device">The device that computes values of weights or a class alone. It must outlive the system.</param>
     /// <param name="imageSize">
-    /// The size to bring pictures to instead of the one the file states; null for that one. Only VisualAD can: its positions are
-    /// interpolated.
+    /// The width and height to which images are resized; null for the size in the file. Only VisualAD supports other sizes, because it
+    /// interpolates its positions.
     /// </param>
     /// <exception cref="ModelFormatException">
-    /// The file is no model of ours, or its tensors are not what the model needs.
+    /// The file is not a TinyZsad model, or its tensors do not match the model.
     /// </exception>
-    /// <exception cref="ArgumentException">The system cannot work at the image size asked for.</exception>
+    /// <exception cref="ArgumentException">The system does not support the image size.</exception>
     public static AnomalySystem Load(SafetensorsFile file, Device device, int? imageSize = null)
     {
         ArgumentNullException.ThrowIfNull(device);
@@ -115,39 +118,39 @@ internal abstract class AnomalySystem : IDisposable
     }
 
     /// <summary>
-    /// The graph of one detection, for a way of scoring; its inputs are <see cref="Pixels"/> and whatever <see cref="Prepare"/>
-    /// gives, its outputs what <see cref="Read"/> reads.
+    /// Creates the graph of one detection. Its inputs are <see cref="Pixels"/> and those that <see cref="Bind"/> sets; its outputs are
+    /// those that <see cref="Read"/> reads.
     /// </summary>
+    /// <param name="score">The image score.</param>
     public abstract ComputeGraph DetectionGraph(ImageScore score);
 
     /// <summary>
-    /// What must be known before a detection and does not depend on the picture, computed or taken from a cache.
+    /// Gets the class embedding, computed or from a cache; null if the system takes no class.
     /// </summary>
-    /// <param name="className">The class, where the system takes one.</param>
-    /// <param name="cancellationToken">Stops the computation.</param>
+    /// <param name="className">The class; null if the system takes none.</param>
+    /// <param name="cancellationToken">The token that cancels the computation, or waiting for that of another caller.</param>
     public virtual ClassEmbedding? Prepare(string? className, CancellationToken cancellationToken) => null;
 
-    /// <summary>
-    /// Returns whether <see cref="Prepare"/> takes no time worth mentioning for a class, or fails at once.
-    /// </summary>
+    /// <summary>Gets a value that indicates whether <see cref="Prepare"/> returns or fails without a computation.</summary>
+    /// <param name="className">The class; null if the system takes none.</param>
     public virtual bool IsPrepared(string? className) => true;
 
-    /// <summary>Gives a run everything but the pixels.</summary>
+    /// <summary>Sets all inputs of a run except the pixels.</summary>
     /// <param name="run">A run of <see cref="DetectionGraph"/>.</param>
-    /// <param name="prepared">From <see cref="Prepare"/>; null for a stand-in, to warm up or to measure times.</param>
+    /// <param name="prepared">The embedding from <see cref="Prepare"/>; null for placeholder values, to warm up or to measure time.</param>
     public virtual void Bind(Run run, ClassEmbedding? prepared) { }
 
-    /// <summary>Reads the result of an executed run.</summary>
+    /// <summary>Reads the outputs of a run after its execution.</summary>
     /// <param name="run">The run.</param>
-    /// <param name="score">How the map becomes a score.</param>
-    /// <param name="mapBuffer">The memory for the map; a new array if it is empty.</param>
+    /// <param name="score">The image score.</param>
+    /// <param name="mapBuffer">The memory for the map; a new array is allocated if it is empty.</param>
     public virtual Detection Read(Run run, ImageScore score, Memory<float> mapBuffer = default)
     {
         float value = run.Output(ScoreOutput)[0];
         return new Detection(value, value, ReadMap(run, mapBuffer));
     }
 
-    /// <summary>Reads the map of an executed run.</summary>
+    /// <summary>Reads the map of a run after its execution.</summary>
     private protected static ReadOnlyMemory<float> ReadMap(Run run, Memory<float> buffer)
     {
         ReadOnlySpan<float> map = run.Output(MapOutput);
@@ -157,22 +160,22 @@ internal abstract class AnomalySystem : IDisposable
     }
 
     /// <summary>Writes a copy of the model file that holds the embeddings of some classes.</summary>
-    /// <param name="path">The new file; not the one the model is mapped from.</param>
-    /// <param name="classNames">The classes, as they will be named at detection.</param>
+    /// <param name="path">The new file. It must not be the file that the model is mapped from.</param>
+    /// <param name="classNames">The class names as detections use them.</param>
     /// <param name="textTower">
-    /// Whether to keep the text tower. Without it the file is a quarter as large and knows only stored classes.
+    /// <see langword="true"/> to keep the text tower. Without it the file has a quarter of the size and supports stored classes only.
     /// </param>
-    /// <param name="cancellationToken">Stops the computation.</param>
+    /// <param name="cancellationToken">The token that cancels the computation.</param>
     /// <exception cref="NotSupportedException">The system takes no class.</exception>
     public virtual void SaveWithClasses(
         string path, IReadOnlyCollection<string> classNames, bool textTower, CancellationToken cancellationToken) =>
         throw new NotSupportedException($"{Name} takes no class name: there are no class embeddings to save.");
 
-    /// <summary>Adds the map to a graph's outputs and, unless a system's own logit is the score, the score of it.</summary>
+    /// <summary>Adds the map to the outputs of a graph and, unless the score is a logit, the score of the map.</summary>
     /// <param name="g">The graph.</param>
-    /// <param name="map">The map.</param>
-    /// <param name="score">How the map becomes a score.</param>
-    /// <param name="top">How many values the largest 1 % are; null rounds down.</param>
+    /// <param name="map">The map, [pixels, 1].</param>
+    /// <param name="score">The image score.</param>
+    /// <param name="top">The number of values in the largest 1 %; null for 1 % of the map, rounded down.</param>
     /// <returns>The score, [1, 1]; null for a logit.</returns>
     private protected static Value? Give(ComputeGraph g, Value map, ImageScore score, int? top = null)
     {
@@ -183,11 +186,11 @@ internal abstract class AnomalySystem : IDisposable
         return value;
     }
 
-    /// <summary>Taps that are no values of the graph: tables, and what is put together from other taps.</summary>
-    /// <param name="taps">The taps of the graph, by name.</param>
+    /// <summary>Gets the taps that are not values of the graph: tables, and combinations of other taps.</summary>
+    /// <param name="taps">The taps of the graph by name.</param>
     internal virtual IEnumerable<(string Name, float[] Values)> OtherTaps(IReadOnlyDictionary<string, float[]> taps) => [];
 
-    /// <summary>Unmaps the weights. No run may be under way.</summary>
+    /// <summary>Closes the model file. No run may be in progress.</summary>
     public virtual void Dispose()
     {
         Weights.Dispose();

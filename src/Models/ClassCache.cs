@@ -1,12 +1,12 @@
 namespace TinyZsad.Models;
 
 /// <summary>
-/// The embeddings of the classes used last. Each is computed once, even if several threads ask for it at once; a computation that
-/// fails or is cancelled leaves nothing behind, and the next to ask tries again. Thread safe.
+/// Represents a cache of the embeddings of the most recently used classes. Concurrent callers of a class share one computation. A
+/// computation that fails or is cancelled leaves no entry, and the next caller computes again. All members are thread safe.
 /// </summary>
 internal sealed class ClassCache
 {
-    /// <summary>Classes kept; 4 KiB each.</summary>
+    /// <summary>The maximum number of classes; each takes 4 KiB.</summary>
     public const int Capacity = 256;
 
     private readonly Lock gate = new();
@@ -17,13 +17,13 @@ internal sealed class ClassCache
     {
         public string Name => name;
 
-        /// <summary>Held by the one caller that computes. It is never disposed, as it holds no wait handle.</summary>
+        /// <summary>Gets the semaphore of the caller that computes. It has no wait handle to dispose.</summary>
         public SemaphoreSlim Computing { get; } = new(1, 1);
 
-        /// <summary>The embedding; null until it is computed. Guarded by the gate.</summary>
+        /// <summary>Gets or sets the embedding; null until it is computed. Guarded by the gate.</summary>
         public ClassEmbedding? Embedding { get; set; }
 
-        /// <summary>The number of callers that compute or wait. Guarded by the gate.</summary>
+        /// <summary>Gets or sets the number of callers that compute or wait. Guarded by the gate.</summary>
         public int Callers { get; set; }
     }
 
@@ -78,7 +78,7 @@ internal sealed class ClassCache
         lock (gate)
         {
             entry.Embedding = embedding;
-            // Other classes may have displaced the entry meanwhile.
+            // Other classes may have displaced the entry during the computation.
             Use(entry);
         }
         return embedding;

@@ -3,26 +3,25 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
 
-/// <summary>A class in words: the mean embeddings of its normal and of its abnormal prompts, not normalised again.</summary>
-/// <param name="Normal">Mean over the 245 normal prompts.</param>
-/// <param name="Abnormal">Mean over the 175 abnormal prompts.</param>
+/// <summary>Represents a class by the mean embeddings of its prompts. The means are not normalized.</summary>
+/// <param name="Normal">The mean over the 245 normal prompts, [width].</param>
+/// <param name="Abnormal">The mean over the 175 abnormal prompts, [width].</param>
 internal sealed record ClassEmbedding(float[] Normal, float[] Abnormal);
 
-/// <summary>LiZAD's text side: a class name to its prompts, tokens and mean embeddings.</summary>
+/// <summary>Computes the embedding of a class name for LiZAD: prompts, tokens, text tower and mean. All members are thread safe.</summary>
 internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, Device device)
 {
     /// <summary>
-    /// Prompts that go through the text tower at once: enough rows for full speed, few enough for a small arena. Divides 245 and
-    /// 175.
+    /// The number of prompts of one run: enough rows for full speed, few enough for little memory. It divides 245 and 175.
     /// </summary>
     private const int PromptsAtOnce = 35;
 
     private readonly TextTransformer text = new(root.At("text"), metadata);
 
-    /// <summary>Values of an embedding.</summary>
+    /// <summary>Gets the number of values of an embedding.</summary>
     public int Width => text.EmbeddingWidth;
 
-    /// <summary>Whether a file holds a text tower, or some part of one.</summary>
+    /// <summary>Gets a value that indicates whether a file holds a text tower or a part of one.</summary>
     public static bool IsIn(WeightCursor root)
     {
         WeightCursor text = root.At("text");
@@ -30,7 +29,10 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
             || text.Has("positional_embedding") || text.Has("text_projection");
     }
 
-    /// <summary>Embeds all prompts of a class: 2.5 TFLOP.</summary>
+    /// <summary>Embeds all prompts of a class, which takes 2.5 TFLOP.</summary>
+    /// <param name="className">The class.</param>
+    /// <param name="cancellationToken">The token that cancels the computation between two operations.</param>
+    /// <exception cref="OperationCanceledException">The computation is cancelled.</exception>
     public ClassEmbedding Embed(string className, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -50,8 +52,8 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
     }
 
     /// <summary>
-    /// Runs the text tower on some tokenised strings and hands out its taps: those of single positions for the first string,
-    /// computed at all positions; the embeddings of all of them, computed as a detection does.
+    /// Runs the text tower on tokenized strings and reports its taps: for the first string those of all positions, and for all strings
+    /// the embeddings, computed as for a detection.
     /// </summary>
     public void Trace(int[][] prompts, TapReceiver receiver)
     {
@@ -65,7 +67,7 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
         }
     }
 
-    /// <summary>Unit embeddings of as many tokenised prompts as the plan was made for.</summary>
+    /// <summary>Computes the unit embeddings of tokenized prompts, as many as the plan is compiled for.</summary>
     private static float[] Encode(Plan plan, int[][] prompts, TapReceiver? receiver, CancellationToken cancellationToken)
     {
         using Run run = plan.Rent();

@@ -4,11 +4,11 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// A transformer block under the names that OpenAI's CLIP gives it, in vision and in text: q, k and v packed one below the other.
+/// Reads transformer blocks of CLIP, vision and text, with the tensor names of OpenAI. The rows of q, k and v are packed in one matrix.
 /// </summary>
 internal static class ClipBlock
 {
-    /// <summary>Reads the block under the cursor.</summary>
+    /// <summary>Reads the block at the cursor.</summary>
     public static TransformerBlock Read(WeightCursor w, int width, int heads, float eps, ActivationKind activation)
     {
         WeightCursor attention = w.At("attn"), mlp = w.At("mlp");

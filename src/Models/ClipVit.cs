@@ -4,15 +4,15 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// CLIP's vision transformer (Radford et al., 2021) under OpenAI's names: no bias on the patches, a norm before the first block,
-/// QuickGELU. ViT-B/32, B/16, L/14 and L/14@336px differ in shapes alone.
+/// Reads CLIP's vision transformer (Radford et al., 2021) with the tensor names of OpenAI: a patch embedding without bias, a norm before
+/// the first block, and QuickGELU. ViT-B/32, B/16, L/14 and L/14@336px differ only in shapes.
 /// </summary>
 internal static class ClipVit
 {
-    /// <summary>Reads the network under the cursor. CLIP's own projection behind the final norm is left out.</summary>
-    /// <param name="w">At the checkpoint's <c>visual</c>.</param>
-    /// <param name="heads">Heads; null for heads of 64.</param>
-    /// <param name="tokens">Given the width, tokens to stand before the class token, at its position.</param>
+    /// <summary>Reads the network at the cursor, without CLIP's projection after the final norm.</summary>
+    /// <param name="w">The cursor at the network.</param>
+    /// <param name="heads">The number of heads; null for heads of width 64.</param>
+    /// <param name="tokens">Gets, for a width, the tokens that precede the class token. They share its position.</param>
     public static VisionTransformer Read(WeightCursor w, int? heads, Func<int, Parameter[]> tokens)
     {
         const float Eps = 1e-5f;

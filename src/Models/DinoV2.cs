@@ -3,15 +3,15 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// DINOv2's vision transformer (Oquab et al., 2023) under facebookresearch's names: LayerScale, exact GELU, no norm before the
-/// first block. ViT-S, B and L, with and without registers, differ in shapes and in how positions are interpolated.
+/// Reads DINOv2's vision transformer (Oquab et al., 2023) with the tensor names of facebookresearch: LayerScale, exact GELU, and no
+/// norm before the first block. ViT-S, B and L, with and without registers, differ in shapes and in the interpolation of positions.
 /// </summary>
 internal static class DinoV2
 {
-    /// <summary>Reads the network under the cursor.</summary>
-    /// <param name="w">At the root of the checkpoint's names.</param>
-    /// <param name="heads">Heads; null for heads of 64.</param>
-    /// <param name="tokens">Given the width, tokens to stand before the class token, at its position.</param>
+    /// <summary>Reads the network at the cursor.</summary>
+    /// <param name="w">The cursor at the network.</param>
+    /// <param name="heads">The number of heads; null for heads of width 64.</param>
+    /// <param name="tokens">Gets, for a width, the tokens that precede the class token. They share its position.</param>
     public static VisionTransformer Read(WeightCursor w, int? heads, Func<int, Parameter[]> tokens)
     {
         const float Eps = 1e-6f;

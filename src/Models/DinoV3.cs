@@ -4,12 +4,12 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// DINOv3's vision transformer (Siméoni et al., 2025; huggingface/transformers <c>models/dinov3_vit</c>): register tokens,
-/// LayerScale, rotary positions on the patch tokens alone, no absolute positions, no bias on k.
+/// Represents DINOv3's vision transformer (Siméoni et al., 2025; huggingface/transformers <c>models/dinov3_vit</c>): register tokens,
+/// LayerScale, rotary positions on the patch tokens only, no absolute positions, and no bias on k.
 /// </summary>
 internal sealed class DinoV3
 {
-    /// <summary>Patches a side; their square is what a run's memory grows with. The published model has 32.</summary>
+    /// <summary>The maximum number of patches per side, which bounds the memory of a run. The published model has 32.</summary>
     private const int MaxGrid = 256;
 
     private readonly Parameter patchWeight;
@@ -23,11 +23,12 @@ internal sealed class DinoV3
     private readonly int imageSize;
     private readonly RotaryTable rotary;
 
-    /// <summary>Reads the network under the cursor, as far as its deepest needed block.</summary>
-    /// <param name="w">At the checkpoint's <c>vision</c>.</param>
-    /// <param name="metadata">Heads, patch size, eps and theta, which shapes do not tell.</param>
-    /// <param name="depth">Blocks to run.</param>
-    /// <param name="imageSize">Pixels each way; what does not fill a patch is not read.</param>
+    /// <summary>Reads the network at the cursor up to a block.</summary>
+    /// <param name="w">The cursor at the network.</param>
+    /// <param name="metadata">The metadata, with heads, patch size, epsilon and theta.</param>
+    /// <param name="depth">The number of blocks to run.</param>
+    /// <param name="imageSize">The width and height in pixels. Pixels that do not fill a patch are ignored.</param>
+    /// <exception cref="ModelFormatException">The tensors or the metadata do not match the network.</exception>
     public DinoV3(WeightCursor w, ModelMetadata metadata, int depth, int imageSize)
     {
         WeightStore store = w.Store;
@@ -67,10 +68,13 @@ internal sealed class DinoV3
             store.Floats("rope.sin", sin, grid * grid, Width / heads / 2), 1 + Registers);
     }
 
+    /// <summary>Gets the number of values of a token.</summary>
     public int Width { get; }
 
+    /// <summary>Gets the width and height of a patch in pixels.</summary>
     public int PatchSize { get; }
 
+    /// <summary>Gets the number of register tokens.</summary>
     public int Registers { get; }
 
     private TransformerBlock Block(WeightCursor w, int heads, float eps)
@@ -97,7 +101,7 @@ internal sealed class DinoV3
     /// <summary>Adds the network to a graph.</summary>
     /// <param name="g">The graph.</param>
     /// <param name="pixels">[image size², 3] bytes.</param>
-    /// <returns>The residual stream after 1, 2, … blocks: class token, registers, patches row by row.</returns>
+    /// <returns>The hidden states after 1, 2, … blocks: class token, registers, and patches row by row.</returns>
     public Value[] Build(ComputeGraph g, Value pixels)
     {
         g.Scope = "vision.embeddings";
@@ -119,9 +123,8 @@ internal sealed class DinoV3
     }
 
     /// <summary>
-    /// Cosines and sines of the patch positions, [rows * columns, head width / 2], which the official code repeats for a head's
-    /// second half. Each axis runs from -1 to 1 over its own patches; the first half of a table's row is y, the second x, over the
-    /// same frequencies.
+    /// Computes the cosines and sines of the patch positions, [rows * columns, head width / 2]. The official code repeats them for the
+    /// second half of a head. Each axis runs from -1 to 1. The first half of a row is y and the second is x, with the same frequencies.
     /// </summary>
     public (float[] Cos, float[] Sin) Angles(int rows, int columns)
     {

@@ -5,8 +5,8 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// EdgeZSAD: TinyViT with EdgeGLR, a global-local readout and no text. The backbone is exact; the readout is a reconstruction
-/// within what the paper's abstract says (<c>tests/reference/edgezsad/SPEC.md</c> marks what is published and what is a choice).
+/// Represents EdgeZSAD: TinyViT with EdgeGLR, a global-local readout without text. The backbone is exact. The readout is a
+/// reconstruction from the abstract of the paper; <c>tests/reference/edgezsad/SPEC.md</c> marks what is published and what is a choice.
 /// <code>
 /// global: g = fc(LN(mean of stage 3's tokens))             score = sigmoid(g + alpha * mean of A's top k)
 /// local:  A = fc(LN(stage 2's tokens))                     map   = sigmoid(bilinear(A))
@@ -60,7 +60,7 @@ internal sealed class EdgeZsad : AnomalySystem
         localStage = Metadata.Int("local_stage", 0, 3);
         globalStage = Metadata.Int("global_stage", 0, 3);
         eps = Metadata.Float("layer_norm_eps", 0, 1);
-        // The stem halves twice, and each stage but the first once more.
+        // The stem halves the side twice, and each stage except the first once.
         gridSide = Enumerable.Range(0, localStage + 2).Aggregate(ImageSize, (side, _) => (side + 1) / 2);
         topK = Metadata.Int("topk", 1, gridSide * gridSide);
 
@@ -97,7 +97,7 @@ internal sealed class EdgeZsad : AnomalySystem
         int[] Four(string key, int max) => Metadata.Ints(key, 4, 1, max);
     }
 
-    /// <summary>Which TinyViT: a published name such as tiny_vit_21m_512, or custom.</summary>
+    /// <summary>Gets the TinyViT variant: a published name such as tiny_vit_21m_512, or custom.</summary>
     public string Variant { get; }
 
     /// <inheritdoc/>
@@ -158,7 +158,7 @@ internal sealed class EdgeZsad : AnomalySystem
         return detection with
         {
             RawScore = score == ImageScore.GlobalLogit ? run.Output("logit")[0] : detection.Score,
-            // At another size the map is made from the logits: squashing comes last.
+            // A map of another size is computed from the logits, because the sigmoid follows the resize.
             Logits = new LogitMap(run.Output("logits").ToArray(), gridSide),
         };
     }

@@ -5,8 +5,8 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// LiZAD: DINOv3 ViT-S/16 features of four depths, compared with MobileCLIP2 text embeddings through light projection heads. The
-/// graph, to the last detail, is in <c>tests/reference/lizad/SPEC.md</c>.
+/// Represents LiZAD, which compares DINOv3 ViT-S/16 features of four depths with MobileCLIP2 text embeddings through light projection
+/// heads. The full graph is specified in <c>tests/reference/lizad/SPEC.md</c>.
 /// <code>
 /// t0, t1 = text adapters (normal, abnormal)
 /// for each of four hidden states:   p = patch_adapter(patches) / |.|      L = 100 (p · t0, p · t1)
@@ -83,7 +83,7 @@ internal sealed class LiZad : AnomalySystem
     private static string? Stem(string name, string prefix) =>
         name.StartsWith(prefix, StringComparison.Ordinal) ? name[prefix.Length..] : null;
 
-    /// <summary>A stored class is two vectors.</summary>
+    /// <summary>Checks that both vectors of a stored class are in the file.</summary>
     private void CheckStored(string className)
     {
         Weights.Root.Tensor(NormalPrefix + className, embeddingWidth);
@@ -143,7 +143,7 @@ internal sealed class LiZad : AnomalySystem
         return g;
     }
 
-    /// <summary>A linear adapter of the head, named for taps.</summary>
+    /// <summary>Adds a linear adapter of the head and its tap.</summary>
     private Value Adapt(ComputeGraph g, Value x, LinearWeights adapter, string tap)
     {
         Value y = g.Activate(g.Linear(x, adapter.Weight, adapter.Bias, trunk: true), leaky);
@@ -151,7 +151,7 @@ internal sealed class LiZad : AnomalySystem
         return y;
     }
 
-    /// <summary>Both text vectors, one below the other.</summary>
+    /// <summary>Stacks both text vectors as rows, [2, width].</summary>
     private static Value Stack(ComputeGraph g, Value normal, Value abnormal)
     {
         g.Tap("head.positive_text_adapter", normal);
@@ -195,7 +195,7 @@ internal sealed class LiZad : AnomalySystem
         Span<float> normal = run.Floats("text.normal"), abnormal = run.Floats("text.abnormal");
         if (prepared is null)
         {
-            // Any vectors of about unit length serve as well.
+            // For timing, any vectors of about unit length will do.
             normal.Fill(1 / MathF.Sqrt(embeddingWidth));
             abnormal.Fill(-1 / MathF.Sqrt(embeddingWidth));
             return;

@@ -1,8 +1,8 @@
 namespace TinyZsad.Models;
 
 /// <summary>
-/// The prompts LiZAD describes a class with: every template filled with every state, templates outside, states inside.
-/// Thread safe; each call returns a fresh array.
+/// Creates the prompts of LiZAD for a class: each template with each state, in the order of templates, then states. All members are
+/// thread safe and return a new array.
 /// </summary>
 internal static class LiZadPrompts
 {
@@ -32,13 +32,13 @@ internal static class LiZadPrompts
         "this is the {} in the scene.", "this is one {} in the scene.",
     ];
 
-    /// <summary>The 245 prompts of a flawless object.</summary>
-    /// <param name="className">What the object is called, such as "metal nut"; inserted exactly as given.</param>
+    /// <summary>Creates the 245 prompts of an object without defect.</summary>
+    /// <param name="className">The name of the object, such as "metal nut". It is inserted unchanged.</param>
     /// <exception cref="ArgumentException">The name is empty or white space.</exception>
     public static string[] Normal(string className) => Fill(NormalStates, className);
 
-    /// <summary>The 175 prompts of a defective object.</summary>
-    /// <param name="className">What the object is called, such as "metal nut"; inserted exactly as given.</param>
+    /// <summary>Creates the 175 prompts of an object with a defect.</summary>
+    /// <param name="className">The name of the object, such as "metal nut". It is inserted unchanged.</param>
     /// <exception cref="ArgumentException">The name is empty or white space.</exception>
     public static string[] Abnormal(string className) => Fill(AbnormalStates, className);
 

@@ -2,31 +2,31 @@ using TinyZsad.Graph;
 
 namespace TinyZsad.Models;
 
-/// <summary>How learned positions are brought to a grid of another size.</summary>
+/// <summary>Specifies how learned positions are interpolated for a grid of another size.</summary>
 internal enum PositionFilter
 {
-    /// <summary>PyTorch's bilinear, align_corners false, no antialias: VisualAD's CLIP.</summary>
+    /// <summary>Bilinear as in PyTorch, with align_corners false and without antialiasing. Used by VisualAD for CLIP.</summary>
     Bilinear,
 
-    /// <summary>DINOv2's bicubic (a = -0.75, edges clamped), its scale made for a grid 0.1 larger than it is.</summary>
+    /// <summary>Bicubic of DINOv2 (a = -0.75, edges clamped), with the scale of a grid that is 0.1 larger.</summary>
     BicubicWithOffset,
 
-    /// <summary>The bicubic of DINOv2 with registers: antialiased (a = -0.5, weights cut off at the edges), no offset.</summary>
+    /// <summary>Bicubic of DINOv2 with registers: antialiased (a = -0.5, weights cut off at the edges), without the offset.</summary>
     BicubicAntialias,
 }
 
 /// <summary>
-/// Learned positions: a row for the class token, then a square grid of rows, a patch each. The grid is resized once, at load, in
-/// double precision.
+/// Represents learned positions: those of the class token and of a square grid of patches. The grid is resized once, when the model is
+/// loaded, in double precision.
 /// </summary>
-/// <param name="Class">[1, width].</param>
-/// <param name="Grid">[side * side, width].</param>
-/// <param name="Side">Patches each way that the positions were trained for.</param>
-/// <param name="Filter">How another size comes about.</param>
+/// <param name="Class">The position of the class token, [1, width].</param>
+/// <param name="Grid">The positions of the patches, [side * side, width].</param>
+/// <param name="Side">The number of patches per side that the positions were trained for.</param>
+/// <param name="Filter">The interpolation for another size.</param>
 internal sealed record PositionGrid(Parameter Class, Parameter Grid, int Side, PositionFilter Filter)
 {
-    /// <summary>Divides a table [1 + side², width].</summary>
-    /// <exception cref="ModelFormatException">The rows after the first make no square.</exception>
+    /// <summary>Splits a table, [1 + side², width], into class token and grid.</summary>
+    /// <exception cref="ModelFormatException">The number of rows after the first is not a square.</exception>
     public static PositionGrid Read(WeightStore store, Parameter table, PositionFilter filter)
     {
         int rows = table.Shape[0] - 1, side = (int)Math.Round(Math.Sqrt(rows));
@@ -40,7 +40,7 @@ internal sealed record PositionGrid(Parameter Class, Parameter Grid, int Side, P
     }
 
     /// <summary>
-    /// The positions of a grid of size x size patches, [size * size, width]; those of the file where the size is its own.
+    /// Gets the positions of a grid of size x size patches, [size * size, width]. The trained size uses those of the file.
     /// </summary>
     public Parameter Resize(WeightStore store, int size)
     {
@@ -67,7 +67,7 @@ internal sealed record PositionGrid(Parameter Class, Parameter Grid, int Side, P
         return store.Floats(Grid.Name, result, size * size, width);
     }
 
-    /// <summary>From which places of the trained grid, along one axis, place i of the new one is mixed.</summary>
+    /// <summary>Gets the source positions along one axis, and their weights, for position i of the new grid.</summary>
     private (int Place, double Weight)[] Taps(int i, int size)
     {
         switch (Filter)
@@ -96,7 +96,7 @@ internal sealed record PositionGrid(Parameter Class, Parameter Grid, int Side, P
         }
     }
 
-    /// <summary>Keys' cubic.</summary>
+    /// <summary>Computes the cubic convolution kernel of Keys.</summary>
     private static double Cubic(double x, double a)
     {
         x = Math.Abs(x);

@@ -4,14 +4,14 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// VisualAD's Spatial-Aware Cross-Attention of one layer: a few learned anchors gather the patches, and each token takes of what
-/// they gathered as much as its gates let through.
+/// Represents the Spatial-Aware Cross-Attention of VisualAD for one layer: a few learned anchors attend to the patches, and each token
+/// adds a gated sum of their results.
 /// <code>
 /// Q = norm(q_proj(anchors))      K = norm(k_proj(F + positions))      U = v_proj(softmax(Q Kᵀ / sqrt width) F)
 /// t = t + res_scale * out_proj(sigmoid(gate(t)) U)
 /// </code>
-/// What depends on weights alone, Q and k_proj(positions), is computed at load; values are projected after they are gathered, 4
-/// rows instead of a thousand; keys and values serve both tokens.
+/// Q and k_proj(positions) depend on weights only and are computed when the model is loaded. Values are projected after the attention:
+/// 4 rows instead of a thousand. Both tokens share keys and values.
 /// </summary>
 internal sealed class SpatialCrossAttention
 {
@@ -26,11 +26,11 @@ internal sealed class SpatialCrossAttention
     private readonly LinearWeights output;
     private readonly Parameter scale;
 
-    /// <summary>Reads the tensors under the cursor.</summary>
-    /// <param name="w">At <c>layer_attentions.layer_l</c>.</param>
-    /// <param name="width">Of tokens and patches.</param>
-    /// <param name="patches">Patches of a picture; at most <see cref="Capacity"/>.</param>
-    /// <param name="device">Computes what depends on weights alone.</param>
+    /// <summary>Reads the tensors at the cursor.</summary>
+    /// <param name="w">The cursor at <c>layer_attentions.layer_l</c>.</param>
+    /// <param name="width">The number of values of a token or patch.</param>
+    /// <param name="patches">The number of patches of an image, at most <see cref="Capacity"/>.</param>
+    /// <param name="device">The device that computes the values of weights only.</param>
     public SpatialCrossAttention(WeightCursor w, int width, int patches, Device device)
     {
         Parameter queries = w.Tensor("anchor_queries", w.Shape("anchor_queries", 2)[0], width);
@@ -59,14 +59,14 @@ internal sealed class SpatialCrossAttention
         keyOffsets = w.Store.Floats("offsets", run.Output("offsets"), patches, width);
     }
 
-    /// <summary>How many patches the layer has positions for.</summary>
+    /// <summary>Gets the number of patches that the layer has positions for.</summary>
     public static int Capacity(WeightCursor w) => w.Shape("pos_encoding", 3)[1];
 
     /// <summary>Adds the attention to a graph.</summary>
     /// <param name="g">The graph.</param>
-    /// <param name="tokens">[tokens, width].</param>
-    /// <param name="patches">[patches, width], after the final norm.</param>
-    /// <returns>The tokens, adapted to the picture.</returns>
+    /// <param name="tokens">The tokens, [tokens, width].</param>
+    /// <param name="patches">The patches after the final norm, [patches, width].</param>
+    /// <returns>The adapted tokens, [tokens, width].</returns>
     public Value Build(ComputeGraph g, Value tokens, Value patches)
     {
         Value keys = g.LayerNorm(g.AddRows(g.Linear(patches, key, trunk: true), keyOffsets), keyNorm.Weight, keyNorm.Bias, Eps);

@@ -5,8 +5,8 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// MobileCLIP2-S0's text tower as open_clip runs it: CLIP's transformer with exact GELU and no mask at all, so that all 77
-/// positions, padding included, attend to each other.
+/// Represents the text tower of MobileCLIP2-S0 as in open_clip: CLIP's transformer with exact GELU and without a mask, so that all 77
+/// positions, including padding, attend to each other.
 /// </summary>
 internal sealed class TextTransformer
 {
@@ -17,9 +17,10 @@ internal sealed class TextTransformer
     private readonly TransformerBlock[] blocks;
     private readonly float eps;
 
-    /// <summary>Reads the network under the cursor.</summary>
-    /// <param name="w">At the checkpoint's <c>text</c>.</param>
-    /// <param name="metadata">Heads, context and eps.</param>
+    /// <summary>Reads the network at the cursor.</summary>
+    /// <param name="w">The cursor at the network.</param>
+    /// <param name="metadata">The metadata, with heads, context length and epsilon.</param>
+    /// <exception cref="ModelFormatException">The tensors or the metadata do not match the network.</exception>
     public TextTransformer(WeightCursor w, ModelMetadata metadata)
     {
         int heads = metadata.Int("text_heads", 1, 64);
@@ -52,21 +53,22 @@ internal sealed class TextTransformer
             .Select(i => ClipBlock.Read(transformer.At("resblocks", i), Width, heads, eps, ActivationKind.Gelu))];
     }
 
-    /// <summary>Tokens of a prompt.</summary>
+    /// <summary>Gets the number of tokens of a prompt.</summary>
     public int Context { get; }
 
+    /// <summary>Gets the number of values of a token.</summary>
     public int Width { get; }
 
-    /// <summary>Values of an embedding.</summary>
+    /// <summary>Gets the number of values of an embedding.</summary>
     public int EmbeddingWidth { get; }
 
     /// <summary>
-    /// The graph that embeds some prompts: inputs <c>tokens</c> [prompts * context, 1] and <c>pooled</c> [prompts, 1], the row of
-    /// each prompt's end token; output <c>embeddings</c> [prompts, width], of unit length.
+    /// Creates the graph that embeds prompts. Inputs are <c>tokens</c>, [prompts * context, 1], and <c>pooled</c>, [prompts, 1], the row
+    /// of the end token of each prompt. The output is <c>embeddings</c>, [prompts, width], rows of unit length.
     /// </summary>
-    /// <param name="prompts">How many.</param>
+    /// <param name="prompts">The number of prompts.</param>
     /// <param name="everyPosition">
-    /// Whether the last block is computed for all positions, so that it can be tapped; the embeddings need only the pooled ones.
+    /// <see langword="true"/> to compute the last block for all positions, for taps. The embeddings need only the pooled positions.
     /// </param>
     public ComputeGraph Graph(int prompts, bool everyPosition = false)
     {

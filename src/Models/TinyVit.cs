@@ -4,15 +4,18 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
 
-/// <summary>The sizes of a TinyViT: four stages, the first of MBConv blocks, the others of windowed transformer blocks.</summary>
-/// <param name="ImageSize">Pixels each way.</param>
-/// <param name="Dims">Channels of each stage.</param>
-/// <param name="Depths">Blocks of each stage.</param>
-/// <param name="Heads">Heads of each stage; the first is not used.</param>
-/// <param name="Windows">Side of each stage's windows; the first is not used.</param>
+/// <summary>
+/// Represents the sizes of a TinyViT. It has four stages: the first consists of MBConv blocks, the others of transformer blocks with
+/// windowed attention.
+/// </summary>
+/// <param name="ImageSize">The width and height of the image in pixels.</param>
+/// <param name="Dims">The number of channels of each stage.</param>
+/// <param name="Depths">The number of blocks of each stage.</param>
+/// <param name="Heads">The number of heads of each stage; that of the first is not used.</param>
+/// <param name="Windows">The side of the windows of each stage; that of the first is not used.</param>
 internal sealed record TinyVitSizes(int ImageSize, int[] Dims, int[] Depths, int[] Heads, int[] Windows)
 {
-    /// <summary>The variants with a name: the published ones (microsoft/Cream, timm), and ours.</summary>
+    /// <summary>The variants by name: the published ones (microsoft/Cream, timm) and EdgeZSAD nano.</summary>
     public static readonly IReadOnlyDictionary<string, TinyVitSizes> Named = new Dictionary<string, TinyVitSizes>
     {
         ["tiny_vit_5m_224"] = new(224, [64, 128, 160, 320], [2, 2, 6, 2], [2, 4, 5, 10], [7, 7, 14, 7]),
@@ -23,7 +26,9 @@ internal sealed record TinyVitSizes(int ImageSize, int[] Dims, int[] Depths, int
         ["edgezsad-nano"] = new(256, [32, 64, 96, 160], [1, 1, 4, 1], [1, 2, 3, 5], [8, 8, 16, 8]),
     };
 
-    /// <summary>What two sizes differ in, or null. The first stage's heads and windows do not count.</summary>
+    /// <summary>
+    /// Gets the metadata key of the first difference; null if there is none. Heads and windows of the first stage are ignored.
+    /// </summary>
     public string? DifferenceFrom(TinyVitSizes other) =>
         ImageSize != other.ImageSize ? "image_size"
         : !Dims.SequenceEqual(other.Dims) ? "dims"
@@ -34,13 +39,13 @@ internal sealed record TinyVitSizes(int ImageSize, int[] Dims, int[] Depths, int
 }
 
 /// <summary>
-/// TinyViT (Wu et al., ECCV 2022; microsoft/Cream, timm <c>tiny_vit</c>): a convolutional stem and first stage, then windowed
-/// attention with learned position biases. Everything is a token matrix [H * W, C], so pointwise convolutions are linear layers.
-/// BatchNorm is folded into the convolutions in double precision.
+/// Represents TinyViT (Wu et al., ECCV 2022; microsoft/Cream, timm <c>tiny_vit</c>): a convolutional stem and first stage, then windowed
+/// attention with learned position biases. All values are token matrices, [height * width, channels], so that pointwise convolutions
+/// are linear layers. BatchNorm is folded into the convolutions in double precision.
 /// </summary>
 internal sealed class TinyVit
 {
-    /// <summary>Numbers in the largest map, 512 MB; TinyViT-21M at 2048 would have 100 million.</summary>
+    /// <summary>The maximum number of elements of a map, 512 MiB. TinyViT-21M at 2048 pixels needs 100 million.</summary>
     private const long MaxMap = 1 << 27;
 
     private readonly WeightCursor weights;
@@ -61,10 +66,11 @@ internal sealed class TinyVit
 
     private sealed record Stage(InvertedBottleneck Downsample, Block[] Blocks);
 
-    /// <summary>Reads the network under the cursor.</summary>
-    /// <param name="w">At the checkpoint's <c>vision</c>; timm's names or Microsoft's.</param>
-    /// <param name="metadata">Ratios, eps, mean and std.</param>
-    /// <param name="sizes">The sizes that the metadata states.</param>
+    /// <summary>Reads the network at the cursor.</summary>
+    /// <param name="w">The cursor at the network, with the tensor names of timm or Microsoft.</param>
+    /// <param name="metadata">The metadata, with ratios, epsilons, mean and standard deviation.</param>
+    /// <param name="sizes">The sizes in the metadata.</param>
+    /// <exception cref="ModelFormatException">The tensors or the metadata do not match the network.</exception>
     public TinyVit(WeightCursor w, ModelMetadata metadata, TinyVitSizes sizes)
     {
         weights = w.At("patch_embed").At("seq").Exists ? w.Renamed(MicrosoftName) : w;
@@ -97,12 +103,10 @@ internal sealed class TinyVit
             [.. Enumerable.Range(0, sizes.Depths[s]).Select(b => ReadBlock(weights.At("stages", s).At("blocks", b), s))]))];
     }
 
-    /// <summary>
-    /// Adds the network to a graph.
-    /// </summary>
+    /// <summary>Adds the network to a graph.</summary>
     /// <param name="g">The graph.</param>
     /// <param name="pixels">[image size², 3] bytes.</param>
-    /// <returns>Each stage's map, and its side.</returns>
+    /// <returns>The map of each stage, [side * side, channels], and its side.</returns>
     public (Value Map, int Side)[] Build(ComputeGraph g, Value pixels)
     {
         int side = sizes.ImageSize;
@@ -156,15 +160,15 @@ internal sealed class TinyVit
         return x;
     }
 
-    /// <summary>A small file must not ask for much memory: each stage's widest map, windows filled up, is bounded.</summary>
+    /// <summary>Checks the largest map of each stage, including window padding, so that a small file cannot request much memory.</summary>
     private void CheckMaps()
     {
         long side = Halved(Halved(sizes.ImageSize));
         for (int s = 0; s < 4; s++)
         {
             if (s > 0) side = (side + 1) / 2;
-            // The stem's and the downsampling's inner maps are twice and four times a stage's own, queries, keys and values three
-            // times.
+            // Relative to the map of a stage, inner maps of the stem are 2 times as large, of the downsampling 4 times, and queries, keys
+            // and values together 3 times.
             long filled = s == 0 ? side : (side + sizes.Windows[s] - 1) / sizes.Windows[s] * sizes.Windows[s];
             long largest = filled * filled * sizes.Dims[s] * (s == 0 ? Math.Max(2, expandRatio) : Math.Max(4, mlpRatio));
             if (largest > MaxMap)
@@ -192,7 +196,7 @@ internal sealed class TinyVit
             MlpBlock.Read(w.At("mlp"), c, mlpRatio * c));
     }
 
-    /// <summary>The name that Microsoft's own checkpoints give to a tensor of timm's.</summary>
+    /// <summary>Gets the name in Microsoft's checkpoints for a tensor name of timm.</summary>
     internal static string MicrosoftName(string timm)
     {
         string name = timm.Replace(".conv.weight", ".c.weight", StringComparison.Ordinal)
@@ -200,7 +204,7 @@ internal sealed class TinyVit
             .Replace("patch_embed.conv2.", "patch_embed.seq.2.", StringComparison.Ordinal);
         for (int s = 0; s <= 3; s++)
         {
-            // PatchMerging ends a stage there and begins the next one here.
+            // PatchMerging is the end of a stage in Microsoft's names and the beginning of the next stage in those of timm.
             name = name.Replace($"stages.{s}.downsample.", $"layers.{s - 1}.downsample.", StringComparison.Ordinal)
                 .Replace($"stages.{s}.", $"layers.{s}.", StringComparison.Ordinal);
         }

@@ -4,26 +4,26 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// A convolution as the kernels take it, the BatchNorm behind it folded in (in double precision): pointwise [out, in], depthwise
-/// [3, 3, channels], dense [3, 3, in, out].
+/// Represents a convolution in the layout of the kernels, with its BatchNorm folded in: pointwise [outputs, inputs], depthwise
+/// [3, 3, channels], or dense [3, 3, inputs, outputs].
 /// </summary>
 internal sealed record FoldedConvolution(Parameter Weight, Parameter Bias)
 {
-    /// <summary>A pointwise convolution: a linear layer on every pixel.</summary>
+    /// <summary>Reads a pointwise convolution: a linear layer on each pixel.</summary>
     public static FoldedConvolution Pointwise(WeightCursor w, int outputs, int inputs, double eps) =>
         Read(w, [outputs, inputs, 1, 1], eps, kernel => (kernel, [outputs, inputs]));
 
-    /// <summary>A depthwise 3 x 3 convolution.</summary>
+    /// <summary>Reads a depthwise 3 x 3 convolution.</summary>
     public static FoldedConvolution Depthwise(WeightCursor w, int channels, double eps) =>
         Read(w, [channels, 1, 3, 3], eps, kernel => (Turn(kernel, channels, 1), [3, 3, channels]));
 
-    /// <summary>A dense 3 x 3 convolution.</summary>
+    /// <summary>Reads a dense 3 x 3 convolution.</summary>
     public static FoldedConvolution Dense(WeightCursor w, int outputs, int inputs, double eps) =>
         Read(w, [outputs, inputs, 3, 3], eps, kernel => (Turn(kernel, outputs, inputs), [3, 3, inputs, outputs]));
 
     /// <summary>
-    /// A convolution without bias, [outputs, ...], and the BatchNorm behind it as one convolution with bias; computed in double
-    /// precision.
+    /// Folds a BatchNorm into the preceding convolution, [outputs, ...], which has no bias. The result has a bias. The computation uses
+    /// double precision.
     /// </summary>
     public static (float[] Kernel, float[] Bias) Fold(
         ReadOnlySpan<float> kernel, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias,
@@ -40,7 +40,7 @@ internal sealed record FoldedConvolution(Parameter Weight, Parameter Bias)
         return (folded, shift);
     }
 
-    /// <summary><c>conv.weight</c> and <c>bn.*</c> under the cursor; or <c>weight</c> and <c>bias</c>, folded already.</summary>
+    /// <summary>Reads <c>conv.weight</c> and <c>bn.*</c>, or <c>weight</c> and <c>bias</c> if they are already folded.</summary>
     private static FoldedConvolution Read(
         WeightCursor w, int[] shape, double eps, Func<float[], (float[] Values, int[] Shape)> layout)
     {
@@ -61,7 +61,7 @@ internal sealed record FoldedConvolution(Parameter Weight, Parameter Bias)
     }
 
     /// <summary>
-    /// A 3 x 3 kernel [outputs, inputs, 3, 3] turned to [3, 3, inputs, outputs], so that lanes are output channels.
+    /// Transposes a 3 x 3 kernel, [outputs, inputs, 3, 3], to [3, 3, inputs, outputs], so that vector lanes are output channels.
     /// </summary>
     private static float[] Turn(ReadOnlySpan<float> kernel, int outputs, int inputs)
     {
@@ -72,16 +72,16 @@ internal sealed record FoldedConvolution(Parameter Weight, Parameter Bias)
     }
 }
 
-/// <summary>Pointwise, depthwise, pointwise: TinyViT's MBConv, and its PatchMerging too.</summary>
+/// <summary>Represents a pointwise, a depthwise and a pointwise convolution, as in MBConv and PatchMerging of TinyViT.</summary>
 internal sealed record InvertedBottleneck(FoldedConvolution Expand, FoldedConvolution Depthwise, FoldedConvolution Project)
 {
-    /// <summary>Reads <c>conv1</c>, <c>conv2</c> and <c>conv3</c> under the cursor.</summary>
+    /// <summary>Reads <c>conv1</c>, <c>conv2</c> and <c>conv3</c> at the cursor.</summary>
     public static InvertedBottleneck Read(WeightCursor w, int inputs, int middle, int outputs, double eps) => new(
         FoldedConvolution.Pointwise(w.At("conv1"), middle, inputs, eps),
         FoldedConvolution.Depthwise(w.At("conv2"), middle, eps),
         FoldedConvolution.Pointwise(w.At("conv3"), outputs, middle, eps));
 
-    /// <summary>gelu(x + project(gelu(depthwise(gelu(expand(x)))))): the last activation comes after the residual.</summary>
+    /// <summary>Adds gelu(x + project(gelu(depthwise(gelu(expand(x)))))) to a graph. The last activation follows the residual.</summary>
     public Value MbConv(ComputeGraph g, Value x, int height, int width)
     {
         Value y = g.Activate(g.Linear(x, Expand.Weight, Expand.Bias), ActivationKind.Gelu);
@@ -89,7 +89,7 @@ internal sealed record InvertedBottleneck(FoldedConvolution Expand, FoldedConvol
         return g.Activate(g.Add(x, g.Linear(y, Project.Weight, Project.Bias)), ActivationKind.Gelu);
     }
 
-    /// <summary>project(gelu(depthwise(gelu(expand(x))))) at half the size, rounded up.</summary>
+    /// <summary>Adds project(gelu(depthwise(gelu(expand(x))))) to a graph, at half the size, rounded up.</summary>
     public Value PatchMerging(ComputeGraph g, Value x, int height, int width)
     {
         x = g.Activate(g.Linear(x, Expand.Weight, Expand.Bias, trunk: true), ActivationKind.Gelu);
@@ -98,11 +98,13 @@ internal sealed record InvertedBottleneck(FoldedConvolution Expand, FoldedConvol
     }
 }
 
-/// <summary>x + proj(attention(norm(x))) inside square windows, with position biases by distance.</summary>
+/// <summary>
+/// Represents x + proj(attention(norm(x))) in square windows, with position biases that depend on the distance.
+/// </summary>
 internal sealed record WindowBlock(
     NormWeights Norm, LinearWeights Qkv, Parameter Biases, LinearWeights Projection, int Heads, int Window)
 {
-    /// <summary>Reads <c>norm</c>, <c>qkv</c>, <c>attention_biases</c> and <c>proj</c> under the cursor.</summary>
+    /// <summary>Reads <c>norm</c>, <c>qkv</c>, <c>attention_biases</c> and <c>proj</c> at the cursor.</summary>
     public static WindowBlock Read(WeightCursor w, int channels, int heads, int window)
     {
         NormWeights norm = w.Norm("norm", channels);
@@ -118,16 +120,15 @@ internal sealed record WindowBlock(
     public Value Build(ComputeGraph g, Value x, int height, int width, float eps)
     {
         Value n = g.LayerNorm(x, Norm.Weight, Norm.Bias, eps);
-        // Windows are filled up with zeros before the norm, which turns each of those tokens into its bias: one row stands for
-        // them all.
+        // Windows are padded with zeros before the norm, so each padded token is the bias of the norm. One row represents all of them.
         if (height % Window != 0 || width % Window != 0) n = g.PrependRows(n, Norm.Bias);
         Value attention = g.WindowAttention(g.Linear(n, Qkv.Weight, Qkv.Bias), Heads, height, width, Window, Biases);
         return g.Add(x, g.Linear(attention, Projection.Weight, Projection.Bias));
     }
 
     /// <summary>
-    /// Position biases by distance, [heads, w * w], mirrored to [heads, (2 w - 1)²], so that the biases of a row of keys are a
-    /// slice.
+    /// Mirrors the position biases by distance, [heads, w * w], to [heads, (2 w - 1)²], so that the biases of a row of keys are
+    /// contiguous.
     /// </summary>
     public static float[] MirrorBiases(ReadOnlySpan<float> table, int heads, int window)
     {
@@ -142,10 +143,10 @@ internal sealed record WindowBlock(
     }
 }
 
-/// <summary>x + fc2(gelu(fc1(norm(x)))).</summary>
+/// <summary>Represents x + fc2(gelu(fc1(norm(x)))).</summary>
 internal sealed record MlpBlock(NormWeights Norm, LinearWeights Up, LinearWeights Down)
 {
-    /// <summary>Reads <c>norm</c>, <c>fc1</c> and <c>fc2</c> under the cursor.</summary>
+    /// <summary>Reads <c>norm</c>, <c>fc1</c> and <c>fc2</c> at the cursor.</summary>
     public static MlpBlock Read(WeightCursor w, int channels, int hidden) =>
         new(w.Norm("norm", channels), w.Linear("fc1", hidden, channels), w.Linear("fc2", channels, hidden));
 

@@ -4,13 +4,12 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// The pre-norm transformer block of every network here:
+/// Represents the pre-norm transformer block of all networks:
 /// <code>
 /// x = x + scale1 * proj(attention(q(n1), k(n1), v(n1)))      n1 = LayerNorm(x)
 /// x = x + scale2 * down(f(up(n2)))                           n2 = LayerNorm(x)
 /// </code>
-/// What differs between networks is data: how q, k and v are stored, LayerScale or none, rotary positions or none, the
-/// activation.
+/// Networks differ in how q, k and v are stored, in LayerScale, rotary positions and the activation.
 /// </summary>
 internal sealed record TransformerBlock
 {
@@ -30,13 +29,14 @@ internal sealed record TransformerBlock
 
     /// <summary>Adds the block to a graph.</summary>
     /// <param name="g">The graph.</param>
-    /// <param name="x">[batch * tokens, width].</param>
-    /// <param name="batch">Sequences.</param>
-    /// <param name="rotary">Positions for q and k, or null.</param>
+    /// <param name="x">The tokens, [batch * tokens, width].</param>
+    /// <param name="batch">The number of sequences.</param>
+    /// <param name="rotary">The rotary positions of q and k; null for none.</param>
     /// <param name="rows">
-    /// Row numbers, [n, 1], of the only tokens whose results are wanted, the same number in each sequence; null for all.
+    /// The row numbers, [n, 1], of the tokens to compute, the same number in each sequence; null for all tokens.
     /// </param>
-    /// <param name="tap">Prefix under which the inner values are named, or null.</param>
+    /// <param name="tap">The prefix of the taps of inner values; null for no taps.</param>
+    /// <returns>The tokens after the block, [batch * tokens, width] or [n, width].</returns>
     public Value Build(ComputeGraph g, Value x, int batch = 1, RotaryTable? rotary = null, Value? rows = null, string? tap = null)
     {
         int width = x.Columns;

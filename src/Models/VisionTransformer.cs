@@ -3,36 +3,43 @@ using TinyZsad.Graph;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// A vision transformer with learned positions (Dosovitskiy et al., 2021): patches, special tokens before them, blocks, a final
-/// norm. What differs between CLIP's (<see cref="ClipVit"/>) and DINOv2's (<see cref="DinoV2"/>) is data.
+/// Represents a vision transformer with learned positions (Dosovitskiy et al., 2021): special tokens and patches, blocks, and a final
+/// norm. <see cref="ClipVit"/> and <see cref="DinoV2"/> read the networks of CLIP and DINOv2.
 /// </summary>
 internal sealed record VisionTransformer
 {
+    /// <summary>Gets the width and height of a patch in pixels.</summary>
     public required int PatchSize { get; init; }
 
-    /// <summary>[width, 3 * patch * patch].</summary>
+    /// <summary>Gets the patch embedding, [width, 3 * patch * patch].</summary>
     public required LinearWeights PatchEmbedding { get; init; }
 
-    /// <summary>The rows before the patches, [tokens, width] floats; their positions are added already.</summary>
+    /// <summary>Gets the rows before the patches, with positions already added, [tokens, width] floats.</summary>
     public required Parameter Tokens { get; init; }
 
+    /// <summary>Gets the learned positions.</summary>
     public required PositionGrid Positions { get; init; }
 
-    /// <summary>Before the first block, or null.</summary>
+    /// <summary>Gets the norm before the first block; null for none.</summary>
     public NormWeights? PreNorm { get; init; }
 
+    /// <summary>Gets the blocks.</summary>
     public required TransformerBlock[] Blocks { get; init; }
 
+    /// <summary>Gets the norm after the last block.</summary>
     public required NormWeights FinalNorm { get; init; }
 
+    /// <summary>Gets the epsilon of the norms.</summary>
     public required float Eps { get; init; }
 
+    /// <summary>Gets the number of values of a token.</summary>
     public int Width => Tokens.Shape[1];
 
-    /// <summary>Checks that a width can be divided into heads.</summary>
-    /// <param name="store">Whose file it is.</param>
-    /// <param name="width">Columns.</param>
-    /// <param name="heads">As the file states them; null for heads of 64.</param>
+    /// <summary>Gets the number of heads, and checks that it divides the width.</summary>
+    /// <param name="store">The weights, for the error.</param>
+    /// <param name="width">The number of values of a token.</param>
+    /// <param name="heads">The number of heads in the metadata; null for heads of width 64.</param>
+    /// <exception cref="ModelFormatException">The width is not divisible by the number of heads.</exception>
     public static int Heads(WeightStore store, int width, int? heads)
     {
         int n = heads ?? Math.Max(1, width / 64);
@@ -41,7 +48,7 @@ internal sealed record VisionTransformer
             : throw store.KeyError("heads", $"width {width} cannot be divided into {n} heads.");
     }
 
-    /// <summary>Special tokens, all at the class token's position, and registers, which have none, as rows.</summary>
+    /// <summary>Creates the rows of special tokens, with the position of the class token, and of registers, without position.</summary>
     public static Parameter PlaceTokens(
         WeightStore store, PositionGrid positions, IEnumerable<Parameter> tokens, Parameter? registers)
     {
@@ -54,10 +61,10 @@ internal sealed record VisionTransformer
 
     /// <summary>Adds the network to a graph.</summary>
     /// <param name="g">The graph.</param>
-    /// <param name="input">[size * size, 3], normalised.</param>
-    /// <param name="size">Pixels each way; a multiple of the patch.</param>
-    /// <param name="positions">Those of the patches, from <see cref="PositionGrid.Resize"/>.</param>
-    /// <returns>The residual stream after 1, 2, … blocks: tokens, then patches row by row.</returns>
+    /// <param name="input">The normalized pixels, [size * size, 3].</param>
+    /// <param name="size">The width and height in pixels, a multiple of the patch size.</param>
+    /// <param name="positions">The positions of the patches, from <see cref="PositionGrid.Resize"/>.</param>
+    /// <returns>The hidden states after 1, 2, … blocks: tokens, then patches row by row.</returns>
     public Value[] Build(ComputeGraph g, Value input, int size, Parameter positions)
     {
         g.Scope = "vision.embed";
@@ -80,6 +87,6 @@ internal sealed record VisionTransformer
         return hidden;
     }
 
-    /// <summary>The final norm, of some rows after any block.</summary>
+    /// <summary>Adds the final norm of rows after any block to a graph.</summary>
     public Value Normalize(ComputeGraph g, Value x) => g.LayerNorm(x, FinalNorm.Weight, FinalNorm.Bias, Eps);
 }

@@ -5,22 +5,23 @@ using TinyZsad.Weights;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// VisualAD: no language. Two learned tokens, one anomalous and one normal, pass through a CLIP or DINOv2 transformer with the
-/// patches and are compared with them at several depths. The graph, to the last detail, is in
+/// Represents VisualAD, which uses no text. Two learned tokens, one anomalous and one normal, pass through a CLIP or DINOv2 transformer
+/// together with the patches, and are compared with them at several depths. The full graph is specified in
 /// <c>tests/reference/visualad/SPEC.md</c>.
 /// <code>
 /// for each layer l:   F = ln_post(patches of block l)      t = SCA_l(ln_post(tokens of the last block), F)      P = SAF_l(F)
 /// map = gaussian(bilinear(sum over l of cos(P, t anomaly) - cos(P, t normal)))          score = mean of its largest 1 %
 /// </code>
-/// Scores and maps are raw sums of differences of cosines, no probabilities: within ±2 a layer, usually near 0, often negative.
+/// Scores and maps are sums of differences of cosines, not probabilities. They are within ±2 per layer, usually near 0 and often
+/// negative.
 /// </summary>
 internal sealed class VisualAd : AnomalySystem
 {
-    /// <summary>The two that look and the class token, which only taps show.</summary>
+    /// <summary>The number of learned tokens, and the same with the class token, which is used only in taps.</summary>
     private const int LearnedTokens = 2, NamedTokens = 3;
 
     /// <summary>
-    /// Patches and pixels a side; their squares are what a run's memory grows with. The published model has 37 and 518.
+    /// The maximum numbers of patches and pixels per side, which bound the memory of a run. The published model has 37 and 518.
     /// </summary>
     private const int MaxGrid = 256, MaxPixels = 8192;
 
@@ -33,7 +34,7 @@ internal sealed class VisualAd : AnomalySystem
     private readonly float topRatio;
     private readonly int grid;
 
-    /// <summary>The head of one depth: its block (from 1), and what it does to tokens and to patches, if anything.</summary>
+    /// <summary>Represents the head of a block: the number of the block, from 1, and optional layers for tokens and patches.</summary>
     private sealed record Layer(int Block, SpatialCrossAttention? Attention, LinearWeights? Up, LinearWeights? Down);
 
     internal VisualAd(WeightStore weights, Device device, int? imageSize = null) : base(weights)
@@ -143,15 +144,15 @@ internal sealed class VisualAd : AnomalySystem
         g.Tap("map.sum", raised, [ImageSize, ImageSize]);
         Value map = g.GaussianBlur(raised, ImageSize, ImageSize, sigma);
         g.Tap("map.final", map, [ImageSize, ImageSize]);
-        // The file's part of the values, rounded up; the ratio as a person writes it, so that 0.01 of 4900 is 49 and not one more.
+        // The number of values is rounded up. Decimal arithmetic avoids the rounding error of a float: 0.01 of 4900 is 49, not 50.
         int top = Math.Clamp((int)Math.Ceiling((double)(decimal)topRatio * map.Rows), 1, map.Rows);
         g.Tap("score", Give(g, map, score, top)!, [1]);
         return g;
     }
 
     /// <summary>
-    /// cos(P, t anomaly) - cos(P, t normal) of every patch, [patches, 1]. The two unit tokens are subtracted first: one product,
-    /// and no cancellation after it.
+    /// Adds cos(P, t anomaly) - cos(P, t normal) of each patch, [patches, 1], to the graph. The unit tokens are subtracted first, which
+    /// takes one product and avoids cancellation.
     /// </summary>
     private Value Compare(ComputeGraph g, Layer layer, Value tokens, Value patches)
     {

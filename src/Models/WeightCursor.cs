@@ -5,21 +5,23 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Models;
 
-/// <summary>A linear layer's weights as the checkpoint has them.</summary>
+/// <summary>Represents the weights of a linear layer in the layout of the checkpoint.</summary>
+/// <param name="Weight">The matrix, [outputs, inputs].</param>
+/// <param name="Bias">The bias, [outputs]; null for none.</param>
 internal sealed record LinearWeights(Parameter Weight, Parameter? Bias)
 {
-    /// <summary>Some of its outputs: a packed projection holds several layers one below the other.</summary>
+    /// <summary>Gets a range of the outputs. A packed projection holds the rows of several layers.</summary>
     public LinearWeights Outputs(int first, int count) => new(Weight.Rows(first, count), Bias?.Rows(first, count));
 }
 
-/// <summary>Parts of parameters.</summary>
+/// <summary>Provides extension methods for parameters.</summary>
 internal static class ParameterParts
 {
-    /// <summary>Some of the parameter's first dimension; no copy.</summary>
+    /// <summary>Gets a range of the first dimension, without a copy.</summary>
     public static Parameter Rows(this Parameter p, int first, int count) =>
         new(p.Name, p.Address + (nint)(p.Count / p.Shape[0] * first * p.Type.Size()), p.Type, [count, .. p.Shape.Skip(1)]);
 
-    /// <summary>The parameter's numbers as floats, copied.</summary>
+    /// <summary>Copies the elements as floats.</summary>
     public static unsafe float[] ToFloats(this Parameter p)
     {
         float[] values = new float[p.Count];
@@ -28,20 +30,21 @@ internal static class ParameterParts
     }
 }
 
-/// <summary>A layer normalisation's weights.</summary>
+/// <summary>Represents the weights of a layer normalization, [width] each.</summary>
 internal sealed record NormWeights(Parameter Weight, Parameter Bias);
 
 /// <summary>
-/// What a model reads: the mapped file, whose matrices are used where they lie, and the few vectors (biases, norms, scales,
-/// tables) that are kept as floats beside it. Freed with the model.
+/// Represents the weights of a model: the file, whose matrices are used in place, and the vectors (biases, norms, scales, tables) that
+/// are copied as floats. The store owns both.
 /// </summary>
 internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
 {
     private readonly List<nint> owned = [];
 
+    /// <summary>Gets the model file.</summary>
     public SafetensorsFile File => file;
 
-    /// <summary>The root of the checkpoint's names.</summary>
+    /// <summary>Gets the cursor at the root of the tensor names.</summary>
     public WeightCursor Root => new(this, "");
 
     /// <summary>Creates the error of a metadata key of the file.</summary>
@@ -54,7 +57,7 @@ internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
     /// <param name="reason">What is wrong, as a sentence.</param>
     public ModelFormatException TensorError(string tensor, string reason) => new(file.Name, reason) { Tensor = tensor };
 
-    /// <summary>Floats of our own, for a vector widened or a table computed at load.</summary>
+    /// <summary>Copies floats into memory of the store.</summary>
     public Parameter Floats(string name, ReadOnlySpan<float> values, params int[] shape)
     {
         float* p = Allocate(values.Length);
@@ -62,6 +65,7 @@ internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
         return new Parameter(name, (nint)p, FloatType.F32, shape);
     }
 
+    /// <summary>Gets a parameter as aligned floats, copied if necessary.</summary>
     public Parameter Widened(Parameter p)
     {
         if (p.Type == FloatType.F32 && p.Address % sizeof(float) == 0) return p;
@@ -70,6 +74,7 @@ internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
         return new Parameter(p.Name, (nint)floats, FloatType.F32, [.. p.Shape]);
     }
 
+    /// <summary>Frees the memory and closes the file.</summary>
     public void Dispose()
     {
         foreach (nint p in owned) NativeMemory.AlignedFree((void*)p);
@@ -86,28 +91,32 @@ internal sealed unsafe class WeightStore(SafetensorsFile file) : IDisposable
 }
 
 /// <summary>
-/// A place in the checkpoint's tree of names: <c>w.At("layer", i).At("attention").Linear("q_proj", 384, 384)</c>. Every tensor it
-/// hands out has been checked for presence, type and shape.
+/// Represents a position in the tree of tensor names: <c>w.At("layer", i).At("attention").Linear("q_proj", 384, 384)</c>. Its methods
+/// check that a tensor exists and that its type and shape are right.
 /// </summary>
 internal readonly struct WeightCursor(WeightStore store, string prefix, Func<string, string>? rename = null)
 {
-    /// <summary>Where the floats that a model computes at load are kept.</summary>
+    /// <summary>Gets the weights.</summary>
     public WeightStore Store => store;
 
+    /// <summary>Gets the position of a child.</summary>
     public WeightCursor At(string name) => new(store, $"{prefix}{name}.", rename);
 
+    /// <summary>Gets the position of an item of a child.</summary>
     public WeightCursor At(string name, int index) => new(store, $"{prefix}{name}.{index}.", rename);
 
     /// <summary>
-    /// The same place in a checkpoint whose tensors have other names: <paramref name="rename"/> gives them for ours.
+    /// Gets the same position in a file that uses other names, which <paramref name="rename"/> gives for the names of the model.
     /// </summary>
     public WeightCursor Renamed(Func<string, string> rename) => new(store, prefix, rename);
 
+    /// <summary>Gets a value that indicates whether the file holds a tensor.</summary>
     public bool Has(string name) => store.File.TryGet(FullName(name), out _);
 
     private string FullName(string name) => rename is null ? prefix + name : rename(prefix + name);
 
-    /// <summary>The dimensions of a tensor that must be there, with so many of them, none of them zero.</summary>
+    /// <summary>Gets the dimensions of a tensor, which must have the given rank and no dimension of 0.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public int[] Shape(string name, int rank)
     {
         TensorEntry entry = Entry(name, $"with {rank} dimensions");
@@ -116,7 +125,7 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
         return [.. entry.Shape.Select(d => (int)d)];
     }
 
-    /// <summary>Whether the file holds any tensor under this place, whole or not.</summary>
+    /// <summary>Gets a value that indicates whether the file holds any tensor below this position.</summary>
     public bool Exists
     {
         get
@@ -127,10 +136,9 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
     }
 
     /// <summary>
-    /// How many indexes there are under a name: one more than the highest of <c>layer.0</c>, <c>layer.1</c> and so on, up to a
-    /// limit.
+    /// Gets the number of items of a child: one more than the highest index of <c>layer.0</c>, <c>layer.1</c> and so on, up to a limit.
     /// </summary>
-    /// <remarks>By what exists rather than by one tensor of each: where that one is missing, reading the layer says so.</remarks>
+    /// <remarks>An item counts if it has any tensor. A missing tensor is then an error when the item is read.</remarks>
     public int CountOf(string name, int limit = 256)
     {
         int n = limit;
@@ -138,7 +146,8 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
         return n;
     }
 
-    /// <summary>A matrix, or anything else that kernels read in its stored form.</summary>
+    /// <summary>Gets a tensor in its stored type, for kernels that support all types.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another type or shape.</exception>
     public Parameter Tensor(string name, params int[] shape)
     {
         TensorEntry entry = Entry(name, $"as {Text(shape.Select(d => (long)d))}");
@@ -154,18 +163,21 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
         return new Parameter(FullName(name), entry.Address, type, shape);
     }
 
-    /// <summary>A vector, as floats. Several dimensions, such as [1, 1, 384], count as one.</summary>
+    /// <summary>Gets a tensor as a vector of floats. Several dimensions, such as [1, 1, 384], become one.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another type or shape.</exception>
     public Parameter Vector(string name, params int[] shape)
     {
         Parameter widened = store.Widened(Tensor(name, shape));
         return new Parameter(widened.Name, widened.Address, FloatType.F32, (int)widened.Count);
     }
 
-    /// <summary><c>name.weight</c> [outputs, inputs] and, unless it has none, <c>name.bias</c> [outputs].</summary>
+    /// <summary>Gets <c>name.weight</c>, [outputs, inputs], and optionally <c>name.bias</c>, [outputs].</summary>
+    /// <exception cref="ModelFormatException">A tensor is missing or has another type or shape.</exception>
     public LinearWeights Linear(string name, int outputs, int inputs, bool bias = true) =>
         new(At(name).Tensor("weight", outputs, inputs), bias ? At(name).Vector("bias", outputs) : null);
 
-    /// <summary><c>name.weight</c> and <c>name.bias</c>, [width] each.</summary>
+    /// <summary>Gets <c>name.weight</c> and <c>name.bias</c>, [width] each.</summary>
+    /// <exception cref="ModelFormatException">A tensor is missing or has another type or shape.</exception>
     public NormWeights Norm(string name, int width) => new(At(name).Vector("weight", width), At(name).Vector("bias", width));
 
     private TensorEntry Entry(string name, string needed) =>

@@ -6,22 +6,21 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Verification;
 
-/// <summary>Reference cases that examine something else than one network on one picture.</summary>
+/// <summary>Verifies reference cases other than a network on one image.</summary>
 internal static class CaseVerification
 {
-    /// <summary>Metrics of given numbers: nothing but the order of sums may differ.</summary>
+    /// <summary>The tolerance of metrics of given values, which can differ only in the order of sums.</summary>
     private const double MetricTolerance = 1e-6;
 
     /// <summary>
-    /// Metrics of maps the engine computed: one that crosses a tie moves a ranking, one that crosses a threshold moves PRO
-    /// further.
+    /// The tolerances of metrics of computed maps: a small error can change a ranking at a tie, and PRO at a threshold by more.
     /// </summary>
     private const double RankingTolerance = 1e-3, ProTolerance = 1e-2;
 
-    /// <summary>The largest size that a case may ask pictures to be brought to.</summary>
+    /// <summary>The maximum width and height of a resized image.</summary>
     private const int MaxSize = 4096;
 
-    /// <summary>Pictures resized to several sizes, to the byte, and normalised.</summary>
+    /// <summary>Verifies resized images, byte by byte, and normalized ones.</summary>
     public static IReadOnlyList<TapComparison> Preprocessing(ReferenceCase reference, Device device, double? tolerance)
     {
         float[] mean = Numbers("mean"), std = Numbers("std");
@@ -55,7 +54,7 @@ internal static class CaseVerification
         }
     }
 
-    /// <summary>A test set through a detector: every map, mask and score, then the metrics of each class.</summary>
+    /// <summary>Verifies the maps, masks, scores and metrics of a test set.</summary>
     public static IReadOnlyList<TapComparison> Evaluation(
         ReferenceCase reference, SafetensorsFile file, double? tolerance, DetectorOptions options)
     {
@@ -95,7 +94,7 @@ internal static class CaseVerification
         return [.. Taps(reference, computed, tolerance), .. rows];
     }
 
-    /// <summary>The metrics of given scores and maps, ties and what has no answer among them.</summary>
+    /// <summary>Verifies the metrics of given scores and maps, including ties and undefined metrics.</summary>
     public static IReadOnlyList<TapComparison> Metrics(ReferenceCase reference, double? tolerance)
     {
         double limit = tolerance ?? MetricTolerance;
@@ -153,7 +152,7 @@ internal static class CaseVerification
         Number($"{name}.f1_max", Expected(expected["f1_max"]), actual.F1Max, tolerance),
     ];
 
-    /// <summary>A number, or NaN where the official code gives it or stops.</summary>
+    /// <summary>Gets a number; NaN if the official code gives NaN or fails.</summary>
     private static double Expected(ManifestValue value) => value.IsNumber ? value.Number() : double.NaN;
 
     private static TapComparison Number(string name, double expected, double actual, double tolerance)

@@ -4,20 +4,20 @@ using TinyZsad.Weights;
 namespace TinyZsad.Verification;
 
 /// <summary>
-/// A value of a case's JSON. What is missing, of another kind or out of range is a <see cref="ModelFormatException"/> that names
-/// the file and the place in it.
+/// Represents a value in the JSON file of a case. A value that is missing, of another kind or out of range is a
+/// <see cref="ModelFormatException"/> with the file and the path of the value.
 /// </summary>
-/// <param name="file">The file, for messages.</param>
-/// <param name="place">Where in it, such as <c>taps.x.shape[1]</c>; empty for all of it.</param>
+/// <param name="file">The path of the file.</param>
+/// <param name="place">The path of the value, such as <c>taps.x.shape[1]</c>; empty for the root.</param>
 /// <param name="json">The value.</param>
 internal readonly struct ManifestValue(string file, string place, JsonElement json)
 {
-    /// <summary>The longest place that a message shows.</summary>
+    /// <summary>The maximum length of a path in a message.</summary>
     private const int MaxPlace = 100;
 
     /// <summary>Reads a file.</summary>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="ModelFormatException">It is no JSON.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="ModelFormatException">The file is not valid JSON.</exception>
     public static ManifestValue Read(string path)
     {
         byte[] bytes = File.ReadAllBytes(path);
@@ -35,17 +35,17 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
         }
     }
 
-    /// <summary>The value of a key, which must be there.</summary>
+    /// <summary>Gets the value of a required key.</summary>
     public ManifestValue this[string key] =>
         TryGet(key, out ManifestValue value) ? value : throw value.Error("there");
 
-    /// <summary>Whether this, an object, has a key.</summary>
+    /// <summary>Gets a value that indicates whether an object has a key.</summary>
     public bool Has(string key) => TryGet(key, out _);
 
-    /// <summary>Whether it is a number; others stand where the official code gives none.</summary>
+    /// <summary>Gets a value that indicates whether the value is a number. Other values mean an undefined metric.</summary>
     public bool IsNumber => json.ValueKind == JsonValueKind.Number;
 
-    /// <summary>The value of a key, if it is there.</summary>
+    /// <summary>Gets the value of an optional key.</summary>
     public bool TryGet(string key, out ManifestValue value)
     {
         if (json.ValueKind != JsonValueKind.Object) throw Error("an object");
@@ -55,7 +55,7 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
         return element.ValueKind != JsonValueKind.Undefined;
     }
 
-    /// <summary>The keys and values of an object, each key once.</summary>
+    /// <summary>Gets the keys and values of an object. Keys must be unique.</summary>
     public IReadOnlyList<(string Name, ManifestValue Value)> Members()
     {
         if (json.ValueKind != JsonValueKind.Object) throw Error("an object");
@@ -70,7 +70,7 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
         return members;
     }
 
-    /// <summary>The items of a list.</summary>
+    /// <summary>Gets the items of an array.</summary>
     public IReadOnlyList<ManifestValue> Items()
     {
         if (json.ValueKind != JsonValueKind.Array) throw Error("a list");
@@ -79,7 +79,7 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
         return items;
     }
 
-    /// <summary>A text.</summary>
+    /// <summary>Gets the value as a string.</summary>
     public string Text()
     {
         if (json.ValueKind != JsonValueKind.String) throw Error("a text");
@@ -87,7 +87,7 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
         return Unescaped(() => text.GetString()!);
     }
 
-    /// <summary>The whole path of a file that is there, given from the manifest's folder.</summary>
+    /// <summary>Gets the full path of an existing file, given relative to the folder of the manifest.</summary>
     public string FilePath()
     {
         string path = Text();
@@ -96,25 +96,25 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
         return File.Exists(path) ? path : throw Error($"the path of a file; there is no {path}");
     }
 
-    /// <summary>A finite number.</summary>
+    /// <summary>Gets the value as a finite number.</summary>
     public double Number() =>
         IsNumber && json.TryGetDouble(out double number) && double.IsFinite(number) ? number : throw Error("a finite number");
 
-    /// <summary>A whole number within limits.</summary>
+    /// <summary>Gets the value as an integer from <paramref name="min"/> to <paramref name="max"/> inclusive.</summary>
     public int Int(int min, int max) =>
         IsNumber && json.TryGetInt32(out int number) && number >= min && number <= max
             ? number
             : throw Error($"a whole number from {min} to {max}");
 
-    /// <summary>A whole number that is not negative.</summary>
+    /// <summary>Gets the value as an integer that is not negative.</summary>
     public long Count() =>
         IsNumber && json.TryGetInt64(out long number) && number >= 0 ? number : throw Error("a whole number from 0 to 2^63 - 1");
 
-    /// <summary>A whole number of 64 bits that is not negative.</summary>
+    /// <summary>Gets the value as an unsigned 64-bit integer.</summary>
     public ulong UInt64() =>
         IsNumber && json.TryGetUInt64(out ulong number) ? number : throw Error("a whole number from 0 to 2^64 - 1");
 
-    /// <summary>True or false.</summary>
+    /// <summary>Gets the value as a Boolean.</summary>
     public bool Truth() => json.ValueKind switch
     {
         JsonValueKind.True => true,
@@ -122,7 +122,9 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
         _ => throw Error("true or false"),
     };
 
-    /// <summary>An error: what the value must be.</summary>
+    /// <summary>Creates an error of the value.</summary>
+    /// <param name="must">What the value must be.</param>
+    /// <param name="inner">The error that caused it; null for none.</param>
     public ModelFormatException Error(string must, Exception? inner = null)
     {
         string where = place.Length > MaxPlace ? place[..MaxPlace] + "..." : place;
@@ -146,7 +148,7 @@ internal readonly struct ManifestValue(string file, string place, JsonElement js
 
     private string Below(string key) => place.Length == 0 ? key : $"{place}.{key}";
 
-    /// <summary>A JSON text may hold half a surrogate pair, which .NET reads as an error of the caller's.</summary>
+    /// <summary>Reads a string. A lone surrogate, for which .NET throws InvalidOperationException, is an error of the file.</summary>
     private T Unescaped<T>(Func<T> read)
     {
         try

@@ -6,9 +6,9 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Verification;
 
-/// <summary>One operation, or one block of a model, with its inputs.</summary>
-/// <param name="name">The case; its tensors' names begin with it.</param>
-/// <param name="parameters">Its sizes and settings.</param>
+/// <summary>Represents the case of an operation or of a block of a model, with its inputs.</summary>
+/// <param name="name">The name of the case, which is the prefix of its tensors.</param>
+/// <param name="parameters">The sizes and settings.</param>
 /// <param name="tensors">The tensors of all cases.</param>
 internal sealed class OperationCase(string name, ManifestValue parameters, WeightStore tensors)
 {
@@ -18,7 +18,7 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
 
     private int Stride => parameters.TryGet("stride", out ManifestValue s) ? s.Int(1, 2) : 1;
 
-    /// <summary>A tensor of the case; pixels are stored as integers.</summary>
+    /// <summary>Gets a tensor of the case as floats. Pixels are stored as integers.</summary>
     public (int[] Shape, float[] Values) Tensor(string role)
     {
         if (!tensors.File.TryGet($"{name}.{role}", out TensorEntry? entry))
@@ -29,7 +29,7 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
         return ([.. entry.Shape.Select(d => (int)d)], values);
     }
 
-    /// <summary>What the case computes, an array a result.</summary>
+    /// <summary>Computes the results of the case, one array each.</summary>
     public float[][] Compute(string op, Device device)
     {
         switch (op)
@@ -52,7 +52,7 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
     {
         (int[] shape, float[] values) = Tensor("x");
         int height = shape[0], width = shape.Length > 1 ? shape[1] : 1;
-        // One map for the operations on maps of one channel, rows of channels for all others.
+        // The input is a map of one channel for some operations, and rows of channels for the others.
         int channels = op is "bilinear" or "topk_mean" ? 1 : shape[^1];
         ComputeGraph g = new();
         Value x = g.Input("x", values.Length / channels, channels);
@@ -108,10 +108,10 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
         return InvertedBottleneck.Read(weights, channels, Outputs($"conv1.{suffix}"), Outputs($"conv3.{suffix}"), Eps);
     }
 
-    /// <summary>The first dimension of a weight.</summary>
+    /// <summary>Gets the first dimension of a weight.</summary>
     private int Outputs(string role) => Tensor(role).Shape[0];
 
-    /// <summary>A size, which bounds what is computed.</summary>
+    /// <summary>Gets a size. Its limit bounds the computation.</summary>
     private int Int(string key, int max = 1024) => parameters[key].Int(1, max);
 
     private float[] Resized(int width, int height)
@@ -123,7 +123,7 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
         return Array.ConvertAll(resized, b => (float)b);
     }
 
-    /// <summary>The biases of every pair of tokens of a window, [heads, tokens, tokens].</summary>
+    /// <summary>Computes the bias of each pair of tokens of a window, [heads, tokens, tokens].</summary>
     private float[] BiasMatrix(int window)
     {
         (int[] shape, float[] table) = Tensor("table");

@@ -5,12 +5,12 @@ using TinyZsad.Weights;
 namespace TinyZsad.Verification;
 
 /// <summary>
-/// A folder of single operations and blocks: <c>cases.json</c> says of each which inputs it takes and which values it gives,
-/// <c>tensors.safetensors</c> holds them all. Each is built as a graph by the very code that the networks are made of, and run.
+/// Verifies a folder of operations and blocks: <c>cases.json</c> lists the inputs and expected values of each, and
+/// <c>tensors.safetensors</c> holds them. Each case is built as a graph by the code that also builds the networks, and executed.
 /// </summary>
 internal static class OperationCases
 {
-    /// <summary>Compares every operation with its expected values, at the tolerance of each.</summary>
+    /// <summary>Compares the results of each operation with the expected values.</summary>
     public static IReadOnlyList<TapComparison> Run(ReferenceCase reference, Device device, double? tolerance)
     {
         using WeightStore tensors = new(SafetensorsFile.Open(reference.Content["tensors"].FilePath()));
@@ -33,7 +33,7 @@ internal static class OperationCases
         return rows;
     }
 
-    /// <summary>The graph checks what it is made of; that its errors are the case's is known here alone.</summary>
+    /// <summary>Computes a case. Errors of the arguments of the graph are errors of the case.</summary>
     private static float[][] Computed(OperationCase c, ManifestValue element, Device device)
     {
         try

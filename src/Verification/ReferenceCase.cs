@@ -3,51 +3,53 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Verification;
 
-/// <summary>What a case says of one intermediate value.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Shape">Its whole shape.</param>
-/// <param name="Stride">Every Stride-th value of its row-major order is kept.</param>
-/// <param name="Norm">L2 norm of the whole; null where it is not known.</param>
-/// <param name="Expected">The kept values.</param>
-/// <param name="Tolerance">Limit on (largest absolute error / largest absolute expected value); 0 means exact.</param>
+/// <summary>Represents the expected values of a tap, an intermediate value of a network.</summary>
+/// <param name="Name">The name of the tap.</param>
+/// <param name="Shape">The shape of the whole tap.</param>
+/// <param name="Stride">The distance of the stored values in row-major order, at least 1.</param>
+/// <param name="Norm">The L2 norm of the whole tap; null if it is not known.</param>
+/// <param name="Expected">The stored values: every <paramref name="Stride"/>-th value, from the first.</param>
+/// <param name="Tolerance">
+/// The limit of the largest absolute error divided by the largest absolute expected value; 0 for equality.
+/// </param>
 public sealed record ExpectedTap(
     string Name, IReadOnlyList<int> Shape, int Stride, double? Norm, float[] Expected, double Tolerance);
 
-/// <summary>What a reference case compares.</summary>
+/// <summary>Specifies what a reference case compares.</summary>
 public enum ReferenceCaseKind
 {
-    /// <summary>A network, tap by tap.</summary>
+    /// <summary>The taps of a network.</summary>
     Network,
 
-    /// <summary>Pictures after the resize, and normalised.</summary>
+    /// <summary>Resized and normalized images.</summary>
     Preprocessing,
 
-    /// <summary>A small test set: maps, masks, scores, metrics.</summary>
+    /// <summary>The maps, masks, scores and metrics of a small test set.</summary>
     Evaluation,
 
-    /// <summary>The metrics alone, on given scores and maps.</summary>
+    /// <summary>The metrics of given scores and maps.</summary>
     Metrics,
 
-    /// <summary>Single operations of the networks.</summary>
+    /// <summary>Single operations and blocks of the networks.</summary>
     Operations,
 }
 
-/// <summary>A picture of a case that examines several.</summary>
-/// <param name="Path">The picture.</param>
-/// <param name="Content">What the manifest says of it.</param>
+/// <summary>Represents an image of a case with several images.</summary>
+/// <param name="Path">The path of the image.</param>
+/// <param name="Content">The entry in the manifest.</param>
 internal sealed record ReferencePicture(string Path, ManifestValue Content);
 
 /// <summary>
-/// A folder of numbers to be equal to: a manifest with weights by rule, an input, and activations that the authors' own code
-/// computed in double precision. The format is described in <c>tests/reference/README.md</c>, the rule of the weights in
-/// <see cref="SeededTensor"/>.
+/// Represents a reference case: a folder with a manifest, an input, and expected values that the original code of a system computed in
+/// double precision. Weights are generated from a seed instead of stored. The format is described in <c>tests/reference/README.md</c>.
+/// Instances are immutable and thread safe.
 /// </summary>
 public sealed class ReferenceCase
 {
     private const string ManifestName = "manifest.json", ArraysName = "arrays.safetensors",
         ExpectedName = "expected.json", OperationsName = "cases.json";
 
-    /// <summary>The most numbers that all tensors of a case may have, 2^32: they are made by rule, of a few bytes each.</summary>
+    /// <summary>The maximum number of elements of all tensors of a case, 2^32. A few bytes of a manifest can request many.</summary>
     private const long MaxElements = 1L << 32;
 
     private readonly ManifestValue manifest;
@@ -61,7 +63,7 @@ public sealed class ReferenceCase
         Name = manifest["case"].Text();
         Model = manifest["model"].Text();
         ClassName = manifest.TryGet("class_name", out ManifestValue name) ? name.Text() : null;
-        // Strings come with their ids and a class to embed; what is missing of these is refused here, not in the middle of a run.
+        // A case with strings needs their ids and a class. Missing keys are reported here rather than during a run.
         if (manifest.Has("strings")) _ = (manifest["tokens"], manifest["class_name"]);
         Metadata = Kind == ReferenceCaseKind.Preprocessing ? new Dictionary<string, string>()
             : manifest["metadata"].Members().ToDictionary(p => p.Name, p => p.Value.Text());
@@ -72,7 +74,7 @@ public sealed class ReferenceCase
             throw manifest["tensors"].Error($"{MaxElements} numbers at most");
     }
 
-    /// <summary>Metrics and operations have no manifest and no weights: only the values they must have.</summary>
+    /// <summary>Initializes a case of metrics or operations, which has only expected values and no weights.</summary>
     private ReferenceCase(string folder, ReferenceCaseKind kind, ManifestValue content)
     {
         Folder = folder;
@@ -84,47 +86,54 @@ public sealed class ReferenceCase
         Tensors = [];
     }
 
-    /// <summary>The folder.</summary>
+    /// <summary>Gets the full path of the folder.</summary>
     public string Folder { get; }
 
-    /// <summary>What it compares.</summary>
+    /// <summary>Gets what the case compares.</summary>
     public ReferenceCaseKind Kind { get; }
 
-    /// <summary>Its name.</summary>
+    /// <summary>Gets the name of the case.</summary>
     public string Name { get; }
 
-    /// <summary>Which system it is for.</summary>
+    /// <summary>Gets the system that the case is for, such as "lizad"; for metrics and operations, the name of the parent folder.</summary>
     public string Model { get; }
 
-    /// <summary>The class whose text embeddings it works with, if any.</summary>
+    /// <summary>Gets the class whose text embeddings the case uses; null for none.</summary>
     public string? ClassName { get; }
 
-    /// <summary>What a model file of this case carries as metadata.</summary>
+    /// <summary>Gets the metadata of a model file of the case; empty if the case has no model.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>The weights, by rule.</summary>
+    /// <summary>Gets the weights, which are generated.</summary>
     internal IReadOnlyList<SeededTensor> Tensors { get; }
 
-    /// <summary>The input picture, if the case has one.</summary>
+    /// <summary>Gets the path of the input image; null for none.</summary>
+    /// <exception cref="ModelFormatException">The manifest names a file that does not exist.</exception>
     public string? Image => PathOf("image");
 
-    /// <summary>The picture after the 8-bit resize, if the case has one.</summary>
+    /// <summary>Gets the path of the expected resized image, 8 bits per channel; null for none.</summary>
+    /// <exception cref="ModelFormatException">The manifest names a file that does not exist.</exception>
     public string? Resized => PathOf("resized");
 
     /// <summary>
-    /// Strings for the text side, if the case has them: then it has their token ids and a class name, too.
+    /// Gets the path of the strings for the text tower; null for none. A case with strings also has token ids and a class name.
     /// </summary>
+    /// <exception cref="ModelFormatException">The manifest names a file that does not exist.</exception>
     public string? Strings => PathOf("strings");
 
-    /// <summary>Token ids of all texts, [n, 77] each, if the case has them.</summary>
+    /// <summary>Gets the path of the token ids of the strings, [strings, 77]; null for none.</summary>
+    /// <exception cref="ModelFormatException">The manifest names a file that does not exist.</exception>
     public string? Tokens => PathOf("tokens");
 
-    /// <summary>Reads a case.</summary>
-    /// <param name="folder">The folder, or its manifest.json.</param>
+    /// <summary>Opens a case.</summary>
+    /// <param name="folder">The path of the folder, or of its manifest.json.</param>
+    /// <returns>The case.</returns>
+    /// <exception cref="ArgumentException"><paramref name="folder"/> is null or empty.</exception>
     /// <exception cref="FileNotFoundException">
     /// The folder holds neither manifest.json, nor cases.json, nor arrays.safetensors and expected.json.
     /// </exception>
-    /// <exception cref="ModelFormatException">It is no reference case.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="ModelFormatException">The file is not a valid reference case.</exception>
     public static ReferenceCase Open(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -140,8 +149,10 @@ public sealed class ReferenceCase
         return kind is null ? new ReferenceCase(folder, content) : new ReferenceCase(folder, kind.Value, content);
     }
 
-    /// <summary>The expected values, in the order in which a network computes them.</summary>
-    /// <exception cref="ModelFormatException">The manifest says something wrong of them, or the file does not hold them.</exception>
+    /// <summary>Reads the expected values of the taps.</summary>
+    /// <returns>The taps, in the order in which a network computes them.</returns>
+    /// <exception cref="FileNotFoundException">The file of expected values does not exist.</exception>
+    /// <exception cref="ModelFormatException">The manifest is invalid, or the file does not hold a tap of the manifest.</exception>
     public IReadOnlyList<ExpectedTap> ExpectedTaps()
     {
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(Folder, "expected.safetensors"));
@@ -158,30 +169,35 @@ public sealed class ReferenceCase
         })];
     }
 
-    /// <summary>The manifest, or of a case of metrics the values they must have.</summary>
+    /// <summary>Gets the manifest; for metrics and operations, the file of expected values.</summary>
     internal ManifestValue Content => manifest;
 
-    /// <summary>The arrays of a case of metrics.</summary>
+    /// <summary>Opens the arrays of a case of metrics.</summary>
     internal SafetensorsFile OpenArrays() => SafetensorsFile.Open(Path.Combine(Folder, ArraysName));
 
-    /// <summary>The pictures that a list of the manifest names.</summary>
+    /// <summary>Gets the images of an array of the manifest.</summary>
     internal IReadOnlyList<ReferencePicture> Pictures(string key) =>
         [.. manifest[key].Items().Select(i => new ReferencePicture(i["image"].FilePath(), i))];
 
-    /// <summary>The limit that the manifest sets for a tap: that of the longest pattern that matches its name.</summary>
-    /// <exception cref="ModelFormatException">It sets none, or one that is no number.</exception>
+    /// <summary>Gets the tolerance of a tap: that of the longest pattern in the manifest that matches its name.</summary>
+    /// <param name="tap">The name of the tap.</param>
+    /// <returns>The limit of the relative error; 0 if no pattern matches, which means equality.</returns>
+    /// <exception cref="ModelFormatException">The manifest has no tolerances, or one of them is not a number.</exception>
     public double ToleranceOf(string tap) => manifest["tolerance"].Members()
         .Where(p => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(p.Name, tap, ignoreCase: false))
         .OrderByDescending(p => p.Name.Length).Select(p => p.Value.Number())
         .DefaultIfEmpty(0).First();
 
-    /// <summary>Writes the model file that some cases describe together: their tensors, and the metadata of the first.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="cases">At least one. Tensors that several hold must agree, seed included.</param>
+    /// <summary>Writes the model file of one or more cases: the tensors of all cases and the metadata of the first.</summary>
+    /// <param name="path">The path of the file. An existing file is replaced.</param>
+    /// <param name="cases">At least one case. Tensors of several cases must be equal, including the seed.</param>
     /// <remarks>
-    /// Where no case holds a text tower but one expects <c>text.normal</c> and <c>text.abnormal</c>, these are stored for its
-    /// class, so that the vision side can be used alone.
+    /// If no case has a text tower, the expected values of <c>text.normal</c> and <c>text.abnormal</c> are stored for the class of their
+    /// case, so that the vision part can be used alone.
     /// </remarks>
+    /// <exception cref="ArgumentException">There is no case, or a tensor differs between cases.</exception>
+    /// <exception cref="ModelFormatException">The expected values of a case cannot be read.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     public static void WriteModel(string path, params IReadOnlyList<ReferenceCase> cases)
     {
         ArgumentOutOfRangeException.ThrowIfZero(cases.Count);
@@ -213,8 +229,13 @@ public sealed class ReferenceCase
     }
 
     /// <summary>
-    /// Makes the model file of some cases in the system's folder for temporary files and opens it; closing it deletes it.
+    /// Writes the model file of one or more cases to the temporary folder of the system and opens it. Closing it deletes it.
     /// </summary>
+    /// <param name="cases">At least one case. Tensors of several cases must be equal, including the seed.</param>
+    /// <returns>The open file.</returns>
+    /// <exception cref="ArgumentException">There is no case, or a tensor differs between cases.</exception>
+    /// <exception cref="ModelFormatException">The expected values of a case cannot be read.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     public static SafetensorsFile OpenModel(params IReadOnlyList<ReferenceCase> cases)
     {
         string path = Path.Combine(Path.GetTempPath(), $"tinyzsad-{Guid.NewGuid():N}.safetensors");
@@ -230,7 +251,7 @@ public sealed class ReferenceCase
         }
     }
 
-    /// <summary>The file that a key names, if the manifest has the key.</summary>
+    /// <summary>Gets the path of the file of an optional key; null if the manifest does not have it.</summary>
     internal string? PathOf(string key) => manifest.TryGet(key, out ManifestValue path) ? path.FilePath() : null;
 
     private static ImmutableArray<long> ShapeOf(ManifestValue shape)

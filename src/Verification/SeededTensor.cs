@@ -6,8 +6,8 @@ using TinyZsad.Weights;
 namespace TinyZsad.Verification;
 
 /// <summary>
-/// A tensor made by rule, so that a reference case stores no weights (<c>tests/reference/refgen.py</c>, version 1). All
-/// arithmetic is modulo 2^64:
+/// Represents a tensor that is generated from a seed, so that a reference case stores no weights (<c>tests/reference/refgen.py</c>,
+/// version 1). All integer arithmetic is modulo 2^64:
 /// <code>
 /// h = fnv1a64(name) ^ (seed * 0x9E3779B97F4A7C15)      z = h + (i + 1) * 0x9E3779B97F4A7C15
 /// z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9             z = (z ^ (z >> 27)) * 0x94D049BB133111EB      z = z ^ (z >> 31)
@@ -22,7 +22,7 @@ internal sealed class SeededTensor : IEquatable<SeededTensor>
     private readonly double offset;
     private readonly ulong seed;
 
-    /// <summary>Describes a tensor.</summary>
+    /// <summary>Initializes a tensor.</summary>
     public SeededTensor(string name, ImmutableArray<long> shape, double scale, double offset, ulong seed)
     {
         Name = name;
@@ -32,19 +32,19 @@ internal sealed class SeededTensor : IEquatable<SeededTensor>
         this.seed = seed;
     }
 
-    /// <summary>Its name, which is part of the rule.</summary>
+    /// <summary>Gets the name, on which the values depend.</summary>
     public string Name { get; }
 
-    /// <summary>Its dimensions.</summary>
+    /// <summary>Gets the dimensions.</summary>
     public ImmutableArray<long> Shape { get; }
 
-    /// <summary>How many values it has.</summary>
+    /// <summary>Gets the number of elements.</summary>
     public long ElementCount => Shape.Aggregate(1L, (n, d) => n * d);
 
-    /// <summary>The value at a row-major index.</summary>
+    /// <summary>Computes the value at a row-major index.</summary>
     public Half this[long index] => At(Start(), index);
 
-    /// <summary>The tensor as a file writes it.</summary>
+    /// <summary>Creates the declaration of the tensor for a file.</summary>
     public TensorDeclaration Declare() => new(Name, ElementType.F16, Shape, Write);
 
     /// <inheritdoc/>

@@ -3,14 +3,14 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Verification;
 
-/// <summary>The strings of a case of the text side, and the official tokenizer's ids for them.</summary>
+/// <summary>Verifies the tokenizer with the strings of a case and the ids of the official tokenizer.</summary>
 internal static class TokenisedStrings
 {
     private const string Name = "strings";
     private const int Context = ClipTokenizer.ContextLength, Most = 4096;
 
-    /// <summary>The ids in a safetensors file: a row for each string, as the text encoder takes them.</summary>
-    /// <exception cref="ModelFormatException">They are missing, or are no encodings of strings.</exception>
+    /// <summary>Reads the ids from a safetensors file, one row per string.</summary>
+    /// <exception cref="ModelFormatException">The ids are missing or invalid.</exception>
     public static int[][] Read(string path)
     {
         using SafetensorsFile file = SafetensorsFile.Open(path);
@@ -34,8 +34,8 @@ internal static class TokenisedStrings
         ModelFormatException Error(string what) => new(file.Name, $"tensor '{Name}' {what}.") { Tensor = Name };
     }
 
-    /// <summary>Tokenises the strings of a JSON file and counts the ids that differ.</summary>
-    /// <exception cref="ModelFormatException">It is no list of as many strings as there are rows of ids.</exception>
+    /// <summary>Tokenizes the strings of a JSON file and counts the ids that differ.</summary>
+    /// <exception cref="ModelFormatException">The file is not an array of as many strings as there are rows of ids.</exception>
     public static TapComparison Compare(string path, int[][] expected)
     {
         ManifestValue list = ManifestValue.Read(path);
@@ -45,7 +45,7 @@ internal static class TokenisedStrings
         float wanted = 0, given = 0;
         for (int i = 0; i < expected.Length; i++)
         {
-            // Wrongly decoded text, which ftfy repairs and the specification leaves alone.
+            // ftfy repairs wrongly decoded text, which the tokenizer does not.
             string text = strings[i]["text"].Text();
             if (strings[i]["needs"].Text() == "ftfy" && text.Contains('\u00C3')) continue;
             int[] ids = ClipTokenizer.Shared.Encode(text);

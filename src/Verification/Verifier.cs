@@ -5,49 +5,66 @@ using TinyZsad.Weights;
 
 namespace TinyZsad.Verification;
 
-/// <summary>How one intermediate value compares with what was expected.</summary>
-/// <param name="Name">The tap.</param>
-/// <param name="Shape">Its shape.</param>
-/// <param name="MaxError">Largest absolute error over largest absolute expected value; of a single number, the absolute
-/// error.</param>
-/// <param name="RelativeL2">L2 norm of the error over that of the expected values.</param>
-/// <param name="NormError">Relative error of the norm of the whole tap, where it is known.</param>
-/// <param name="WorstIndex">Row-major index of the element with the largest error.</param>
-/// <param name="WorstExpected">What was expected there.</param>
-/// <param name="WorstActual">What was computed there.</param>
-/// <param name="Tolerance">Limit on <paramref name="MaxError"/> and <paramref name="NormError"/>; infinite where there is
-/// none.</param>
-/// <param name="Problem">Why it could not be compared, or null.</param>
+/// <summary>
+/// Represents the comparison of a tap, an intermediate value of a network, with its expected values. Instances are immutable and thread
+/// safe.
+/// </summary>
+/// <param name="Name">The name of the tap.</param>
+/// <param name="Shape">The shape of the tap.</param>
+/// <param name="MaxError">
+/// The largest absolute error divided by the largest absolute expected value; for a single number, the absolute error. NaN if the tap
+/// could not be compared.
+/// </param>
+/// <param name="RelativeL2">The L2 norm of the error divided by that of the expected values.</param>
+/// <param name="NormError">The relative error of the L2 norm of the whole tap; null if the norm is not known.</param>
+/// <param name="WorstIndex">The row-major index of the element with the largest error.</param>
+/// <param name="WorstExpected">The expected value of that element.</param>
+/// <param name="WorstActual">The computed value of that element.</param>
+/// <param name="Tolerance">
+/// The limit of <paramref name="MaxError"/> and <paramref name="NormError"/>; infinity for no limit.
+/// </param>
+/// <param name="Problem">The reason why the tap could not be compared; null if it was.</param>
 public sealed record TapComparison(
     string Name, IReadOnlyList<int> Shape, double MaxError, double RelativeL2, double? NormError,
     long WorstIndex, float WorstExpected, float WorstActual, double Tolerance, string? Problem)
 {
-    /// <summary>Whether it was there and near enough; what is not finite is near nothing, even where there is no limit.</summary>
+    /// <summary>
+    /// Gets a value that indicates whether the tap was compared and is within the tolerance. An error that is not finite never passes.
+    /// </summary>
     public bool Passed => Problem is null && double.IsFinite(MaxError) && MaxError <= Tolerance
         && (NormError is null || NormError <= Tolerance);
 }
 
 /// <summary>
-/// Compares everything that a network computes on the way with expected values: the engine's own reference cases, or activations
-/// that somebody dumped from PyTorch. Values that exist in the plan a detection runs are taken from that plan, so that what is
-/// verified is what runs; only those that fusion does away with come from a second, unfused one.
+/// Compares the intermediate values of a network with expected values: those of reference cases, or activations from PyTorch.
 /// </summary>
+/// <remarks>
+/// Values that exist in the plan of a detection are taken from that plan. Only values that fusion removes are computed by a second plan
+/// without fusion. All members are thread safe.
+/// </remarks>
 public static class Verifier
 {
-    /// <summary>The limit where none is given: ten times what PyTorch's own float32 typically differs from float64.</summary>
+    /// <summary>
+    /// The default tolerance: ten times the typical difference between float32 and float64 in PyTorch.
+    /// </summary>
     public const double DefaultTolerance = 2e-5;
 
-    /// <summary>Verifies a reference case: a row a tap, or a row an array and a number of the other kinds of cases.</summary>
+    /// <summary>Verifies a reference case.</summary>
     /// <param name="reference">The case.</param>
-    /// <param name="file">The weights; null takes those that the case's rule makes. Closed by this method.</param>
-    /// <param name="tolerance">A limit for all taps; null takes the manifest's.</param>
-    /// <param name="threads">Threads; 0 for one a processor.</param>
+    /// <param name="file">The model; null for the generated weights of the case. This method closes the file.</param>
+    /// <param name="tolerance">The tolerance of all taps; null for those of the case.</param>
+    /// <param name="threads">The number of threads; 0 for one per processor.</param>
     /// <param name="precision">
-    /// How the model's linear layers are computed. At anything but <see cref="Precision.Float32"/> the limits of the case say
-    /// nothing; without a tolerance of the caller's there is then none, and the rows tell what it costs. Of no effect on the
-    /// cases that run no model.
+    /// The precision of the linear layers. The tolerances of the case apply only to <see cref="Precision.Float32"/>; at another
+    /// precision there is no limit unless <paramref name="tolerance"/> is given. Cases without a model ignore it.
     /// </param>
-    /// <param name="device">What computes; see <see cref="DetectorOptions.Device"/>.</param>
+    /// <param name="device">The device; see <see cref="DetectorOptions.Device"/>.</param>
+    /// <returns>A comparison for each tap, or for each array and number of the other kinds of cases.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="reference"/> is null.</exception>
+    /// <exception cref="ArgumentException">An argument is out of range, or the device does not exist.</exception>
+    /// <exception cref="FileNotFoundException">A file of the case does not exist.</exception>
+    /// <exception cref="ModelFormatException">The case or the model is invalid.</exception>
+    /// <exception cref="ImageFormatException">An image of the case cannot be decoded.</exception>
     public static IReadOnlyList<TapComparison> Run(
         ReferenceCase reference, SafetensorsFile? file = null, double? tolerance = null, int threads = 0,
         Precision precision = Precision.Float32, string device = DetectorOptions.DefaultDevice)
@@ -71,12 +88,12 @@ public static class Verifier
                     tolerance ?? Unlimited(precision), options);
         }
         IReadOnlyList<ExpectedTap> expected = reference.ExpectedTaps();
-        // Text is always computed in floats.
+        // The text tower is always computed in float32.
         if (reference.Image is not null) tolerance ??= Unlimited(precision);
         List<TapComparison> rows = [];
         Dictionary<string, float[]> computed = [];
         file ??= ReferenceCase.OpenModel(reference);
-        // A case of the text side alone describes no whole model: then the weights are all there is.
+        // A case of the text tower only has weights, but not a whole model.
         using AnomalySystem? system = reference.Image is null ? null : AnomalySystem.Load(file, computing);
         using WeightStore weights = system?.Weights ?? new WeightStore(file);
 
@@ -85,7 +102,7 @@ public static class Verifier
             int[][] tokens = TokenisedStrings.Read(reference.Tokens!);
             rows.Add(TokenisedStrings.Compare(reference.Strings, tokens));
             ClassEncoder encoder = new(weights.Root, new ModelMetadata(file), computing);
-            // Embeddings are compared for the stored ids, so that a string tokenised differently shows in one row only.
+            // Embeddings are computed from the stored ids, so that a tokenizer error affects only its own row.
             encoder.Trace(tokens, (tap, values) => computed[tap.Name] = values);
             ClassEmbedding embedding = encoder.Embed(reference.ClassName!, default);
             (computed["text.normal"], computed["text.abnormal"]) = (embedding.Normal, embedding.Abnormal);
@@ -111,16 +128,28 @@ public static class Verifier
         return rows;
     }
 
-    /// <summary>Verifies a model on a picture against activations dumped by tap name, whole and in row-major order.</summary>
-    /// <param name="file">The model. Closed by this method.</param>
-    /// <param name="image">The picture.</param>
-    /// <param name="expectedPath">A .safetensors file of F32 tensors named as taps are.</param>
-    /// <param name="className">The class, where the model takes one.</param>
-    /// <param name="tolerance">The limit for all taps; <see cref="DefaultTolerance"/> if null.</param>
-    /// <param name="threads">Threads; 0 for one a processor.</param>
-    /// <param name="precision">How linear layers are computed. Without a tolerance there is no limit at anything but
-    /// <see cref="Precision.Float32"/>.</param>
-    /// <param name="device">What computes; see <see cref="DetectorOptions.Device"/>.</param>
+    /// <summary>Verifies a model on an image against activations from a file.</summary>
+    /// <param name="file">The model. This method closes the file.</param>
+    /// <param name="image">The image.</param>
+    /// <param name="expectedPath">
+    /// The path of a .safetensors file. Each tensor is F32, has the name of a tap and holds the whole tap in row-major order.
+    /// </param>
+    /// <param name="className">
+    /// The class, for a model that takes one; null for <see cref="AnomalyDetector.DefaultClassName"/>.
+    /// </param>
+    /// <param name="tolerance">
+    /// The tolerance of all taps; null for <see cref="DefaultTolerance"/>, or for no limit at a precision other than
+    /// <see cref="Precision.Float32"/>.
+    /// </param>
+    /// <param name="threads">The number of threads; 0 for one per processor.</param>
+    /// <param name="precision">The precision of the linear layers.</param>
+    /// <param name="device">The device; see <see cref="DetectorOptions.Device"/>.</param>
+    /// <returns>A comparison for each tensor of the file.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="image"/> is null.</exception>
+    /// <exception cref="ArgumentException">An argument is out of range, or the device does not exist.</exception>
+    /// <exception cref="FileNotFoundException">The file of activations does not exist.</exception>
+    /// <exception cref="ModelFormatException">The model or the file of activations is invalid.</exception>
+    /// <exception cref="UnknownClassException">The model cannot embed the class.</exception>
     public static IReadOnlyList<TapComparison> Run(
         SafetensorsFile file, Image image, string expectedPath, string? className = null, double? tolerance = null,
         int threads = 0, Precision precision = Precision.Float32, string device = DetectorOptions.DefaultDevice)
@@ -137,7 +166,7 @@ public static class Verifier
                 tolerance ?? Unlimited(precision) ?? DefaultTolerance), computed.GetValueOrDefault(t.Name)))];
     }
 
-    /// <summary>The limits of cases and the default one are for floats.</summary>
+    /// <summary>Gets infinity for a precision to which the default tolerances do not apply; null for float32.</summary>
     private static double? Unlimited(Precision precision) => precision == Precision.Float32 ? null : double.PositiveInfinity;
 
     private static void Trace(
@@ -191,7 +220,7 @@ public static class Verifier
         for (int i = 0; i < tap.Expected.Length; i++)
         {
             double e = tap.Expected[i], error = Math.Abs(computed[(long)i * tap.Stride] - e);
-            // A NaN is the worst that can be, and stays it.
+            // NaN is the largest error.
             if (error > maxError || (double.IsNaN(error) && !double.IsNaN(maxError)))
                 (maxError, worst) = (error, (long)i * tap.Stride);
             maxValue = Math.Max(maxValue, Math.Abs(e));
@@ -199,7 +228,7 @@ public static class Verifier
             squares += e * e;
         }
         foreach (float x in computed) norm += (double)x * x;
-        // A single number has no others to be measured against, and may well come out near zero: its error is absolute.
+        // The error of a single number is absolute, because the number may be near 0.
         double scale = maxValue > 0 && (count > 1 || relative) ? maxValue : 1;
         return new TapComparison(tap.Name, tap.Shape, maxError / scale, Math.Sqrt(errorSquares / (squares > 0 ? squares : 1)),
             tap.Norm is > 0 && count > 1 ? Math.Abs(Math.Sqrt(norm) - tap.Norm.Value) / tap.Norm.Value : null,

@@ -3,8 +3,9 @@ using System.Collections.Frozen;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// What one element of a tensor is. The names are the safetensors format's own; all are little-endian. The format's smaller
-/// kinds (F8_E4M3, F8_E5M2, F4, ...) are not known to the engine, and a file holding one is refused.
+/// Specifies the type of a tensor's elements. The names are those of the safetensors format; all types are little-endian. The
+/// format's types of fewer than 8 bits and its 8-bit floats (F8_E4M3, F8_E5M2, F4, ...) are not supported: opening a file that holds
+/// one throws a <see cref="ModelFormatException"/>.
 /// </summary>
 public enum ElementType
 {
@@ -32,21 +33,23 @@ public enum ElementType
     U16,
     /// <summary>Unsigned integer, 1 byte.</summary>
     U8,
-    /// <summary>Truth value, 1 byte: 0 is false, 1 is true.</summary>
+    /// <summary>Boolean, 1 byte: 0 is false, 1 is true.</summary>
     BOOL,
 }
 
-/// <summary>Sizes, names and .NET types of an <see cref="ElementType"/>.</summary>
+/// <summary>Provides extension methods for <see cref="ElementType"/>. All members are thread safe.</summary>
 public static class ElementTypes
 {
     private static readonly FrozenDictionary<string, ElementType> ByName =
         Enum.GetValues<ElementType>().ToFrozenDictionary(type => type.ToString());
 
-    /// <summary>Every known name, for messages: "F64, F32, ...".</summary>
+    /// <summary>All names, for messages: "F64, F32, ...".</summary>
     internal static readonly string AllNames = string.Join(", ", Enum.GetNames<ElementType>());
 
-    /// <summary>Bytes of one element: 1, 2, 4 or 8.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The value is no member of the enum.</exception>
+    /// <summary>Gets the size of one element in bytes.</summary>
+    /// <param name="type">The element type.</param>
+    /// <returns>1, 2, 4 or 8.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="type"/> is not a member of the enumeration.</exception>
     public static int ByteSize(this ElementType type) => type switch
     {
         ElementType.F64 or ElementType.I64 or ElementType.U64 => 8,
@@ -56,12 +59,12 @@ public static class ElementTypes
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, $"Not an element type; there are {AllNames}."),
     };
 
-    /// <summary>The element type of that exact name ("F16"), as a file's header spells it.</summary>
+    /// <summary>Gets the element type of a name as a header spells it ("F16").</summary>
     internal static bool TryParse(string name, out ElementType type) => ByName.TryGetValue(name, out type);
 
     /// <summary>
-    /// Whether elements of this type may be read as <typeparamref name="T"/>. The half floats may also be read as their bits.
-    /// BOOL is read as bytes, since a file may hold bytes that are no legal <see cref="bool"/>.
+    /// Gets a value that indicates whether elements of this type can be read as <typeparamref name="T"/>. F16 can also be read as its
+    /// bits. BOOL is read as bytes, because a file may hold bytes that are not valid values of <see cref="bool"/>.
     /// </summary>
     internal static bool IsReadableAs<T>(this ElementType type) => type switch
     {
@@ -80,7 +83,8 @@ public static class ElementTypes
         _ => false,
     };
 
-    /// <summary>The element type that values of <typeparamref name="T"/> are stored as.</summary>
+    /// <summary>Gets the element type that stores values of <typeparamref name="T"/>.</summary>
+    /// <exception cref="ArgumentException">The format has no such element type.</exception>
     internal static ElementType Of<T>()
     {
         if (typeof(T) == typeof(double)) return ElementType.F64;

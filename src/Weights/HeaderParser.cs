@@ -6,12 +6,12 @@ using System.Text.Unicode;
 
 namespace TinyZsad.Weights;
 
-/// <summary>Reads a safetensors header and checks every rule of the format; each broken rule has its own message.</summary>
+/// <summary>Parses a safetensors header and checks the rules of the format. Each rule has its own error message.</summary>
 internal ref struct HeaderParser
 {
     private const string MetadataKey = HeaderText.MetadataKey;
 
-    // A shape lies at depth 3. One level more lets a value of the wrong kind be refused for what it is.
+    // A shape is at depth 3. One more level gives a nested value of the wrong kind its own message.
     private const int MaxDepth = 4;
 
     private readonly SafetensorsFile file;
@@ -19,12 +19,13 @@ internal ref struct HeaderParser
     private readonly long dataStart;
     private readonly long dataLength;
     private Utf8JsonReader json;
-    private string? tensor; // the one being read
-    private string? metadataKey; // the one being read
+    private string? tensor; // the one that is being parsed
+    private string? metadataKey; // the one that is being parsed
 
-    /// <param name="file">The file that the tensors will be views of.</param>
-    /// <param name="header">The header's bytes.</param>
-    /// <param name="fileLength">Length of the whole file.</param>
+    /// <summary>Initializes a parser.</summary>
+    /// <param name="file">The file that the tensors are views of.</param>
+    /// <param name="header">The bytes of the header.</param>
+    /// <param name="fileLength">The length of the whole file in bytes.</param>
     public HeaderParser(SafetensorsFile file, ReadOnlySpan<byte> header, long fileLength)
     {
         this.file = file;
@@ -34,11 +35,14 @@ internal ref struct HeaderParser
         json = new Utf8JsonReader(header, new JsonReaderOptions { MaxDepth = MaxDepth });
     }
 
+    /// <summary>Gets the metadata.</summary>
     public Dictionary<string, string> Metadata { get; } = [];
 
+    /// <summary>Gets the tensors by name.</summary>
     public Dictionary<string, TensorEntry> Tensors { get; } = [];
 
-    /// <exception cref="ModelFormatException">A rule is broken.</exception>
+    /// <summary>Parses the header.</summary>
+    /// <exception cref="ModelFormatException">The header is malformed.</exception>
     public void Parse()
     {
         if (header.IsEmpty || header[0] != '{')
@@ -58,12 +62,12 @@ internal ref struct HeaderParser
         }
     }
 
-    /// <summary>The tensors by their place in the file, which they must tile: no hole, no overlap, no byte left over.</summary>
-    /// <exception cref="ModelFormatException">They do not.</exception>
+    /// <summary>Gets the tensors in the order of their bytes, and checks that they cover the data without gaps or overlaps.</summary>
+    /// <exception cref="ModelFormatException">The tensors leave a gap or overlap.</exception>
     public List<TensorEntry> TensorsInFileOrder()
     {
         List<TensorEntry> ordered = [.. Tensors.Values.OrderBy(tensor => tensor.Offset).ThenBy(tensor => tensor.ByteLength)];
-        long covered = 0; // bytes of data, up to the last tensor's end
+        long covered = 0; // the end of the last tensor, from the start of the data
         TensorEntry? last = null;
         foreach (TensorEntry entry in ordered)
         {
@@ -88,7 +92,7 @@ internal ref struct HeaderParser
 
     private void ParseObject()
     {
-        json.Read(); // the '{'
+        json.Read(); // StartObject
         bool metadataSeen = false;
         while (NextKey() is { } key)
         {
@@ -231,14 +235,14 @@ internal ref struct HeaderParser
             : throw TensorError($"has {Found()} in its data_offsets; an offset must be a non-negative integer below 2^63");
     }
 
-    /// <summary>The next key of the object being read; null at its end. A reader ends an object only where it should.</summary>
+    /// <summary>Reads the next key of the current object; null at its end.</summary>
     private string? NextKey()
     {
         json.Read();
         return json.TokenType == JsonTokenType.PropertyName ? Text() : null;
     }
 
-    /// <summary>Whether the token is an integer from 0 to 2^63 - 1, written without sign, point or exponent.</summary>
+    /// <summary>Gets the current token if it is an integer from 0 to 2^63 - 1 without sign, point or exponent.</summary>
     private readonly bool Integer(out long value)
     {
         value = 0;
@@ -258,7 +262,7 @@ internal ref struct HeaderParser
         }
     }
 
-    /// <summary>The token, as a message names it.</summary>
+    /// <summary>Describes the current token for a message.</summary>
     private readonly string Found() => json.TokenType switch
     {
         JsonTokenType.StartObject => "an object",
@@ -270,12 +274,12 @@ internal ref struct HeaderParser
         _ => "null",
     };
 
-    /// <summary>How far the JSON was read, from the start of the file.</summary>
+    /// <summary>Gets the offset in the file up to which the JSON was read.</summary>
     private readonly long Position => SafetensorsFile.PrefixLength + json.BytesConsumed;
 
     private readonly ModelFormatException TensorError(string message) => Error($"tensor {Shown.Quote(tensor!)} {message}");
 
-    /// <summary>Creates an error at the token that was read last.</summary>
+    /// <summary>Creates an error at the current token.</summary>
     private readonly ModelFormatException Error(string message, Exception? inner = null) =>
         ErrorAt(SafetensorsFile.PrefixLength + json.TokenStartIndex, message, inner);
 

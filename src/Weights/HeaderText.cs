@@ -4,17 +4,17 @@ using System.Text;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// Spells a safetensors header as Python's <c>json.dumps(header, separators=(",", ":"))</c> would, so that two writers of the
-/// same tensors give the same bytes: no spaces, and everything but printable ASCII escaped.
+/// Writes a safetensors header as Python's <c>json.dumps(header, separators=(",", ":"))</c> does: without spaces, and with all
+/// characters escaped that are not printable ASCII. Both writers therefore give the same bytes for the same tensors.
 /// </summary>
 internal sealed class HeaderText
 {
-    /// <summary>The header's one key that is no tensor.</summary>
+    /// <summary>The key of the metadata, the only key that is not a tensor.</summary>
     public const string MetadataKey = "__metadata__";
 
     private readonly StringBuilder json = new("{");
 
-    /// <summary>Adds the metadata; to be called first.</summary>
+    /// <summary>Adds the metadata. It must be added before the tensors.</summary>
     public void Add(IReadOnlyCollection<KeyValuePair<string, string>> metadata)
     {
         AppendKey(MetadataKey).Append('{');
@@ -26,7 +26,9 @@ internal sealed class HeaderText
         json.Append('}');
     }
 
-    /// <summary>Adds a tensor whose bytes begin at <paramref name="offset"/> of the data.</summary>
+    /// <summary>Adds a tensor.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="offset">The offset of its bytes from the start of the data.</param>
     public void Add(TensorDeclaration tensor, long offset)
     {
         AppendKey(tensor.Name).Append(CultureInfo.InvariantCulture, $$"""{"dtype":"{{tensor.Type}}","shape":[""")
@@ -34,7 +36,7 @@ internal sealed class HeaderText
             .Append(CultureInfo.InvariantCulture, $$"""],"data_offsets":[{{offset}},{{offset + tensor.ByteLength}}]}""");
     }
 
-    /// <summary>The whole header, padded with spaces to a multiple of 8 bytes so that the data is aligned.</summary>
+    /// <summary>Gets the whole header, padded with spaces to a multiple of 8 bytes so that the data is aligned.</summary>
     public byte[] ToBytes()
     {
         json.Append('}');

@@ -4,11 +4,14 @@ using Microsoft.Win32.SafeHandles;
 
 namespace TinyZsad.Weights;
 
-/// <summary>A whole file, mapped read-only, and still readable by ordinary reads. Finalised if it is never disposed.</summary>
+/// <summary>
+/// Represents a whole file that is mapped read-only. Its handle stays open for ordinary reads. The handles' finalizers close a file
+/// that is not disposed.
+/// </summary>
 internal sealed unsafe class MappedFile : IDisposable
 {
     private readonly SafeFileHandle file;
-    private readonly MemoryMappedFile? map; // null for an empty file, of which nothing can be mapped
+    private readonly MemoryMappedFile? map; // null for an empty file, which cannot be mapped
     private readonly MemoryMappedViewAccessor? view;
 
     private MappedFile(SafeFileHandle file, long length)
@@ -31,24 +34,24 @@ internal sealed unsafe class MappedFile : IDisposable
     }
 
     /// <summary>Maps a file.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="ModelFormatException">The path is a folder, or the file cannot be read.</exception>
     public static MappedFile Open(string path, bool deleteOnClose) =>
         WholeFile.Open(path, deleteOnClose ? FileOptions.DeleteOnClose : FileOptions.None,
             file => new MappedFile(file, RandomAccess.GetLength(file)));
 
-    /// <summary>Length in bytes when the file was opened.</summary>
+    /// <summary>Gets the length in bytes that the file had when it was opened.</summary>
     public long Length { get; }
 
-    /// <summary>The first byte; null for an empty file. The view starts the file, so the handle itself is the address.</summary>
+    /// <summary>Gets the address of the first byte; null for an empty file.</summary>
     public byte* Start => (byte*)(view?.SafeMemoryMappedViewHandle.DangerousGetHandle() ?? 0);
 
     /// <summary>
-    /// SHA-256 of the whole file, 64 lower-case hexadecimal digits. It is read past the mapping, so that its pages do not become
-    /// resident.
+    /// Computes the SHA-256 hash of the whole file, as 64 lower-case hexadecimal digits. The file is read with ordinary reads, so that
+    /// the pages of the mapping do not become resident.
     /// </summary>
-    /// <param name="name">What error messages call the file.</param>
+    /// <param name="name">The name of the file in error messages.</param>
     /// <exception cref="ModelFormatException">The file cannot be read, or was shortened since it was opened.</exception>
     public string Sha256(string name)
     {

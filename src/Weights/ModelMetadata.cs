@@ -4,24 +4,24 @@ using System.Numerics;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// Typed access to what a model file says about its model. Values are text: numbers in invariant culture, truth as
-/// <c>true</c> or <c>false</c>, lists as numbers with commas between them (<c>0.48,0.46,0.41</c>; spaces may follow a comma).
-/// Whatever is missing, of another kind or out of range is a <see cref="ModelFormatException"/> that names the file, the key,
-/// the value found and what is allowed. The <c>...Or</c> forms give a fallback for a missing key, but for no wrong value.
-/// Immutable and thread-safe.
+/// Provides typed access to the metadata of a model file. Values are text: numbers in the invariant culture, Booleans as <c>true</c>
+/// or <c>false</c>, lists as numbers separated by commas (<c>0.48,0.46,0.41</c>; spaces may follow a comma). A value that is missing,
+/// malformed or out of range is a <see cref="ModelFormatException"/>, whose message has the file, the key, the value and the allowed
+/// values. The <c>...Or</c> methods return a fallback for a missing key, but not for a wrong value. Instances are immutable and thread
+/// safe.
 /// </summary>
 internal sealed class ModelMetadata
 {
-    /// <summary>What <c>format</c> reads in a TinyZsad model.</summary>
+    /// <summary>The value of <c>format</c> in a TinyZsad model.</summary>
     public const string Format = "tinyzsad";
 
-    /// <summary>The one <c>format_version</c> that is read.</summary>
+    /// <summary>The supported value of <c>format_version</c>.</summary>
     public const string FormatVersion = "1";
 
     private readonly string file;
     private readonly IReadOnlyDictionary<string, string> values;
 
-    /// <summary>Reads a file's metadata, whatever it holds; <see cref="RequireModel"/> asks whether it is a model's.</summary>
+    /// <summary>Initializes the metadata of a file. <see cref="RequireModel"/> checks whether the file is a model.</summary>
     public ModelMetadata(SafetensorsFile file)
     {
         ArgumentNullException.ThrowIfNull(file);
@@ -29,9 +29,9 @@ internal sealed class ModelMetadata
         values = file.Metadata;
     }
 
-    /// <summary>Checks that the file is a TinyZsad model of the version that is read.</summary>
-    /// <returns>Which model it holds: the value of <c>model</c>.</returns>
-    /// <exception cref="ModelFormatException">It is not; the message says what it is instead.</exception>
+    /// <summary>Checks that the file is a TinyZsad model of the supported version.</summary>
+    /// <returns>The value of <c>model</c>, which names the system.</returns>
+    /// <exception cref="ModelFormatException">The file is not such a model.</exception>
     public string RequireModel()
     {
         if (TextOr("format", "") != Format)
@@ -46,12 +46,12 @@ internal sealed class ModelMetadata
             : throw Wrong("format_version", version, $"'{FormatVersion}', the version that this release reads");
     }
 
-    /// <summary>The text of a key.</summary>
+    /// <summary>Gets the text of a key.</summary>
     /// <exception cref="ModelFormatException">The key is missing.</exception>
     public string Text(string key) => values.TryGetValue(key, out string? value) ? value : throw Missing(key, "text");
 
-    /// <summary>The text of a key, which must be one of the given words, letter for letter.</summary>
-    /// <exception cref="ModelFormatException">The key is missing, or its text is another.</exception>
+    /// <summary>Gets the text of a key, which must be one of the given words. Case matters.</summary>
+    /// <exception cref="ModelFormatException">The key is missing, or its text is none of the words.</exception>
     public string Text(string key, params ReadOnlySpan<string> oneOf)
     {
         string allowed = $"one of {string.Join(", ", oneOf)}";
@@ -59,64 +59,64 @@ internal sealed class ModelMetadata
         return oneOf.Contains(value) ? value : throw Wrong(key, value, allowed);
     }
 
-    /// <summary>The whole number of a key, from <paramref name="min"/> to <paramref name="max"/>, both included.</summary>
-    /// <exception cref="ModelFormatException">The key is missing, or its value is no such number.</exception>
+    /// <summary>Gets the integer of a key, from <paramref name="min"/> to <paramref name="max"/> inclusive.</summary>
+    /// <exception cref="ModelFormatException">The key is missing, or its value is not such a number.</exception>
     public int Int(string key, int min, int max) => Number(key, min, max);
 
-    /// <summary>The number of a key, from <paramref name="min"/> to <paramref name="max"/>, both included.</summary>
-    /// <exception cref="ModelFormatException">The key is missing, or its value is no such number.</exception>
+    /// <summary>Gets the number of a key, from <paramref name="min"/> to <paramref name="max"/> inclusive.</summary>
+    /// <exception cref="ModelFormatException">The key is missing, or its value is not such a number.</exception>
     public float Float(string key, float min, float max) => Number(key, min, max);
 
-    /// <summary>The truth value of a key.</summary>
+    /// <summary>Gets the Boolean of a key.</summary>
     /// <exception cref="ModelFormatException">The key is missing, or its value is neither true nor false.</exception>
     public bool Bool(string key) => Text(key, "true", "false") == "true";
 
-    /// <summary>The whole numbers of a key.</summary>
+    /// <summary>Gets the integers of a key.</summary>
     /// <param name="key">The key.</param>
-    /// <param name="count">How many there must be; null for any number but none.</param>
-    /// <param name="min">The least each may be.</param>
-    /// <param name="max">The most each may be.</param>
-    /// <exception cref="ModelFormatException">The key is missing, or its value is no such list.</exception>
+    /// <param name="count">The required number of values; null for one or more.</param>
+    /// <param name="min">The smallest allowed value.</param>
+    /// <param name="max">The largest allowed value.</param>
+    /// <exception cref="ModelFormatException">The key is missing, or its value is not such a list.</exception>
     public int[] Ints(string key, int? count = null, int min = int.MinValue, int max = int.MaxValue) =>
         Numbers(key, count, min, max);
 
-    /// <summary>The numbers of a key, all finite.</summary>
+    /// <summary>Gets the numbers of a key. All are finite.</summary>
     /// <param name="key">The key.</param>
-    /// <param name="count">How many there must be; null for any number but none.</param>
-    /// <param name="min">The least each may be.</param>
-    /// <param name="max">The most each may be.</param>
-    /// <exception cref="ModelFormatException">The key is missing, or its value is no such list.</exception>
+    /// <param name="count">The required number of values; null for one or more.</param>
+    /// <param name="min">The smallest allowed value.</param>
+    /// <param name="max">The largest allowed value.</param>
+    /// <exception cref="ModelFormatException">The key is missing, or its value is not such a list.</exception>
     public float[] Floats(string key, int? count = null, float min = float.MinValue, float max = float.MaxValue) =>
         Numbers(key, count, min, max);
 
-    /// <summary><see cref="Text(string)"/>, or the fallback if the key is missing.</summary>
+    /// <summary>Gets the value as <see cref="Text(string)"/> does, or the fallback if the key is missing.</summary>
     public string TextOr(string key, string fallback) => values.GetValueOrDefault(key, fallback);
 
-    /// <summary><see cref="Text(string, ReadOnlySpan{string})"/>, or the fallback if the key is missing.</summary>
-    /// <exception cref="ModelFormatException">The key's text is none of the given words.</exception>
+    /// <summary>Gets the value as <see cref="Text(string, ReadOnlySpan{string})"/> does, or the fallback if the key is missing.</summary>
+    /// <exception cref="ModelFormatException">The text is none of the words.</exception>
     public string TextOr(string key, string fallback, params ReadOnlySpan<string> oneOf) =>
         values.ContainsKey(key) ? Text(key, oneOf) : fallback;
 
-    /// <summary><see cref="Int"/>, or the fallback if the key is missing.</summary>
-    /// <exception cref="ModelFormatException">The key's value is no such number.</exception>
+    /// <summary>Gets the value as <see cref="Int"/> does, or the fallback if the key is missing.</summary>
+    /// <exception cref="ModelFormatException">The value is not such a number.</exception>
     public int IntOr(string key, int min, int max, int fallback) => values.ContainsKey(key) ? Int(key, min, max) : fallback;
 
-    /// <summary><see cref="Float"/>, or the fallback if the key is missing.</summary>
-    /// <exception cref="ModelFormatException">The key's value is no such number.</exception>
+    /// <summary>Gets the value as <see cref="Float"/> does, or the fallback if the key is missing.</summary>
+    /// <exception cref="ModelFormatException">The value is not such a number.</exception>
     public float FloatOr(string key, float min, float max, float fallback) =>
         values.ContainsKey(key) ? Float(key, min, max) : fallback;
 
-    /// <summary><see cref="Bool"/>, or the fallback if the key is missing.</summary>
-    /// <exception cref="ModelFormatException">The key's value is neither true nor false.</exception>
+    /// <summary>Gets the value as <see cref="Bool"/> does, or the fallback if the key is missing.</summary>
+    /// <exception cref="ModelFormatException">The value is neither true nor false.</exception>
     public bool BoolOr(string key, bool fallback) => values.ContainsKey(key) ? Bool(key) : fallback;
 
-    /// <summary><see cref="Ints"/>, or the fallback if the key is missing.</summary>
-    /// <exception cref="ModelFormatException">The key's value is no such list.</exception>
+    /// <summary>Gets the value as <see cref="Ints"/> does, or the fallback if the key is missing.</summary>
+    /// <exception cref="ModelFormatException">The value is not such a list.</exception>
     public int[] IntsOr(string key, int[] fallback, int? count = null, int min = int.MinValue, int max = int.MaxValue) =>
         values.ContainsKey(key) ? Ints(key, count, min, max) : fallback;
 
-    /// <summary><see cref="Floats"/>, or the fallback if the key is missing.</summary>
-    /// <exception cref="ModelFormatException">The key's value is no such list.</exception>
+    /// <summary>Gets the value as <see cref="Floats"/> does, or the fallback if the key is missing.</summary>
+    /// <exception cref="ModelFormatException">The value is not such a list.</exception>
     public float[] FloatsOr(string key, float[] fallback, int? count = null, float min = float.MinValue,
         float max = float.MaxValue) => values.ContainsKey(key) ? Floats(key, count, min, max) : fallback;
 
@@ -144,7 +144,7 @@ internal sealed class ModelMetadata
         return numbers;
     }
 
-    // The comparisons are false for NaN, and finite limits shut out the infinities.
+    // The comparisons are false for NaN. The limits are finite, which excludes the infinities.
     private static bool TryParse<T>(ReadOnlySpan<char> text, T min, T max, out T number) where T : struct, INumber<T> =>
         T.TryParse(text, StyleOf<T>(), CultureInfo.InvariantCulture, out number) && number >= min && number <= max;
 

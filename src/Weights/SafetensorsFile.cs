@@ -20,8 +20,8 @@ namespace TinyZsad.Weights;
 /// lies inside the file.
 /// </para>
 /// <para>
-/// All members are thread safe, except that <see cref="Dispose"/> must not be called while a thread uses a view. An object that is not
-/// disposed releases its memory or mapping when it is collected.
+/// All members are thread safe, except that <see cref="Dispose"/> must not be called while a thread uses a view. If an object is not
+/// disposed, its mapping or native memory is released when it is collected, but memory of the caller stays pinned.
 /// </para>
 /// </remarks>
 public sealed unsafe class SafetensorsFile : IDisposable

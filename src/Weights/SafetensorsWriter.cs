@@ -3,20 +3,20 @@ using System.Buffers.Binary;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// Writes safetensors files. Tensors are streamed one after another, by name in the order of their code points; the header is
-/// spelled as Python's json module does it and padded to 8 bytes. The same tensors always give the same bytes.
+/// Writes safetensors files. Tensors are written one after another, ordered by the code points of their names. The header is
+/// formatted as Python's json module does and padded to 8 bytes. The same tensors always give the same bytes.
 /// </summary>
 internal static class SafetensorsWriter
 {
     /// <summary>
-    /// Writes a file. It is written beside its place under a temporary name and moved there once it is whole and on the disk,
-    /// so that a failure leaves neither half a file nor a changed one. A file that was there is replaced.
+    /// Writes a file. The data is written to a temporary file in the same folder, flushed to disk and then moved, so that a failure
+    /// leaves no partial file and does not change an existing one. An existing file is replaced.
     /// </summary>
-    /// <param name="path">Where to; the folder must exist.</param>
-    /// <param name="tensors">The tensors, in any order, their names unique.</param>
-    /// <param name="metadata">The header's <c>__metadata__</c>, in this order; left out of the header if null or empty.</param>
+    /// <param name="path">The path of the file. Its folder must exist.</param>
+    /// <param name="tensors">The tensors, in any order, with unique names.</param>
+    /// <param name="metadata">The header's <c>__metadata__</c>, in this order; omitted if null or empty.</param>
     /// <exception cref="ArgumentException">
-    /// A name or key is given twice, the header passes 100 MB, or a tensor's content has not the length of its shape.
+    /// A name or key is not unique, the header exceeds 100 MB, or a tensor's content does not have the length of its shape.
     /// </exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(string path, IEnumerable<TensorDeclaration> tensors,
@@ -47,12 +47,12 @@ internal static class SafetensorsWriter
         }
     }
 
-    /// <summary>Writes to a stream, from where it stands; the stream is left open, and need not be seekable.</summary>
-    /// <param name="destination">Where to.</param>
-    /// <param name="tensors">The tensors, in any order, their names unique.</param>
-    /// <param name="metadata">The header's <c>__metadata__</c>, in this order; left out of the header if null or empty.</param>
+    /// <summary>Writes to a stream at its position. The stream is left open and need not be seekable.</summary>
+    /// <param name="destination">The stream.</param>
+    /// <param name="tensors">The tensors, in any order, with unique names.</param>
+    /// <param name="metadata">The header's <c>__metadata__</c>, in this order; omitted if null or empty.</param>
     /// <exception cref="ArgumentException">
-    /// A name or key is given twice, the header passes 100 MB, or a tensor's content has not the length of its shape.
+    /// A name or key is not unique, the header exceeds 100 MB, or a tensor's content does not have the length of its shape.
     /// </exception>
     public static void Write(Stream destination, IEnumerable<TensorDeclaration> tensors,
         IEnumerable<KeyValuePair<string, string>>? metadata = null)
@@ -62,10 +62,10 @@ internal static class SafetensorsWriter
         Write(destination, Header(ordered, metadata), ordered);
     }
 
-    // So that the whole file's length fits 63 bits.
+    // The length of the whole file must fit in 63 bits.
     private const long MaxDataLength = long.MaxValue - SafetensorsFile.MaxHeaderLength - SafetensorsFile.PrefixLength;
 
-    /// <summary>Whether every surrogate of a text has its other half, so that the text can be written as UTF-8.</summary>
+    /// <summary>Gets a value that indicates whether a text has no lone surrogate, so that it can be encoded as UTF-8.</summary>
     internal static bool IsWellFormed(string text)
     {
         for (int i = 0; i < text.Length; i++)
@@ -143,8 +143,8 @@ internal static class SafetensorsWriter
         }
     }
 
-    // The order of code points, which is also the order of UTF-8 bytes and of Python's strings. It differs from the order of
-    // UTF-16 units, string.CompareOrdinal's, only in that surrogates come after U+FFFF.
+    // The order of code points is also that of UTF-8 bytes and of Python's strings. It differs from string.CompareOrdinal, the order
+    // of UTF-16 units, in that surrogates come after U+FFFF.
     private static int CompareCodePoints(string a, string b)
     {
         int same = a.AsSpan().CommonPrefixLength(b);

@@ -3,15 +3,15 @@ using System.Text;
 
 namespace TinyZsad.Weights;
 
-/// <summary>Text from a file, made fit for an error message: of bounded length, and unable to drive a terminal.</summary>
+/// <summary>Formats text from files for error messages: with a limited length and without control characters.</summary>
 internal static class Shown
 {
     private const int MaxLength = 80;
 
-    /// <summary>The text in quotation marks.</summary>
+    /// <summary>Formats a text in quotation marks.</summary>
     public static string Quote(string text) => $"'{Clip(text)}'";
 
-    /// <summary>The text's first characters, with control and formatting characters and surrogates as \uXXXX.</summary>
+    /// <summary>Formats the first characters of a text. Control and format characters and surrogates become \uXXXX.</summary>
     public static string Clip(string text)
     {
         StringBuilder shown = new StringBuilder();
@@ -24,6 +24,6 @@ internal static class Shown
         return text.Length > MaxLength ? shown.Append("...").ToString() : shown.ToString();
     }
 
-    /// <summary>A shape as "[2, 3]".</summary>
+    /// <summary>Formats a shape as "[2, 3]".</summary>
     public static string Shape(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 }

@@ -4,19 +4,19 @@ using System.Runtime.InteropServices;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// A tensor to be written by <see cref="SafetensorsWriter"/>: its name, type and shape, and where its bytes come from.
+/// Describes a tensor to be written by <see cref="SafetensorsWriter"/>: its name, type, shape and the source of its bytes.
 /// </summary>
 internal sealed class TensorDeclaration
 {
-    /// <summary>Declares a tensor whose bytes are made as the writer comes to them, so that they are never in memory.</summary>
-    /// <param name="name">The name, any text but <c>__metadata__</c>.</param>
-    /// <param name="type">What the elements are.</param>
+    /// <summary>Initializes a tensor whose bytes are produced while the file is written.</summary>
+    /// <param name="name">The name: any text except <c>__metadata__</c>.</param>
+    /// <param name="type">The type of the elements.</param>
     /// <param name="shape">At most 64 dimensions, none negative; empty for a scalar.</param>
     /// <param name="writeContent">
-    /// Writes the elements, little-endian and row-major, to the stream it is given: <see cref="ByteLength"/> bytes, no more and
-    /// no fewer. Called once a file.
+    /// Writes the elements, little-endian and row-major, to a stream: exactly <see cref="ByteLength"/> bytes. It is called once per
+    /// file.
     /// </param>
-    /// <exception cref="ArgumentException">The name or the shape is not allowed; the message says why.</exception>
+    /// <exception cref="ArgumentException">The name or the shape is not allowed.</exception>
     public TensorDeclaration(string name, ElementType type, ImmutableArray<long> shape, Action<Stream> writeContent)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -44,12 +44,12 @@ internal sealed class TensorDeclaration
         WriteContent = writeContent;
     }
 
-    /// <summary>Declares a tensor of values in memory, stored as their own type (<see cref="float"/> as F32, ...).</summary>
-    /// <param name="name">The name, any text but <c>__metadata__</c>.</param>
+    /// <summary>Creates a tensor of values in memory, stored as their own type (<see cref="float"/> as F32, ...).</summary>
+    /// <param name="name">The name: any text except <c>__metadata__</c>.</param>
     /// <param name="shape">At most 64 dimensions, none negative; empty for a scalar.</param>
-    /// <param name="values">The elements, row-major; read when the file is written.</param>
+    /// <param name="values">The elements in row-major order. They are read when the file is written.</param>
     /// <exception cref="ArgumentException">
-    /// The name or the shape is not allowed, the count of values is not the shape's, or the format has no such element type.
+    /// The name or the shape is not allowed, the number of values does not match the shape, or the format has no such element type.
     /// </exception>
     public static TensorDeclaration FromValues<T>(string name, ImmutableArray<long> shape, ReadOnlyMemory<T> values)
         where T : unmanaged
@@ -64,16 +64,16 @@ internal sealed class TensorDeclaration
                 nameof(values));
     }
 
-    /// <summary>The tensor's name.</summary>
+    /// <summary>Gets the name of the tensor.</summary>
     public string Name { get; }
 
-    /// <summary>What its elements are.</summary>
+    /// <summary>Gets the type of the elements.</summary>
     public ElementType Type { get; }
 
-    /// <summary>Its dimensions, outermost first.</summary>
+    /// <summary>Gets the dimensions, outermost first.</summary>
     public ImmutableArray<long> Shape { get; }
 
-    /// <summary>Bytes of all its elements.</summary>
+    /// <summary>Gets the size of all elements in bytes.</summary>
     public long ByteLength { get; }
 
     internal Action<Stream> WriteContent { get; }

@@ -2,11 +2,12 @@ using System.Collections.Immutable;
 
 namespace TinyZsad.Weights;
 
-/// <summary>One tensor of an open <see cref="SafetensorsFile"/>: what it is, and a view of its bytes. Thread-safe.</summary>
+/// <summary>
+/// Represents a tensor of an open <see cref="SafetensorsFile"/>: its description and a view of its bytes. All members are thread safe.
+/// </summary>
 /// <remarks>
-/// A tensor may lie at any address: the format packs tensors without gaps, so a float may follow an odd number of bytes.
-/// x86-64 and Arm64 read unaligned values with their ordinary and vector loads, so unaligned tensors are served like all
-/// others; only atomic access and aligned-load instructions are not for these views.
+/// The bytes may be at any address: the format packs tensors without gaps, so a float may follow an odd number of bytes. Ordinary and
+/// vector loads of x86-64 and Arm64 read unaligned values. Do not use atomic operations or aligned loads on these views.
 /// </remarks>
 public sealed unsafe class TensorEntry
 {
@@ -23,37 +24,43 @@ public sealed unsafe class TensorEntry
         Offset = offset;
     }
 
-    /// <summary>The tensor's name in the file.</summary>
+    /// <summary>Gets the name of the tensor in the file.</summary>
     public string Name { get; }
 
-    /// <summary>What its elements are.</summary>
+    /// <summary>Gets the type of the elements.</summary>
     public ElementType Type { get; }
 
-    /// <summary>Its dimensions, outermost first, none negative; empty for a scalar. Elements are in row-major order.</summary>
+    /// <summary>
+    /// Gets the dimensions, outermost first; none is negative. The shape of a scalar is empty. Elements are in row-major order.
+    /// </summary>
     public ImmutableArray<long> Shape { get; }
 
-    /// <summary>The product of <see cref="Shape"/>; 1 for a scalar.</summary>
+    /// <summary>Gets the number of elements: the product of <see cref="Shape"/>, 1 for a scalar.</summary>
     public long ElementCount { get; }
 
-    /// <summary>Bytes of the tensor.</summary>
+    /// <summary>Gets the size of all elements in bytes.</summary>
     public long ByteLength => ElementCount * Type.ByteSize();
 
     /// <summary>
-    /// The first byte, for kernels; <see cref="ByteLength"/> bytes may be read from it, none written. Valid until the file is
-    /// disposed, so the file must be kept alive while it is in use.
+    /// Gets the address of the first byte. <see cref="ByteLength"/> bytes can be read from it; none may be written. The address is valid
+    /// until the file is disposed or collected, so keep a reference to the file while it is in use.
     /// </summary>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public nint Address => (nint)file.At(Offset);
 
-    /// <summary>Where the tensor's bytes begin, from the start of the file.</summary>
+    /// <summary>Gets the offset of the first byte from the start of the file.</summary>
     internal long Offset { get; }
 
     /// <summary>
-    /// The elements, without a copy, valid until the file is disposed. F16 may be read as <see cref="Half"/> or, like BF16, as
-    /// its bits (<see cref="ushort"/>); BOOL is read as <see cref="byte"/>; every other type as its .NET namesake.
+    /// Gets the elements in row-major order, without a copy. The span is valid until the file is disposed or collected.
     /// </summary>
+    /// <typeparam name="T">
+    /// The .NET type of the elements: <see cref="Half"/> or <see cref="ushort"/> for F16, <see cref="ushort"/> for the bits of BF16,
+    /// <see cref="byte"/> for BOOL, and the corresponding .NET type for every other type.
+    /// </typeparam>
+    /// <returns><see cref="ElementCount"/> elements.</returns>
     /// <exception cref="ModelFormatException">
-    /// The tensor is of another type than <typeparamref name="T"/>, or has more elements than a span can hold.
+    /// The elements cannot be read as <typeparamref name="T"/>, or are more than a span can hold (2^31 - 1).
     /// </exception>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public ReadOnlySpan<T> AsSpan<T>() where T : unmanaged
@@ -63,12 +70,18 @@ public sealed unsafe class TensorEntry
         return Span<T>(ElementCount);
     }
 
-    /// <summary>The bytes as they are in the file, whatever the type, without a copy; valid until the file is disposed.</summary>
-    /// <exception cref="ModelFormatException">The tensor has more bytes than a span can hold.</exception>
+    /// <summary>
+    /// Gets the bytes of the tensor as they are in the file, without a copy. The span is valid until the file is disposed or collected.
+    /// </summary>
+    /// <returns><see cref="ByteLength"/> bytes.</returns>
+    /// <exception cref="ModelFormatException">The tensor has more bytes than a span can hold (2^31 - 1).</exception>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public ReadOnlySpan<byte> AsBytes() => Span<byte>(ByteLength);
 
-    /// <summary>Writes the tensor's bytes to a stream, whatever its size.</summary>
+    /// <summary>Writes the bytes of the tensor to a stream. The size of the tensor is not limited.</summary>
+    /// <param name="destination">The stream.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="destination"/> is null.</exception>
+    /// <exception cref="IOException">The stream cannot be written.</exception>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public void CopyTo(Stream destination)
     {
@@ -79,7 +92,7 @@ public sealed unsafe class TensorEntry
         GC.KeepAlive(file);
     }
 
-    /// <summary>"name: F32 [2, 3]".</summary>
+    /// <summary>Returns the name, type and shape, such as "name: F32 [2, 3]".</summary>
     public override string ToString() => $"{Shown.Clip(Name)}: {Type} {Shown.Shape(Shape)}";
 
     private ModelFormatException Error(string what) =>

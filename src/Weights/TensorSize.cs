@@ -1,13 +1,13 @@
 namespace TinyZsad.Weights;
 
-/// <summary>How many elements and bytes a shape asks for, counted without overflow.</summary>
+/// <summary>Computes the number of elements and bytes of a shape without overflow.</summary>
 internal static class TensorSize
 {
-    /// <summary>The most dimensions a tensor may have; as many as PyTorch and NumPy allow.</summary>
+    /// <summary>The maximum number of dimensions, the same as in PyTorch and NumPy.</summary>
     public const int MaxRank = 64;
 
-    /// <summary>Counts a shape of non-negative dimensions.</summary>
-    /// <returns>False if a product of the dimensions, or the bytes, pass 2^63 - 1.</returns>
+    /// <summary>Counts the elements and bytes of a shape whose dimensions are not negative.</summary>
+    /// <returns>False if a number exceeds 2^63 - 1.</returns>
     public static bool TryCount(ReadOnlySpan<long> shape, ElementType type, out long elements, out long bytes)
     {
         elements = 1;

@@ -1,11 +1,11 @@
 namespace TinyZsad.Weights;
 
-/// <summary>The stream that one tensor's bytes are written to: passes them on, and takes as many as were declared.</summary>
+/// <summary>Passes the bytes of one tensor to a stream and checks that they are as many as declared.</summary>
 internal sealed class TensorStream(Stream destination, TensorDeclaration tensor) : Stream
 {
     private long written;
 
-    /// <summary>Checks that the tensor is whole.</summary>
+    /// <summary>Checks that all bytes were written.</summary>
     /// <exception cref="ArgumentException">Bytes are missing.</exception>
     public void Finish()
     {

@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace TinyZsad.Weights;
 
-/// <summary>Reads whole files and streams into native memory, which the caller owns.</summary>
+/// <summary>Reads whole files and streams into native memory. The caller owns the memory.</summary>
 internal static class WholeFile
 {
     /// <summary>The number of bytes that are read at once.</summary>
@@ -37,7 +37,9 @@ internal static class WholeFile
     }
 
     /// <summary>Reads a file.</summary>
-    /// <inheritdoc cref="Open" path="/exception"/>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="ModelFormatException">The path is a folder, or the file cannot be read or is shortened.</exception>
     public static NativeBuffer Read(string path) => Open(path, FileOptions.SequentialScan, file =>
     {
         using (file) return Read(file, RandomAccess.GetLength(file), path);

@@ -1,4 +1,4 @@
-// CLIP's merge table, ../Vocabulary/bpe_simple_vocab_16e6.txt.gz, is OpenAI's, under the MIT licence:
+// CLIP's merge table, ../Vocabulary/bpe_simple_vocab_16e6.txt.gz, is by OpenAI, under the MIT license:
 // see ../Vocabulary/bpe_simple_vocab_16e6.NOTICE.txt.
 using System.Runtime.CompilerServices;
 using System.Text;
@@ -6,16 +6,18 @@ using System.Text;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// CLIP's byte-level byte-pair encoding of one word. Symbols are their ids: 0..255 the bytes, 256..511 the bytes that end a
-/// word, 512 + r the pair that the merge of rank r joins. An id therefore serves as the rank of the merge that makes it.
+/// Provides CLIP's byte-level byte-pair encoding of words. Symbols are ids: 0 to 255 are bytes, 256 to 511 are bytes at the end of a
+/// word, and 512 + r is the pair that the merge of rank r joins. The id of a symbol therefore orders merges like their ranks. Instances
+/// are immutable and thread safe.
 /// </summary>
 internal sealed class BytePairMerges
 {
+    /// <summary>The number of merges that CLIP uses.</summary>
     internal const int MergeCount = 48_894;
 
     /// <summary>
-    /// A word counts with its first 4096 bytes. No symbol is longer than 32 bytes, so the 75 ids that a text may have lie
-    /// within 2400; the rest is a margin for what follows to have its say, and keeps the work on any word bounded.
+    /// The maximum length of a word in bytes; the rest of a longer word is ignored. No symbol is longer than 32 bytes, so the 75 ids of
+    /// a text cover at most 2400 bytes. The margin covers merges that depend on later bytes. The limit bounds the work per word.
     /// </summary>
     internal const int MaxWordBytes = 4096;
 
@@ -25,14 +27,13 @@ internal sealed class BytePairMerges
     private readonly int[] byteIds = new int[256];
     private readonly IdTable merged = new();
 
-    /// <summary>Reads the table once over its bytes; only the lines that CLIP uses are read.</summary>
-    /// <param name="table">A line of version, then two symbols a line with a space between them, in the order of rank.</param>
-    /// <exception cref="ModelFormatException">It is no such table.</exception>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // runs once, in a loop: better compiled well at once
+    /// <summary>Reads the merge table, up to the last merge that CLIP uses.</summary>
+    /// <param name="table">A line with the version, then a line per merge by rank: two symbols separated by a space.</param>
+    /// <exception cref="ModelFormatException">The table is malformed.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // It runs only once, so tiered compilation would not optimize it.
     internal BytePairMerges(Stream table)
     {
-        // Symbols are looked up by a 64-bit hash of their spelling. That no two of CLIP's collide is a fact: its table would be
-        // refused otherwise.
+        // Symbols are found by a 64-bit hash of their text. No two symbols of CLIP collide: a collision would be reported as an error.
         IdTable ids = new IdTable();
         AddByteSymbols(ids);
 
@@ -86,17 +87,17 @@ internal sealed class BytePairMerges
         new($"The vocabulary, at merge {id - 512} of {MergeCount}: {what}.", inner);
 
     /// <summary>Encodes one word.</summary>
-    /// <param name="word">At least one and at most <see cref="MaxWordBytes"/> bytes of UTF-8.</param>
-    /// <param name="symbols">Receives the ids; at least as long as the word.</param>
-    /// <param name="merges">Scratch space, at least as long as the word.</param>
-    /// <returns>How many ids the word has.</returns>
+    /// <param name="word">1 to <see cref="MaxWordBytes"/> bytes of UTF-8.</param>
+    /// <param name="symbols">Receives the ids; it is at least as long as the word.</param>
+    /// <param name="merges">Scratch memory, at least as long as the word.</param>
+    /// <returns>The number of ids.</returns>
     internal int Encode(ReadOnlySpan<byte> word, Span<int> symbols, Span<int> merges)
     {
         int count = word.Length;
         for (int i = 0; i < count; i++)
             symbols[i] = byteIds[word[i]];
         symbols[count - 1] += WordEnd;
-        // merges[i] is what symbols i and i + 1 become.
+        // merges[i] is the symbol that joins symbols i and i + 1.
         for (int i = 0; i + 1 < count; i++)
             merges[i] = Merged(symbols[i], symbols[i + 1]);
 
@@ -112,7 +113,7 @@ internal sealed class BytePairMerges
         return count;
     }
 
-    /// <summary>Joins every occurrence of one pair, left to right.</summary>
+    /// <summary>Joins all occurrences of one pair, from left to right.</summary>
     private int MergeAll(int merge, Span<int> symbols, Span<int> merges)
     {
         int count = 0;
@@ -122,8 +123,7 @@ internal sealed class BytePairMerges
             symbols[count] = joins ? merge : symbols[i];
             if (joins)
                 i++;
-            // The pair that this symbol forms with the next is known from before unless either has changed; the one with the
-            // symbol before it is settled now.
+            // The merge with the next symbol is known unless this symbol has changed. The merge with the previous one is updated.
             merges[count] = i + 1 < symbols.Length ? merges[i] : NoMerge;
             if (joins && i + 1 < symbols.Length)
                 merges[count] = Merged(merge, symbols[i + 1]);
@@ -139,7 +139,7 @@ internal sealed class BytePairMerges
 
     private void AddByteSymbols(IdTable ids)
     {
-        // Printable bytes are spelt as themselves and come first; the others are spelt U+0100, U+0101, ...
+        // Printable bytes come first and represent themselves. The others are represented by U+0100, U+0101, ...
         int[] order = [.. Enumerable.Range(0, 256).OrderBy(b => IsPrintable(b) ? 0 : 1)];
         Span<byte> spelling = stackalloc byte[2];
         int others = 0;
@@ -156,7 +156,7 @@ internal sealed class BytePairMerges
 
     private static bool IsPrintable(int b) => b is >= 33 and <= 126 or >= 161 and <= 172 or >= 174;
 
-    /// <summary>FNV-1a; a hash may be continued, so that of a merge follows from that of its left part.</summary>
+    /// <summary>Computes the FNV-1a hash. The hash of a merge continues that of its left part.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Hash(ReadOnlySpan<byte> bytes, ulong hash = 14695981039346656037)
     {

@@ -1,12 +1,12 @@
-// The data, ../Vocabulary/canonical_composition.txt, is an excerpt of the Unicode Character Database, (c) Unicode, Inc.
+// The data in ../Vocabulary/canonical_composition.txt is an excerpt of the Unicode Character Database, (c) Unicode, Inc.
 using System.Globalization;
 using System.Text;
 
 namespace TinyZsad.Models;
 
 /// <summary>
-/// Unicode's normalisation form C, of Unicode 14. <see cref="string.Normalize()"/> does nothing in programs that run without
-/// culture data, as this one does, hence our own. Thread safe.
+/// Provides normalization form C of Unicode 14. <see cref="string.Normalize()"/> does nothing in programs with
+/// InvariantGlobalization, which this library supports. All members are thread safe.
 /// </summary>
 internal static class CanonicalComposition
 {
@@ -15,10 +15,10 @@ internal static class CanonicalComposition
 
     private static readonly Lazy<Tables> LazyTables = new(() => new Tables());
 
-    /// <summary>Normalises well-formed UTF-16.</summary>
+    /// <summary>Normalizes well-formed UTF-16 to form C.</summary>
     internal static string Compose(string text)
     {
-        // Nothing below the first combining mark decomposes into what would not compose again.
+        // Characters below the first combining mark are unchanged by normalization.
         if (text.AsSpan().IndexOfAnyExceptInRange('\0', '\u02ff') < 0)
             return text;
         List<int> points = Decompose(text);
@@ -29,7 +29,7 @@ internal static class CanonicalComposition
         return result.ToString();
     }
 
-    /// <summary>Full decomposition, marks in canonical order: normalisation form D.</summary>
+    /// <summary>Decomposes a text fully, with marks in canonical order: normalization form D.</summary>
     internal static List<int> Decompose(string text)
     {
         Tables tables = LazyTables.Value;
@@ -53,7 +53,7 @@ internal static class CanonicalComposition
             {
                 Append(pair.First);
                 if (pair.Second != 0)
-                    points.Add(pair.Second); // second parts do not decompose further
+                    points.Add(pair.Second); // second parts have no decomposition
             }
             else
             {
@@ -69,7 +69,7 @@ internal static class CanonicalComposition
                     end++;
                 if (end - start > 1)
                 {
-                    // OrderBy is stable, as the canonical order asks.
+                    // The canonical order needs a stable sort, which OrderBy is.
                     int[] sorted = [.. points.GetRange(start, end - start).OrderBy(tables.Class)];
                     for (int i = 0; i < sorted.Length; i++)
                         points[start + i] = sorted[i];
@@ -78,11 +78,11 @@ internal static class CanonicalComposition
         }
     }
 
-    /// <summary>Joins each starter with the marks that follow and are not blocked, in place.</summary>
+    /// <summary>Composes each starter with the following marks that are not blocked, in place.</summary>
     private static void Join(List<int> points)
     {
         Tables tables = LazyTables.Value;
-        int starter = -1, last = 0, count = 0; // last: the class of what stands between the starter and here, 0 for nothing
+        int starter = -1, last = 0, count = 0; // last: the class of the last character after the starter; 0 for none
         foreach (int point in points.ToArray())
         {
             int mark = tables.Class(point);

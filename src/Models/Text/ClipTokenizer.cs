@@ -7,24 +7,23 @@ using System.Text.Unicode;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// CLIP's tokenizer: text is cleaned, split into words and each word into byte pairs. Any string has an encoding.
-/// Immutable and thread safe.
+/// Represents CLIP's tokenizer, which cleans a text, splits it into words, and encodes each word as byte pairs. Every string has an
+/// encoding. Instances are immutable and thread safe.
 /// </summary>
 /// <remarks>
-/// The ids equal those of open_clip's <c>SimpleTokenizer</c> with ftfy, but for ftfy's repair of wrongly decoded text ("Ã¶"),
-/// which is left out. A lone surrogate counts as U+FFFD. Beyond any sensible prompt the work is bounded by
-/// what is read: leading white space apart, a text counts with its first 16,384 UTF-16 units, and
-/// HTML references within references are resolved some fourteen deep.
+/// The ids equal those of open_clip's <c>SimpleTokenizer</c> with ftfy, except that ftfy's repair of wrongly decoded text ("Ã¶") is
+/// not implemented. A lone surrogate is read as U+FFFD. To bound the work, only the first 16,384 UTF-16 units after leading white space
+/// are read, and nested HTML references are resolved up to a depth of about 14.
 /// </remarks>
 internal sealed class ClipTokenizer
 {
-    /// <summary>The id before a text.</summary>
+    /// <summary>The id of the start token.</summary>
     public const int StartToken = 49406;
 
-    /// <summary>The id after a text, and the largest of all: the text encoder reads its result where this first stands.</summary>
+    /// <summary>The id of the end token, the largest id. The text encoder pools at its first position.</summary>
     public const int EndToken = 49407;
 
-    /// <summary>How many ids an encoding has.</summary>
+    /// <summary>The number of ids of an encoding.</summary>
     public const int ContextLength = 77;
 
     private static readonly Lazy<ClipTokenizer> LazyShared = new(() => new ClipTokenizer());
@@ -42,14 +41,14 @@ internal sealed class ClipTokenizer
         this.merges = new BytePairMerges(table);
     }
 
-    /// <summary>The tokenizer; its table is read on first use.</summary>
+    /// <summary>Gets the shared tokenizer. Its table is read at first use.</summary>
     public static ClipTokenizer Shared => LazyShared.Value;
 
-    /// <summary>CLIP's table of merges, inflated as it is read.</summary>
+    /// <summary>Opens CLIP's merge table. It is decompressed while it is read.</summary>
     internal static Stream OpenTable() => new GZipStream(
         typeof(ClipTokenizer).Assembly.GetManifestResourceStream("bpe_simple_vocab_16e6.txt.gz")!, CompressionMode.Decompress);
 
-    /// <summary>Encodes a text as start token, ids and end token, padded with 0. A text of more than 75 ids is cut.</summary>
+    /// <summary>Encodes a text as start token, ids and end token, padded with 0. More than 75 ids are truncated.</summary>
     /// <param name="text">Any string.</param>
     /// <returns><see cref="ContextLength"/> ids.</returns>
     public int[] Encode(string text)
@@ -59,10 +58,10 @@ internal sealed class ClipTokenizer
         return ids;
     }
 
-    /// <summary>Encodes a text as start token, ids and end token, padded with 0. A text of more than 75 ids is cut.</summary>
+    /// <summary>Encodes a text as start token, ids and end token, padded with 0. More than 75 ids are truncated.</summary>
     /// <param name="text">Any string.</param>
-    /// <param name="ids">Receives the ids, all of them; <see cref="ContextLength"/> long.</param>
-    /// <returns>The pooled position: that of the first end token (a text may itself spell one).</returns>
+    /// <param name="ids">Receives the <see cref="ContextLength"/> ids.</param>
+    /// <returns>The pooled position: that of the first end token, which a text may contain.</returns>
     /// <exception cref="ArgumentException"><paramref name="ids"/> has another length.</exception>
     public int Encode(string text, Span<int> ids)
     {
@@ -77,7 +76,7 @@ internal sealed class ClipTokenizer
         return ids.IndexOf(EndToken);
     }
 
-    /// <summary>Writes the ids of a clean text until there are no more of either words or places; returns how many.</summary>
+    /// <summary>Writes the ids of a clean text as far as they fit, and returns their number.</summary>
     private int EncodeWords(ReadOnlySpan<char> text, Span<int> ids)
     {
         int[] scratch = ArrayPool<int>.Shared.Rent(2 * BytePairMerges.MaxWordBytes);
@@ -108,8 +107,8 @@ internal sealed class ClipTokenizer
     }
 
     /// <summary>
-    /// The length of the word a text starts with: a special token, a contraction, a run of letters, one number
-    /// character, or a run of neither.
+    /// Gets the length of the first word of a text: a special token, a contraction, a run of letters, one digit, or a run of other
+    /// characters.
     /// </summary>
     private static int NextWord(ReadOnlySpan<char> text, out int special)
     {

@@ -5,22 +5,22 @@ using System.Text;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// HTML character references resolved as Python's <c>html.unescape</c> does: numeric ones with HTML 5's corrections, and the
-/// older names also where their semicolon is missing (<c>&amp;eacute</c>, <c>&amp;amplifier</c>). The names are the 253 of
-/// XHTML and <c>AMP LT GT QUOT COPY REG</c>; the other names of HTML 5 (<c>&amp;check;</c>) are not known.
+/// Resolves HTML character references as Python's <c>html.unescape</c> does: numeric ones with the corrections of HTML 5, and older
+/// names also without a semicolon (<c>&amp;eacute</c>, <c>&amp;amplifier</c>). Supported are the 253 names of XHTML and
+/// <c>AMP LT GT QUOT COPY REG</c>, but not the other names of HTML 5 (<c>&amp;check;</c>).
 /// </summary>
 internal static class HtmlEntities
 {
     private const int LongestBareName = 6;
 
-    // What &#128; to &#159; stand for: Windows-1252, with its five gaps left as they are.
+    // The characters of &#128; to &#159;: those of Windows-1252. Its five unassigned codes are unchanged.
     private const string Windows1252 =
         "\u20ac\u0081\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u008d\u017d\u008f" +
         "\u0090\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u009d\u017e\u0178";
 
-    /// <summary>Resolves all references once, left to right.</summary>
+    /// <summary>Resolves all references once, from left to right.</summary>
     /// <param name="text">Any text.</param>
-    /// <param name="closedOnly">Only those that look whole: at most 24 letters and digits, then a semicolon.</param>
+    /// <param name="closedOnly">Whether to resolve only references of 1 to 24 letters and digits with a semicolon.</param>
     internal static string Unescape(string text, bool closedOnly)
     {
         int next = text.IndexOf('&');
@@ -50,15 +50,16 @@ internal static class HtmlEntities
         return name is >= 1 and <= 24 && name < body.Length && body[name] == ';';
     }
 
-    /// <param name="body">What follows the ampersand.</param>
-    /// <param name="value">What the reference stands for.</param>
-    /// <param name="length">How much of the body belongs to it.</param>
+    /// <summary>Resolves one reference.</summary>
+    /// <param name="body">The text after the ampersand.</param>
+    /// <param name="value">Receives the characters of the reference.</param>
+    /// <param name="length">Receives the length of the reference in the body.</param>
     private static bool TryResolve(ReadOnlySpan<char> body, out string value, out int length)
     {
         if (body.StartsWith('#'))
             return TryResolveNumber(body, out value, out length);
 
-        // A name of 25 letters is none, and names without a semicolon are short: no need to look further.
+        // No name has 25 letters or digits.
         int run = AlphanumericLength(body, 25);
         length = run + 1;
         if (run < body.Length && body[run] == ';' && Named(body[..run]) is string whole)
@@ -78,7 +79,7 @@ internal static class HtmlEntities
         return false;
     }
 
-    /// <summary>The names that HTML once allowed without a semicolon are those of Latin-1 and of the markup itself.</summary>
+    /// <summary>Gets a value that indicates whether a name may lack its semicolon: those of Latin-1 and of the markup characters.</summary>
     private static bool MayStandBare(string value) => value[0] is (>= '\u00a0' and <= '\u00ff') or '&' or '<' or '>' or '"';
 
     private static string? Named(ReadOnlySpan<char> name)
@@ -88,7 +89,7 @@ internal static class HtmlEntities
             case "AMP" or "LT" or "GT" or "QUOT" or "COPY" or "REG":
                 return Named(name.ToString().ToLowerInvariant());
             case "lang":
-                return "\u27e8"; // HTML 5 moved the angle brackets
+                return "\u27e8"; // HTML 5 changed the angle brackets
             case "rang":
                 return "\u27e9";
             default:
@@ -117,7 +118,7 @@ internal static class HtmlEntities
         '\r' => "\r",
         >= 0x80 and <= 0x9f => Windows1252[code - 0x80].ToString(),
         0 or (>= 0xd800 and <= 0xdfff) or > 0x10ffff => "\ufffd",
-        // Control characters and the code points that are none stand for nothing.
+        // Control characters and noncharacters are removed.
         (< 0x20 and not ('\t' or '\n' or '\f')) or 0x7f or (>= 0xfdd0 and <= 0xfdef) => "",
         _ => (code & 0xfffe) == 0xfffe ? "" : char.ConvertFromUtf32(code),
     };

@@ -3,18 +3,18 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// Keys to ids by open addressing. A <see cref="Dictionary{TKey, TValue}"/> over these types would first have to be compiled,
-/// and without optimisation, while the tokenizer starts: some ten milliseconds more.
+/// Represents a hash table from keys to ids with open addressing. A <see cref="Dictionary{TKey, TValue}"/> of these types would have to
+/// be compiled when the tokenizer starts, which takes about 10 ms more.
 /// </summary>
 internal sealed class IdTable
 {
     private const int Bits = 17;
 
-    // Key 0 marks a free place.
+    // Key 0 marks a free slot.
     private readonly ulong[] keys = new ulong[1 << Bits];
     private readonly int[] ids = new int[1 << Bits];
 
-    /// <summary>Adds a key; false if it is there already, or 0. Room for about 100,000.</summary>
+    /// <summary>Adds a key. Returns false if the key is 0 or exists. The capacity is about 100,000 keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal bool TryAdd(ulong key, int id)
     {
@@ -26,7 +26,7 @@ internal sealed class IdTable
         return true;
     }
 
-    /// <summary>The id of a key, or -1.</summary>
+    /// <summary>Gets the id of a key; -1 if it does not exist.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal int Find(ulong key)
     {
@@ -34,7 +34,7 @@ internal sealed class IdTable
         return this.keys[place] == key ? ids[place] : -1;
     }
 
-    /// <summary>Where the key is, or would be.</summary>
+    /// <summary>Gets the slot of a key, or the free slot for it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int Place(ulong key)
     {

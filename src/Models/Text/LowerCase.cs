@@ -4,8 +4,8 @@ using System.Text;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// Unicode's full lower-case mapping, as Python's <c>str.lower</c>: the simple one, which .NET has, and its two exceptions,
-/// İ, which becomes two code points, and Σ, which at the end of a word becomes ς.
+/// Provides the full lower-case mapping of Unicode, as Python's <c>str.lower</c>: the simple mapping of .NET and two exceptions, İ,
+/// which becomes two code points, and Σ, which becomes ς at the end of a word.
 /// </summary>
 internal static class LowerCase
 {
@@ -51,7 +51,7 @@ internal static class LowerCase
         return false;
     }
 
-    /// <summary>Unicode's Case_Ignorable: marks, modifiers, format characters and punctuation inside words.</summary>
+    /// <summary>Gets the Case_Ignorable property: marks, modifiers, format characters and punctuation inside words.</summary>
     private static bool IsCaseIgnorable(Rune rune) => Rune.GetUnicodeCategory(rune) switch
     {
         UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark or UnicodeCategory.Format
@@ -60,7 +60,7 @@ internal static class LowerCase
             or 0xfe13 or 0xfe52 or 0xfe55 or 0xff07 or 0xff0e or 0xff1a,
     };
 
-    /// <summary>Unicode's Cased, of what is not Case_Ignorable.</summary>
+    /// <summary>Gets the Cased property of a character that is not Case_Ignorable.</summary>
     private static bool IsCased(Rune rune) => Rune.GetUnicodeCategory(rune) switch
     {
         UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter => true,

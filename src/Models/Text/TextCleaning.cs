@@ -3,21 +3,21 @@ using System.Text;
 namespace TinyZsad.Models;
 
 /// <summary>
-/// What open_clip does to a text before splitting it: ftfy's tidying (without its repair of wrongly decoded text), HTML
-/// references resolved twice, white space collapsed, lower case.
+/// Cleans a text as open_clip does before it splits it: the fixes of ftfy (without the repair of wrongly decoded text), two passes over
+/// HTML references, collapsed white space, and lower case.
 /// </summary>
 internal static class TextCleaning
 {
-    /// <summary>How much of a text counts, leading white space apart: far more than 77 ids need; it bounds the work.</summary>
+    /// <summary>The number of UTF-16 units after leading white space that are read. It bounds the work; 77 ids need far fewer.</summary>
     internal const int MaxLength = 16_384;
 
     /// <summary>
-    /// How often ftfy's steps are repeated at most. A round takes one reference out of those within it (<c>&amp;amp;amp;lt;</c>); nobody
-    /// nests them deeper, and a text of nothing else would take thousands of rounds.
+    /// The maximum number of passes of ftfy's steps. Each pass resolves one level of nested references (<c>&amp;amp;amp;lt;</c>). The
+    /// limit bounds the work for hostile texts.
     /// </summary>
     internal const int MaxRounds = 16;
 
-    // U+FF61..U+FFEF to what they are at ordinary width, in order; unassigned ones, and U+FFE3 (two characters), stay.
+    // The normal-width forms of U+FF61 to U+FFEF. Unassigned characters and U+FFE3, which becomes two characters, are unchanged.
     private const string OrdinaryWidth =
         "。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン\u3099\u309a" +
         "\u1160\u1100\u1101\u11aa\u1102\u11ac\u11ad\u1103\u1104\u1105\u11b0\u11b1\u11b2\u11b3\u11b4\u11b5\u111a\u1106" +
@@ -26,7 +26,7 @@ internal static class TextCleaning
         "\u1171\u1172\uffd8\uffd9\u1173\u1174\u1175\uffdd\uffde\uffdf\u00a2\u00a3\u00ac\uffe3\u00a6\u00a5\u20a9\uffe7" +
         "\u2502\u2190\u2191\u2192\u2193\u25a0\u25cb\uffef";
 
-    /// <summary>Cleans any string. Lone surrogates become U+FFFD; what lies beyond <see cref="MaxLength"/> is dropped.</summary>
+    /// <summary>Cleans any string. Lone surrogates become U+FFFD. Text after <see cref="MaxLength"/> units is removed.</summary>
     internal static string Clean(string text)
     {
         ReadOnlySpan<char> counted = text.AsSpan().TrimStart();
@@ -47,8 +47,8 @@ internal static class TextCleaning
     }
 
     /// <summary>
-    /// ftfy's steps, repeated until nothing changes, or <see cref="MaxRounds"/> times. Its care for line breaks is not needed: they
-    /// collapse.
+    /// Applies ftfy's steps until nothing changes, at most <see cref="MaxRounds"/> times. Its handling of line breaks is omitted, because
+    /// white space is collapsed afterwards.
     /// </summary>
     private static string Tidy(string text)
     {
@@ -80,8 +80,8 @@ internal static class TextCleaning
     }
 
     /// <summary>
-    /// Ligatures taken apart, full and half width forms made ordinary, quotes straight; stray control characters go. Null for
-    /// what stays.
+    /// Gets the replacement of a character: ligatures are split, full- and half-width forms become normal, quotes become straight, and
+    /// control characters are removed. Null if the character is unchanged.
     /// </summary>
     private static string? Tidied(char c) => c switch
     {

@@ -3,13 +3,12 @@ using System.Diagnostics.CodeAnalysis;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// What others train and publish: safetensors (one file, or shards with an index), PyTorch's archives since 1.6 and
-/// TorchScript's.
-/// Tensors are views of the mapped files; nothing that a checkpoint holds is executed.
+/// Represents an open checkpoint: safetensors (one file, or shards with an index), an archive of PyTorch 1.6 or later, or a
+/// TorchScript archive. Tensors are views of the mapped files. No content of a checkpoint is executed.
 /// </summary>
 /// <remarks>
-/// Nested dicts, lists and modules are seen as one table of names with dots between them: <c>model.blocks.0.norm1.weight</c>.
-/// Tensors may be read from any number of threads, but <see cref="Dispose"/> called only once none does any more.
+/// Nested dictionaries, lists and modules are flattened into one table of names: <c>model.blocks.0.norm1.weight</c>. Tensors are
+/// thread safe; <see cref="Dispose"/> must not be called while one is read.
 /// </remarks>
 internal sealed class Checkpoint : IDisposable
 {
@@ -20,13 +19,13 @@ internal sealed class Checkpoint : IDisposable
     private readonly Lazy<IReadOnlyList<(string, string)>> hashes;
     private readonly Dictionary<string, CheckpointTensor> byName;
 
-    /// <summary>Puts a checkpoint together.</summary>
-    /// <param name="name">The file that the user named.</param>
-    /// <param name="format">What it is, in words.</param>
-    /// <param name="tensors">All tensors, their names unique.</param>
-    /// <param name="values">Numbers, truths and texts beside the tensors, by name.</param>
-    /// <param name="owners">What is closed with the checkpoint.</param>
-    /// <param name="hashes">Gives each file's name and SHA-256.</param>
+    /// <summary>Initializes a checkpoint.</summary>
+    /// <param name="name">The path that the caller gave.</param>
+    /// <param name="format">The format, in words.</param>
+    /// <param name="tensors">All tensors by name.</param>
+    /// <param name="values">The numbers, Booleans and texts beside the tensors, by name.</param>
+    /// <param name="owners">The objects that are disposed with the checkpoint.</param>
+    /// <param name="hashes">Computes the name and SHA-256 hash of each file.</param>
     public Checkpoint(string name, string format, Dictionary<string, CheckpointTensor> tensors,
         IReadOnlyDictionary<string, object> values, IEnumerable<IDisposable> owners, Func<IEnumerable<(string, string)>> hashes)
     {
@@ -39,10 +38,10 @@ internal sealed class Checkpoint : IDisposable
         this.hashes = new(() => [.. hashes().Select(file => (Path.GetFileName(file.Item1), file.Item2))]);
     }
 
-    /// <summary>Opens a checkpoint; what kind it is, its content says.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    /// <exception cref="ModelFormatException">It is no checkpoint that can be read; the message says why.</exception>
+    /// <summary>Opens a checkpoint. Its format is detected from its content.</summary>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="ModelFormatException">The file is not a checkpoint of a supported format.</exception>
     public static Checkpoint Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -50,10 +49,10 @@ internal sealed class Checkpoint : IDisposable
         return Open(bytes, () => SafetensorsFile.Open(path));
     }
 
-    /// <summary>Opens a checkpoint in memory, which must not change meanwhile.</summary>
-    /// <param name="bytes">A whole file.</param>
-    /// <param name="name">What error messages call it.</param>
-    /// <exception cref="ModelFormatException">It is no checkpoint that can be read; the message says why.</exception>
+    /// <summary>Opens a checkpoint in memory.</summary>
+    /// <param name="bytes">The bytes of the whole file. They must not change while the checkpoint is open.</param>
+    /// <param name="name">The name of the file in error messages.</param>
+    /// <exception cref="ModelFormatException">The file is not a checkpoint of a supported format.</exception>
     public static Checkpoint Open(ReadOnlyMemory<byte> bytes, string name) =>
         Open(FileBytes.Pin(bytes, name), () => SafetensorsFile.Open(bytes, name));
 
@@ -63,7 +62,7 @@ internal sealed class Checkpoint : IDisposable
         try
         {
             ReadOnlySpan<byte> head = bytes.Span(0, Math.Min(bytes.Length, 512));
-            // The length of a safetensors header, below 2^32, and its first character; nothing else begins so.
+            // A safetensors file: the header's length, below 2^32, and its first character.
             if (head.Length > 8 && head[8] == '{' && head[4..8].IndexOfAnyExcept((byte)0) < 0)
                 return ShardedSafetensors.Read(safetensors());
             if (head.StartsWith("PK\x03\x04"u8) || head.StartsWith("PK\x05\x06"u8))
@@ -88,22 +87,22 @@ internal sealed class Checkpoint : IDisposable
         }
     }
 
-    /// <summary>The file that the user named; every error message begins with it.</summary>
+    /// <summary>Gets the path that the caller gave. Error messages begin with it.</summary>
     public string Name { get; }
 
-    /// <summary>What it is: "safetensors", "TorchScript archive" and so on.</summary>
+    /// <summary>Gets the format: "safetensors", "TorchScript archive" and so on.</summary>
     public string Format { get; }
 
-    /// <summary>Every tensor, in the checkpoint's order.</summary>
+    /// <summary>Gets all tensors, in the order of the checkpoint.</summary>
     public IReadOnlyList<CheckpointTensor> Tensors { get; }
 
-    /// <summary>What stands beside the tensors: bool, long, double or string by name; a list's items by their numbers.</summary>
+    /// <summary>Gets the other values by name: bool, long, double or string. An item of a list has its index as name.</summary>
     public IReadOnlyDictionary<string, object> Values { get; }
 
-    /// <summary>Finds a tensor by its whole name.</summary>
+    /// <summary>Finds a tensor by its full name.</summary>
     public bool TryGet(string name, [MaybeNullWhen(false)] out CheckpointTensor tensor) => byName.TryGetValue(name, out tensor);
 
-    /// <summary>The whole numbers of a list; null if there is no such list, or something else in it.</summary>
+    /// <summary>Gets a list of integers; null if there is no such list or it holds other values.</summary>
     public long[]? Integers(string name)
     {
         List<long> numbers = [];
@@ -116,12 +115,12 @@ internal sealed class Checkpoint : IDisposable
     }
 
     /// <summary>
-    /// Every file's name, without its folder, and its SHA-256 in lower-case hexadecimal. The files are read whole, once.
+    /// Gets the name of each file without its folder, and its SHA-256 hash in lower-case hexadecimal. The files are read at the first call.
     /// </summary>
-    /// <exception cref="ModelFormatException">A file cannot be read any more.</exception>
+    /// <exception cref="ModelFormatException">A file cannot be read.</exception>
     public IReadOnlyList<(string Name, string Sha256)> Files => hashes.Value;
 
-    /// <summary>Closes the files. No tensor can be read any more.</summary>
+    /// <summary>Closes the files. Tensors cannot be read afterwards.</summary>
     public void Dispose()
     {
         foreach (IDisposable owner in owners) owner.Dispose();

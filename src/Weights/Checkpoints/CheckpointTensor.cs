@@ -4,21 +4,21 @@ using System.Diagnostics;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// One tensor of an open <see cref="Checkpoint"/>: a strided view of numbers in a mapped file, read in row-major order in
-/// portions, whatever its type and layout. Thread-safe.
+/// Represents a tensor of an open <see cref="Checkpoint"/>: a strided view of a mapped file. It is read in row-major order in parts,
+/// whatever its type and layout. All members are thread safe.
 /// </summary>
 internal sealed unsafe class CheckpointTensor
 {
     private readonly Func<nint> address;
     private readonly ImmutableArray<long> strides;
 
-    /// <summary>Makes the view; every element must lie in the memory behind the address.</summary>
-    /// <param name="file">The checkpoint, for messages.</param>
-    /// <param name="name">What the checkpoint calls it.</param>
-    /// <param name="type">What the elements are.</param>
-    /// <param name="shape">The dimensions.</param>
-    /// <param name="strides">Elements from one index to the next, a dimension each.</param>
-    /// <param name="address">Gives the first element, or throws once the file is closed.</param>
+    /// <summary>Initializes a view. All elements must lie in the memory at the address.</summary>
+    /// <param name="file">The path of the checkpoint, for messages.</param>
+    /// <param name="name">The name in the checkpoint.</param>
+    /// <param name="type">The type of the elements.</param>
+    /// <param name="shape">The dimensions, outermost first.</param>
+    /// <param name="strides">The distance between neighbours in each dimension, in elements.</param>
+    /// <param name="address">Gets the address of the first element, or throws if the file is closed.</param>
     public CheckpointTensor(
         string file, string name, ElementType type, ImmutableArray<long> shape, ImmutableArray<long> strides, Func<nint> address)
     {
@@ -31,22 +31,25 @@ internal sealed unsafe class CheckpointTensor
         ElementCount = shape.Aggregate(1L, (n, d) => n * d);
     }
 
-    /// <summary>The checkpoint, for messages.</summary>
+    /// <summary>Gets the path of the checkpoint, for messages.</summary>
     public string File { get; }
 
+    /// <summary>Gets the name in the checkpoint.</summary>
     public string Name { get; }
 
+    /// <summary>Gets the type of the elements.</summary>
     public ElementType Type { get; }
 
-    /// <summary>Its dimensions, outermost first; empty for a scalar.</summary>
+    /// <summary>Gets the dimensions, outermost first; empty for a scalar.</summary>
     public ImmutableArray<long> Shape { get; }
 
+    /// <summary>Gets the number of elements.</summary>
     public long ElementCount { get; }
 
-    /// <summary>Whether the elements are floats, which can be weights.</summary>
+    /// <summary>Gets a value that indicates whether the elements are floating-point numbers. All weights are.</summary>
     public bool IsFloat => Type is ElementType.F64 or ElementType.F32 or ElementType.F16 or ElementType.BF16;
 
-    /// <summary>Strides of a tensor whose elements lie one after the other.</summary>
+    /// <summary>Gets the strides of a contiguous tensor in row-major order.</summary>
     public static ImmutableArray<long> RowMajor(ImmutableArray<long> shape)
     {
         long[] strides = new long[shape.Length];
@@ -59,7 +62,7 @@ internal sealed unsafe class CheckpointTensor
         return [.. strides];
     }
 
-    /// <summary>Some of the first dimension's indices.</summary>
+    /// <summary>Gets a range of the first dimension, without a copy.</summary>
     public CheckpointTensor Rows(long first, long count)
     {
         Debug.Assert(Shape.Length > 0 && first >= 0 && count >= 0 && first + count <= Shape[0]);
@@ -67,9 +70,9 @@ internal sealed unsafe class CheckpointTensor
         return new CheckpointTensor(File, Name, Type, Shape.SetItem(0, count), strides, () => address() + (nint)skipped);
     }
 
-    /// <summary>Reads floats, exactly.</summary>
-    /// <param name="first">The first element's place in row-major order.</param>
-    /// <param name="values">Receives the elements from there on, all of which the tensor must have.</param>
+    /// <summary>Reads elements as double, without loss. The elements must be floating-point numbers.</summary>
+    /// <param name="first">The row-major index of the first element.</param>
+    /// <param name="values">Receives the elements from <paramref name="first"/> on; the tensor must have as many.</param>
     /// <exception cref="ObjectDisposedException">The checkpoint is closed.</exception>
     public void Read(long first, Span<double> values)
     {
@@ -81,7 +84,7 @@ internal sealed unsafe class CheckpointTensor
             for (int i = 0; i < values.Length; i++) values[i] = Number(start, i);
             return;
         }
-        // An odometer: its last wheel turns fastest.
+        // Counts through the indices; the last dimension changes fastest.
         long[] index = new long[Shape.Length];
         long at = 0;
         for (int d = index.Length - 1; d >= 0; d--)
@@ -110,6 +113,6 @@ internal sealed unsafe class CheckpointTensor
         _ => BitConverter.UInt32BitsToSingle((uint)((ushort*)start)[at] << 16),
     };
 
-    /// <summary>"name: F32 [2, 3]".</summary>
+    /// <summary>Returns the name, type and shape, such as "name: F32 [2, 3]".</summary>
     public override string ToString() => $"{Shown.Clip(Name)}: {Type} {Shown.Shape(Shape)}";
 }

@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 
 namespace TinyZsad.Weights;
 
-/// <summary>A whole file's bytes, mapped or in memory, read with a check of every place.</summary>
+/// <summary>Represents the bytes of a whole file, mapped or in memory. Every access is checked.</summary>
 internal sealed unsafe class FileBytes : IDisposable
 {
     private readonly IDisposable owner;
@@ -20,8 +20,8 @@ internal sealed unsafe class FileBytes : IDisposable
     }
 
     /// <summary>Maps a file read-only.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="ModelFormatException">The path is a folder, or the file cannot be read.</exception>
     public static FileBytes Map(string path)
     {
@@ -36,12 +36,13 @@ internal sealed unsafe class FileBytes : IDisposable
         return new FileBytes(name, pin, (byte*)pin.Pointer, bytes.Length);
     }
 
-    /// <summary>What error messages call the file.</summary>
+    /// <summary>Gets the name of the file in error messages.</summary>
     public string Name { get; }
 
+    /// <summary>Gets the length in bytes.</summary>
     public long Length { get; }
 
-    /// <summary>The byte at an offset that is known to lie in the file.</summary>
+    /// <summary>Gets the address of a byte. The offset is not checked.</summary>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public byte* At(long offset)
     {
@@ -49,8 +50,8 @@ internal sealed unsafe class FileBytes : IDisposable
         return start + offset;
     }
 
-    /// <summary>Some bytes.</summary>
-    /// <exception cref="ModelFormatException">They do not lie in the file.</exception>
+    /// <summary>Gets a range of bytes.</summary>
+    /// <exception cref="ModelFormatException">The range does not lie in the file.</exception>
     public ReadOnlySpan<byte> Span(long offset, long length)
     {
         if (offset < 0 || length < 0 || length > int.MaxValue || offset > Length - length)
@@ -62,7 +63,7 @@ internal sealed unsafe class FileBytes : IDisposable
 
     public uint UInt32(long offset) => BinaryPrimitives.ReadUInt32LittleEndian(Span(offset, 4));
 
-    /// <summary>An unsigned number that must fit a signed one.</summary>
+    /// <summary>Reads an unsigned number, which must be below 2^63.</summary>
     public long UInt64(long offset)
     {
         ulong value = BinaryPrimitives.ReadUInt64LittleEndian(Span(offset, 8));
@@ -71,7 +72,7 @@ internal sealed unsafe class FileBytes : IDisposable
             : throw Error($"the number {value} at byte {offset} passes 2^63", offset);
     }
 
-    /// <summary>SHA-256 of the whole file, 64 lower-case hexadecimal digits.</summary>
+    /// <summary>Computes the SHA-256 hash of the whole file, as 64 lower-case hexadecimal digits.</summary>
     public string Sha256()
     {
         if (owner is MappedFile mapped) return mapped.Sha256(Name);

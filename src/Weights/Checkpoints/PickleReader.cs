@@ -6,21 +6,21 @@ using System.Text;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// Reads the pickle of a PyTorch archive. It is no unpickler: it knows the opcodes that PyTorch's writers use (protocol 2), and
-/// of globals the few that rebuild tensors; it imports nothing, calls nothing, and refuses everything else by name.
+/// Reads the pickle of a PyTorch archive. It is not a general unpickler: it supports the opcodes that PyTorch writes (protocol 2) and
+/// the few globals that rebuild tensors. It imports nothing and calls nothing, and it reports everything else by name as an error.
 /// </summary>
 /// <param name="file">The archive, for messages.</param>
-/// <param name="start">Where the pickle begins in it, for messages.</param>
-/// <param name="data">The pickle.</param>
-/// <param name="script">Whether the archive is TorchScript's, whose pickle holds objects of its modules' classes.</param>
-/// <param name="find">Gives the place of a storage's bytes in the file, by its key.</param>
+/// <param name="start">The offset of the pickle in the archive, for messages.</param>
+/// <param name="data">The bytes of the pickle.</param>
+/// <param name="script">Whether the archive is TorchScript, whose pickle holds objects of the classes of its modules.</param>
+/// <param name="find">Gets the offset and length of a storage in the file by its key.</param>
 internal ref struct PickleReader(
     FileBytes file, long start, ReadOnlySpan<byte> data, bool script, Func<string, (long Offset, long Length)> find)
 {
     private const string RebuildTensor = "torch._utils._rebuild_tensor_v2", RebuildParameter = "torch._utils._rebuild_parameter",
         OrderedDict = "collections.OrderedDict";
 
-    /// <summary>In TorchScript archives: lists of one type, and values that remember theirs.</summary>
+    /// <summary>The functions of TorchScript archives: typed lists and values with a type tag.</summary>
     private static readonly string[] ScriptFunctions =
     [
         "torch.jit._pickle.build_intlist", "torch.jit._pickle.build_doublelist", "torch.jit._pickle.build_boollist",
@@ -29,7 +29,7 @@ internal ref struct PickleReader(
 
     private const string ScriptClasses = "__torch__.";
 
-    /// <summary>The most tensors that are rebuilt: each may be asked for in a few bytes, of arguments that are kept.</summary>
+    /// <summary>The maximum number of tensors. A few bytes of a pickle, with stored arguments, can request a tensor.</summary>
     private const int MaxTensors = 1 << 18;
 
     private readonly ReadOnlySpan<byte> data = data;
@@ -39,8 +39,8 @@ internal ref struct PickleReader(
     private int at, tensors;
 
     /// <summary>Reads the whole pickle.</summary>
-    /// <returns>What it holds.</returns>
-    /// <exception cref="ModelFormatException">It is malformed, or asks for something else than tensors.</exception>
+    /// <returns>The value that it holds; see PickleValues.cs for the types.</returns>
+    /// <exception cref="ModelFormatException">The pickle is malformed or needs an unsupported global.</exception>
     public object? Read()
     {
         while (true)
@@ -119,7 +119,7 @@ internal ref struct PickleReader(
         }
     }
 
-    /// <summary>A little-endian number of so many bytes, in two's complement.</summary>
+    /// <summary>Reads a little-endian two's complement number of the given number of bytes.</summary>
     private long Long(int count)
     {
         ReadOnlySpan<byte> bytes = Take((uint)count);
@@ -131,7 +131,7 @@ internal ref struct PickleReader(
 
     private readonly object? Top() => stack.Count > Floor ? stack[^1] : throw Error("takes a value from an empty stack");
 
-    /// <summary>Values below the last mark are out of reach until it is taken away.</summary>
+    /// <summary>Gets the position of the last mark. Values below it cannot be taken.</summary>
     private readonly int Floor => marks.Count > 0 ? marks[^1] : 0;
 
     private readonly object? Pop()
@@ -194,7 +194,7 @@ internal ref struct PickleReader(
         return line;
     }
 
-    /// <summary>The type of a storage's class; null if it is none.</summary>
+    /// <summary>Gets the element type of a storage class; null if the global is not one.</summary>
     private static ElementType? StorageType(PickleGlobal global) => global.FullName switch
     {
         "torch.DoubleStorage" => ElementType.F64,
@@ -210,7 +210,7 @@ internal ref struct PickleReader(
         _ => null,
     };
 
-    /// <summary>('storage', its class, key, device, count of elements).</summary>
+    /// <summary>Resolves a persistent id: ('storage', class, key, device, number of elements).</summary>
     private readonly TorchStorage Storage(object? id)
     {
         if (id is not object?[] { Length: 5 } parts || parts[0] is not "storage" || parts[1] is not PickleGlobal global
@@ -240,7 +240,9 @@ internal ref struct PickleReader(
         };
     }
 
-    /// <summary>Arguments: storage, offset, size, stride, requires_grad, hooks and, from newer writers, metadata.</summary>
+    /// <summary>
+    /// Rebuilds a tensor. The arguments are storage, offset, size, stride, requires_grad, hooks and, in newer versions, metadata.
+    /// </summary>
     private TorchTensor Tensor(object?[] arguments)
     {
         if (arguments is not [TorchStorage storage, long offset, object?[] size, object?[] stride, ..]
@@ -275,7 +277,7 @@ internal ref struct PickleReader(
             ? new PickleInstance()
             : throw Error($"makes an object of {Shape(call[0])}, where only TorchScript's modules have objects");
 
-    /// <summary>Attributes of a module; those of an OrderedDict (a state dict's _metadata) say nothing of tensors.</summary>
+    /// <summary>Sets the attributes of a module. Those of an OrderedDict (_metadata of a state dict) are ignored.</summary>
     private readonly void Build(object? state)
     {
         switch (Top())
@@ -286,7 +288,7 @@ internal ref struct PickleReader(
         }
     }
 
-    /// <summary>A value's kind, for messages.</summary>
+    /// <summary>Describes the type of a value for messages.</summary>
     private static string Shape(object? value) => value switch
     {
         null => "None",

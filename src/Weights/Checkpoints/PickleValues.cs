@@ -2,15 +2,15 @@ using System.Collections.Immutable;
 
 namespace TinyZsad.Weights;
 
-// What a pickle of tensors may hold. Beside these classes: null, bool, long, double, string, and object?[] for a tuple.
+// The values of a pickle: these classes, and null, bool, long, double, string, and object?[] for a tuple.
 
-/// <summary>A name that the pickle asks for; never looked up, never called.</summary>
+/// <summary>A global that the pickle names. It is neither imported nor called.</summary>
 internal sealed record PickleGlobal(string Module, string Name)
 {
     public string FullName => $"{Module}.{Name}";
 }
 
-/// <summary>A dict or an OrderedDict, in its order.</summary>
+/// <summary>A dict or an OrderedDict, in insertion order.</summary>
 internal sealed class PickleDict
 {
     public List<(object? Key, object? Value)> Items { get; } = [];
@@ -22,15 +22,15 @@ internal sealed class PickleList
     public List<object?> Items { get; } = [];
 }
 
-/// <summary>An object of a TorchScript module's class: nothing but its attributes.</summary>
+/// <summary>The attributes of a TorchScript module.</summary>
 internal sealed class PickleInstance
 {
     public PickleDict? Attributes { get; set; }
 }
 
-/// <summary>Numbers of one type, the bytes of one entry of the archive.</summary>
+/// <summary>A storage: elements of one type, which are the bytes of one entry of the archive.</summary>
 internal sealed record TorchStorage(ElementType Type, long Offset, long Count);
 
-/// <summary>A strided view of a storage; every element lies in it.</summary>
+/// <summary>A strided view of a storage. All its elements lie in the storage.</summary>
 internal sealed record TorchTensor(
     TorchStorage Storage, long Offset, ImmutableArray<long> Shape, ImmutableArray<long> Strides);

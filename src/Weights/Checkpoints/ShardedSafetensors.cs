@@ -3,21 +3,21 @@ using System.Text.Json;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// Safetensors as a checkpoint: one file, or several with the index that Hugging Face writes beside them
+/// Opens safetensors as a checkpoint: one file, or several files with the index that Hugging Face writes
 /// (<c>model.safetensors.index.json</c>: <c>{"weight_map": {"tensor": "file", …}}</c>).
 /// </summary>
 internal static class ShardedSafetensors
 {
     private const int MaxIndex = 1 << 26, MaxShards = 1000;
 
-    /// <summary>One file, which the checkpoint then owns.</summary>
+    /// <summary>Opens one file, which the checkpoint owns.</summary>
     public static Checkpoint Read(SafetensorsFile file) => new(file.Name, "safetensors",
         file.Tensors.ToDictionary(t => t.Name, t => View(file, t)), Values(file), [file],
         () => [(file.Name, file.ComputeSha256())]);
 
-    /// <summary>The files that an index names, all in its own folder.</summary>
+    /// <summary>Opens the files of an index. All must be in its folder.</summary>
     /// <exception cref="ModelFormatException">
-    /// The index is malformed, a file or a tensor that it names is missing, or it names files elsewhere.
+    /// The index is malformed, a file or tensor of it is missing, or a file is in another folder.
     /// </exception>
     public static Checkpoint Read(FileBytes index)
     {
@@ -58,7 +58,7 @@ internal static class ShardedSafetensors
     private static Dictionary<string, object> Values(SafetensorsFile file) =>
         file.Metadata.ToDictionary(pair => $"__metadata__.{pair.Key}", pair => (object)pair.Value);
 
-    /// <summary>Which file holds which tensor.</summary>
+    /// <summary>Reads the file name of each tensor.</summary>
     private static Dictionary<string, string> Places(FileBytes index)
     {
         if (index.Length > MaxIndex)
@@ -72,7 +72,7 @@ internal static class ShardedSafetensors
             foreach (JsonProperty tensor in map.EnumerateObject())
             {
                 string name = tensor.Value.ValueKind == JsonValueKind.String ? tensor.Value.GetString()! : "";
-                // Whatever the system separates folders by.
+                // A name must not lead to another folder on any operating system.
                 if (name.Length == 0 || name is "." or ".." || name.AsSpan().ContainsAny("/\\:\0"))
                 {
                     throw index.Error($"it says that {Shown.Quote(tensor.Name)} is in {Shown.Quote(tensor.Value.GetRawText())}; "

@@ -3,22 +3,22 @@ using System.Globalization;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// The archive that <c>torch.save</c> has written since PyTorch 1.6, and <c>torch.jit.save</c>: a ZIP file with a pickle
-/// (<c>data.pkl</c>) and every storage's bytes (<c>data/0</c>, <c>data/1</c>, …), stored. Of TorchScript's the code is not read.
+/// Reads the archives that <c>torch.save</c> (since PyTorch 1.6) and <c>torch.jit.save</c> write: a ZIP file with a pickle
+/// (<c>data.pkl</c>) and the uncompressed bytes of each storage (<c>data/0</c>, <c>data/1</c>, …). The code of TorchScript archives is
+/// ignored.
 /// </summary>
 internal static class TorchArchive
 {
-    /// <summary>The longest pickle that is read, 16 MiB; that of CLIP ViT-L/14 has a quarter of one.</summary>
+    /// <summary>The maximum length of the pickle, 16 MiB. That of CLIP ViT-L/14 has 256 KiB.</summary>
     private const int MaxPickle = 1 << 24;
 
     /// <summary>
-    /// The most that the table of names may hold, how deep and long its names may be, and how long all together: a pickle names
-    /// what it holds many times in a few bytes.
+    /// The limits of the table of names: their number, depth, length and total length. A few bytes of a pickle can produce many names.
     /// </summary>
     private const int MaxNames = 1 << 18, MaxDepth = 64, MaxNameLength = 1024, MaxCharacters = 1 << 25;
 
-    /// <summary>Reads an archive, which the checkpoint then owns.</summary>
-    /// <exception cref="ModelFormatException">It is malformed, or asks for something else than tensors.</exception>
+    /// <summary>Reads an archive, which the checkpoint owns.</summary>
+    /// <exception cref="ModelFormatException">The archive is malformed or needs an unsupported global.</exception>
     public static Checkpoint Read(FileBytes file)
     {
         ZipDirectory zip = new(file);
@@ -49,7 +49,7 @@ internal static class TorchArchive
             () => [(file.Name, file.Sha256())]);
     }
 
-    /// <summary>Nested values as one table of names.</summary>
+    /// <summary>Flattens nested values into one table of names.</summary>
     private sealed class Table(FileBytes file)
     {
         private int names, characters;
@@ -60,7 +60,7 @@ internal static class TorchArchive
 
         public void Add(string name, object? value, int depth)
         {
-            // A pickle may hold the same dict many times over, and even itself.
+            // A dict may be contained many times, and even contain itself.
             if (depth > MaxDepth) throw file.Error($"what it holds is nested more than {MaxDepth} deep");
             if (++names > MaxNames) throw file.Error($"it holds more than {MaxNames} values");
             if (name.Length > MaxNameLength)

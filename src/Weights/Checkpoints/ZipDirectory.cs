@@ -3,8 +3,8 @@ using System.Text;
 namespace TinyZsad.Weights;
 
 /// <summary>
-/// The entries of a ZIP archive (PKWARE's APPNOTE 6.3, Zip64 included), read from its central directory. Entries are used where
-/// they lie in the file, so only stored ones can be; PyTorch stores all that holds tensors.
+/// Reads the central directory of a ZIP archive (PKWARE's APPNOTE 6.3, including Zip64). Entries are used in place, so only
+/// uncompressed ones are supported; PyTorch does not compress tensors.
 /// </summary>
 internal sealed class ZipDirectory
 {
@@ -14,7 +14,7 @@ internal sealed class ZipDirectory
     private const int LocalLength = 30, CentralLength = 46, EndLength = 22, End64Length = 56, Locator64Length = 20;
     private const int MaxComment = ushort.MaxValue;
 
-    /// <summary>The longest name of an entry, in bytes; a pickle asks for one in fewer, so each must be found fast.</summary>
+    /// <summary>The maximum length of a name in bytes. It bounds the cost of the lookups that a pickle can cause.</summary>
     private const int MaxName = 1024;
     private const ushort Zip64Field = 1;
 
@@ -24,7 +24,7 @@ internal sealed class ZipDirectory
     private readonly record struct Entry(long Header, long Stored, long Length, int Method, bool Encrypted);
 
     /// <summary>Reads the central directory and checks that no two entries overlap.</summary>
-    /// <exception cref="ModelFormatException">The file is no well-formed ZIP archive.</exception>
+    /// <exception cref="ModelFormatException">The file is not a well-formed ZIP archive.</exception>
     public ZipDirectory(FileBytes file)
     {
         this.file = file;
@@ -46,11 +46,11 @@ internal sealed class ZipDirectory
         CheckApart(places, start);
     }
 
-    /// <summary>Names of all entries.</summary>
+    /// <summary>Gets the names of all entries.</summary>
     public IReadOnlyCollection<string> Names => entries.Keys;
 
-    /// <summary>Where a stored entry's bytes lie in the file.</summary>
-    /// <exception cref="ModelFormatException">There is no such entry, or it is compressed, encrypted or damaged.</exception>
+    /// <summary>Gets the offset and length of an entry's bytes in the file.</summary>
+    /// <exception cref="ModelFormatException">The entry is missing, compressed, encrypted or damaged.</exception>
     public (long Offset, long Length) Find(string name)
     {
         string where = $"ZIP entry {Shown.Quote(name)}";
@@ -79,7 +79,7 @@ internal sealed class ZipDirectory
         return (offset, entry.Length);
     }
 
-    /// <summary>The directory's first byte, its length and its count of entries, from the record that ends the archive.</summary>
+    /// <summary>Reads the offset, length and number of entries of the directory from the record at the end of the archive.</summary>
     private (long Start, long Length, long Count) FindDirectory()
     {
         long end = file.Length - EndLength, first = Math.Max(0, end - MaxComment);
@@ -102,7 +102,7 @@ internal sealed class ZipDirectory
             : throw file.Error(
                 $"its ZIP directory, bytes {start} to {start + length}, passes the record of the end at byte {end}", end);
 
-        // With a comment, which may hold the signature too, up to the file's last byte.
+        // A comment, which may contain the signature, must reach the end of the file.
         bool IsEnd(long at) => file.UInt32(at) == EndSignature && at + EndLength + file.UInt16(at + 20) == file.Length;
     }
 
@@ -122,7 +122,7 @@ internal sealed class ZipDirectory
 
         string name = Encoding.UTF8.GetString(file.Span(at + CentralLength, nameLength));
         long stored = file.UInt32(at + 20), length = file.UInt32(at + 24), header = file.UInt32(at + 42);
-        // Numbers that do not fit 32 bits follow in an extra field, those that do are left out there.
+        // The Zip64 field holds only the numbers that do not fit in 32 bits.
         long field = at + CentralLength + nameLength, fieldEnd = field + extraLength;
         while (field + 4 <= fieldEnd)
         {
