@@ -150,7 +150,7 @@ internal sealed class DetectCommand
         Func<Artefact, string>? name, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
-        Image image = Image.Load(picture.Path, applyExifOrientation: applyOrientation);
+        Image image = Image.Load(picture.Path, new ImageLoadOptions { ApplyExifOrientation = applyOrientation }, cancellationToken);
         AnomalyResult result = detector.Detect(image, asked, cancellationToken);
         // The class is embedded once for all pictures.
         TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;

@@ -20,7 +20,7 @@ public class ResamplerTests
         Image source = Image.Load(TestData.Path("images", name + ".png"));
         Image expected = Image.Load(TestData.Path("images", $"{name}-{size}.png"));
         byte[] rgb = new byte[3 * size * size];
-        BicubicResizer.Resize(source.View, rgb, size, size);
+        Resampler.Resize(source.View, rgb, size, size);
         Assert.That(rgb.AsSpan().SequenceEqual(expected.Pixels));
     }
 
@@ -143,9 +143,9 @@ public class ResamplerTests
         Image source = PictureFixture.Pattern(300, 200);
         byte[] rgb = new byte[3 * 70 * 70];
         for (int i = 0; i < 3; i++)
-            BicubicResizer.Resize(source.View, rgb, 70, 70);
+            Resampler.Resize(source.View, rgb, 70, 70);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        BicubicResizer.Resize(source.View, rgb, 70, 70);
+        Resampler.Resize(source.View, rgb, 70, 70);
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
     }
 }

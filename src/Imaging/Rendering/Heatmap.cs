@@ -37,13 +37,13 @@ public static class Heatmap
             throw new ArgumentOutOfRangeException(nameof(high), high, $"It must be greater than low, {low}.");
         }
 
-        byte[] pixels = Image.AllocatePixels(width, height);
+        byte[] pixels = GC.AllocateUninitializedArray<byte>(PixelBuffer.RgbBytes(width, height));
         for (int i = 0; i < map.Length; i++)
         {
             Colours.Slice(3 * Level(map[i], low, high), 3).CopyTo(pixels.AsSpan(3 * i));
         }
 
-        return new Image(width, height, pixels);
+        return new Image(width, height, new PixelBuffer(pixels));
     }
 
     private static byte[] MakeTable()

@@ -44,12 +44,12 @@ public static class Overlay
 
         Legend legend = new Legend(picture.Width, picture.Height, low, high, score);
         int width = checked(picture.Width + legend.Width), height = Math.Max(picture.Height, legend.LeastHeight);
-        byte[] pixels = Image.AllocatePixels(width, height);
+        byte[] pixels = GC.AllocateUninitializedArray<byte>(PixelBuffer.RgbBytes(width, height));
         Canvas canvas = new Canvas(pixels, width, height);
         canvas.Fill(0, picture.Height, width, height - picture.Height, (0, 0, 0));
         legend.Draw(canvas);
         Blend(picture, map, mapWidth, mapHeight, low, high, opacity, canvas);
-        return new Image(width, height, pixels);
+        return new Image(width, height, new PixelBuffer(pixels));
     }
 
     private static void Blend(ImageView picture, ReadOnlySpan<float> map, int mapWidth, int mapHeight,

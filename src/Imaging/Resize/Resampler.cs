@@ -51,7 +51,7 @@ public static unsafe class Resampler
                 $"{width} x {height} RGB pixels take {3L * width * height} bytes; there are {rgb.Length}.", nameof(rgb));
         }
 
-        if (source.Pixels.Overlaps(rgb))
+        if (source.Overlaps(rgb))
         {
             throw new ArgumentException("The result must not overlap the source.", nameof(rgb));
         }
