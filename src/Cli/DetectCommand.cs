@@ -170,7 +170,8 @@ internal sealed class DetectCommand
         switch (kind)
         {
             case Artefact.Overlay:
-                Overlay.Render(image.View, map.Values, map.Width, map.Height, low, high, result.Score).SavePng(path);
+                OverlayOptions options = new OverlayOptions { Low = low, High = high, Score = result.Score };
+                Overlay.Render(image.View, map.Values, map.Width, map.Height, options).SavePng(path);
                 break;
             case Artefact.Map:
                 Heatmap.Render(map.Values, map.Width, map.Height, low, high).SavePng(path);
