@@ -76,9 +76,10 @@ internal static class PictureTargets
 
     private static string Decode(ReadOnlyMemory<byte> bytes)
     {
-        Image image = Image.Load(bytes.Span, Limits);
+        ImageLoadOptions options = new ImageLoadOptions { Limits = Limits };
+        Image image = Image.Load(bytes.Span, options);
         if (bytes.Span.IndexOf("Exif"u8) >= 0 || bytes.Span.IndexOf("eXIf"u8) >= 0)
-            image = Image.Load(bytes.Span, Limits, applyExifOrientation: true);
+            image = Image.Load(bytes.Span, options with { ApplyExifOrientation = true });
         if (image.Pixels.Length != 3 * image.Width * image.Height) throw new InvalidOperationException("pixels are missing");
         // Sizes of one order of magnitude count as one kind of picture.
         return new string('w', (int)Math.Log2(image.Width)) + new string('h', (int)Math.Log2(image.Height));

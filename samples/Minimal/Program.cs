@@ -13,5 +13,6 @@ Image image = Image.Load(picture);
 AnomalyResult result = detector.Detect(image, className);
 Console.WriteLine($"{picture}: {result.Score:0.0000}");
 AnomalyMap map = result.PictureMap;
-Overlay.Render(image.View, map.Values, map.Width, map.Height, low: 0, high: 1, result.Score).SavePng(overlay);
+OverlayOptions options = new OverlayOptions { Score = result.Score };
+Overlay.Render(image.View, map.Values, map.Width, map.Height, options).SavePng(overlay);
 return 0;

@@ -63,7 +63,7 @@ internal sealed class BenchCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
-        Image picture = parsed.GetValue(image) is { } path ? Image.Load(path) : Generated(640, 480);
+        Image picture = parsed.GetValue(image) is { } path ? Image.Load(path, cancellationToken: cancellationToken) : Generated(640, 480);
         long start = Stopwatch.GetTimestamp();
         using AnomalyDetector detector = source.Load(parsed, terminal,
             new DetectorOptions { Threads = parsed.GetValue(threads), Precision = parsed.GetValue(precision) });

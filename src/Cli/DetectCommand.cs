@@ -150,7 +150,7 @@ internal sealed class DetectCommand
         Func<Artefact, string>? name, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
-        Image image = Image.Load(picture.Path, applyExifOrientation: applyOrientation);
+        Image image = Image.Load(picture.Path, new ImageLoadOptions { ApplyExifOrientation = applyOrientation }, cancellationToken);
         AnomalyResult result = detector.Detect(image, asked, cancellationToken);
         // The class is embedded only once for all pictures, so its time is not counted.
         TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
@@ -170,7 +170,8 @@ internal sealed class DetectCommand
         switch (kind)
         {
             case Artefact.Overlay:
-                Overlay.Render(image.View, map.Values, map.Width, map.Height, low, high, result.Score).SavePng(path);
+                OverlayOptions options = new OverlayOptions { Low = low, High = high, Score = result.Score };
+                Overlay.Render(image.View, map.Values, map.Width, map.Height, options).SavePng(path);
                 break;
             case Artefact.Map:
                 Heatmap.Render(map.Values, map.Width, map.Height, low, high).SavePng(path);

@@ -44,7 +44,8 @@ public sealed class DetectionEvaluation(int size)
             evaluation.Of(name);
             foreach (DatasetImage item in dataset.Images.Where(i => i.ClassName == name))
             {
-                AnomalyResult result = detector.Detect(Imaging.Image.Load(item.Path), name, cancellationToken);
+                Imaging.Image picture = Imaging.Image.Load(item.Path, cancellationToken: cancellationToken);
+                AnomalyResult result = detector.Detect(picture, name, cancellationToken);
                 evaluation.Add(name, item.Anomalous, result.Score, result.Map, item.Mask(detector.Model.ImageSize));
                 progress?.Invoke(item, result);
             }

@@ -2,28 +2,29 @@ using System.Buffers.Binary;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// How a camera was held: Exif's orientation tag, 1 to 8, and what it asks for. As Pillow's <c>ImageOps.exif_transpose</c>.
-/// </summary>
+/// <summary>Reads and applies the Exif orientation tag (1 to 8), like Pillow's <c>ImageOps.exif_transpose</c>.</summary>
 internal static class ExifOrientation
 {
+    /// <summary>The orientation of a picture that is stored as it is seen.</summary>
+    public const int Upright = 1;
+
     private const ushort Tag = 0x0112;
 
     /// <summary>
-    /// The orientation in Exif data, a TIFF header and its directories, or 1 (upright) where there is none that can be understood.
+    /// Returns the orientation in Exif data (a TIFF header and its directories); <see cref="Upright"/> if there is no valid one.
     /// </summary>
     public static int Read(ReadOnlySpan<byte> tiff)
     {
         if (tiff.Length < 8 || !(tiff.StartsWith("II*\0"u8) || tiff.StartsWith("MM\0*"u8)))
         {
-            return 1;
+            return Upright;
         }
 
         bool little = tiff[0] == 'I';
         uint directory = Word(tiff[4..], little);
         if (directory > tiff.Length - 2)
         {
-            return 1;
+            return Upright;
         }
 
         // Entries of 12 bytes: tag, type, count, and the value if it fits.
@@ -37,29 +38,34 @@ internal static class ExifOrientation
                 {
                     3 => Half(entries[8..], little),
                     4 => Word(entries[8..], little),
-                    _ => 1,
+                    _ => Upright,
                 };
-                return value is >= 1 and <= 8 ? (int)value : 1;
+                return value is >= 1 and <= 8 ? (int)value : Upright;
             }
         }
 
-        return 1;
+        return Upright;
     }
 
-    /// <summary>The picture turned upright.</summary>
-    public static Image Apply(Image image, int orientation)
-    {
-        if (orientation == 1)
-        {
-            return image;
-        }
+    /// <summary>Returns the size of an upright picture.</summary>
+    public static (int Width, int Height) SizeOf(int width, int height, int orientation) =>
+        orientation >= 5 ? (height, width) : (width, height);
 
-        // Where the result's pixels lie in the picture: the first, how far it is to the next, and to the next row's.
-        (int width, int height) = (image.Width, image.Height);
-        (int left, int top) = (0, 0);
-        (int right, int bottom) = (width - 1, (height - 1) * width);
+    /// <summary>Writes a picture's pixels as they are seen upright.</summary>
+    /// <param name="pixels">The stored RGB pixels.</param>
+    /// <param name="width">The stored width.</param>
+    /// <param name="height">The stored height.</param>
+    /// <param name="orientation">The orientation, 1 to 8.</param>
+    /// <param name="turned">Receives the pixels.</param>
+    /// <param name="cancellationToken">Cancels between two rows.</param>
+    public static void Apply(
+        ReadOnlySpan<byte> pixels, int width, int height, int orientation, Span<byte> turned, CancellationToken cancellationToken)
+    {
+        // Places of stored pixels: that of the first pixel of the result, and the steps to the next column and row of the result.
+        int left = 0, top = 0, right = width - 1, bottom = (height - 1) * width;
         (int first, int step, int down) = orientation switch
         {
+            1 => (left + top, 1, width),
             2 => (right + top, -1, width),
             3 => (right + bottom, -1, -width),
             4 => (left + bottom, 1, -width),
@@ -68,18 +74,15 @@ internal static class ExifOrientation
             7 => (right + bottom, -width, -1),
             _ => (right + top, width, -1),
         };
-        (int newWidth, int newHeight) = orientation >= 5 ? (height, width) : (width, height);
-        byte[] turned = Image.AllocatePixels(newWidth, newHeight);
-        ReadOnlySpan<byte> pixels = image.Pixels;
+        (int newWidth, int newHeight) = SizeOf(width, height, orientation);
         for (int y = 0, to = 0; y < newHeight; y++)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             for (int x = 0, from = first + y * down; x < newWidth; x++, from += step, to += 3)
             {
                 (turned[to], turned[to + 1], turned[to + 2]) = (pixels[3 * from], pixels[3 * from + 1], pixels[3 * from + 2]);
             }
         }
-
-        return new Image(newWidth, newHeight, turned);
     }
 
     private static ushort Half(ReadOnlySpan<byte> data, bool little) =>

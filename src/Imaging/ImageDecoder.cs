@@ -1,44 +1,73 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>Tells a picture's format by its first bytes and hands it to the decoder of that format.</summary>
+/// <summary>Recognises a picture's format by its first bytes and calls the decoder of that format.</summary>
 internal static class ImageDecoder
 {
     private const string Supported = "use JPEG, PNG, BMP or PNM";
 
-    public static Image Decode(ReadOnlySpan<byte> data, ImageLimits limits, bool applyExifOrientation)
+    public static Image Decode(
+        ReadOnlySpan<byte> data, ImageLoadOptions options, Memory<byte>? buffer, CancellationToken cancellationToken)
     {
-        if (JpegDecoder.Recognises(data))
+        options.Limits.CheckEncodedBytes(data.Length);
+        using DecodingContext context = new DecodingContext(options, buffer, cancellationToken);
+        context.ThrowIfCancelled();
+        switch (Recognise(data))
         {
-            return JpegDecoder.Decode(data, limits, applyExifOrientation);
+            case JpegDecoder.Format:
+                JpegDecoder.Decode(data, context);
+                break;
+            case PngDecoder.Format:
+                PngDecoder.Decode(data, context);
+                break;
+            case BmpDecoder.Format:
+                BmpDecoder.Decode(data, context);
+                break;
+            case PnmDecoder.Format:
+                PnmDecoder.Decode(data, context);
+                break;
+            default:
+                throw Unknown(data);
         }
 
-        if (PngDecoder.Recognises(data))
-        {
-            return PngDecoder.Decode(data, limits, applyExifOrientation);
-        }
-
-        if (BmpDecoder.Recognises(data))
-        {
-            return BmpDecoder.Decode(data, limits);
-        }
-
-        if (PnmDecoder.Recognises(data))
-        {
-            return PnmDecoder.Decode(data, limits);
-        }
-
-        if (NameOfUnsupported(data) is { } name)
-        {
-            throw new ImageFormatException($"This is a {name}; {name} is not supported yet; {Supported}.");
-        }
-
-        throw new ImageFormatException(data.IsEmpty
-            ? $"The picture is empty (0 bytes); {Supported}."
-            : $"Not a picture of a known format (its first bytes are {Convert.ToHexString(data[..Math.Min(8, data.Length)])}); " +
-              $"{Supported}.");
+        return context.ToImage();
     }
 
-    /// <summary>The name of a format that is known by sight but has no decoder.</summary>
+    public static ImageInfo Identify(ReadOnlySpan<byte> data, ImageLoadOptions options)
+    {
+        options.Limits.CheckEncodedBytes(data.Length);
+        string? format = Recognise(data);
+        (int width, int height) = format switch
+        {
+            JpegDecoder.Format => JpegDecoder.ReadSize(data, options),
+            PngDecoder.Format => PngDecoder.ReadSize(data, options),
+            BmpDecoder.Format => BmpDecoder.ReadSize(data, options),
+            PnmDecoder.Format => PnmDecoder.ReadSize(data, options),
+            _ => throw Unknown(data),
+        };
+        return new ImageInfo(width, height, format);
+    }
+
+    private static string? Recognise(ReadOnlySpan<byte> data) =>
+        JpegDecoder.Recognises(data) ? JpegDecoder.Format
+        : PngDecoder.Recognises(data) ? PngDecoder.Format
+        : BmpDecoder.Recognises(data) ? BmpDecoder.Format
+        : PnmDecoder.Recognises(data) ? PnmDecoder.Format
+        : null;
+
+    private static ImageFormatException Unknown(ReadOnlySpan<byte> data)
+    {
+        if (NameOfUnsupported(data) is { } name)
+        {
+            return new ImageFormatException($"This is a {name}; {name} is not supported yet; {Supported}.") { Format = name };
+        }
+
+        return new ImageFormatException(data.IsEmpty
+            ? $"The picture is empty (0 bytes); {Supported}."
+            : $"Not a picture of a known format (its first bytes are {Convert.ToHexString(data[..Math.Min(8, data.Length)])}); " +
+              $"{Supported}.") { Offset = 0 };
+    }
+
+    /// <summary>Returns the name of a format that is recognised but not decoded.</summary>
     private static string? NameOfUnsupported(ReadOnlySpan<byte> data) => data switch
     {
         [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..] => "GIF",

@@ -1,18 +1,18 @@
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// How large a picture may be before a decoder refuses it. Checked before anything is allocated by a number from the file.
+/// Specifies how large a picture may be. The decoders check the limits before they allocate memory for a size that a file claims.
 /// </summary>
 public sealed record ImageLimits
 {
-    /// <summary>2^28 pixels (768 MiB decoded), 1 GiB of encoded data.</summary>
+    /// <summary>Gets the default limits: 2^28 pixels (768 MiB decoded) and 1 GiB of encoded data.</summary>
     public static ImageLimits Default { get; } = new();
 
     /// <summary>
-    /// The most pixels, width times height; 1 to 715,827,856, what one array of RGB holds. Default 2^28. (A JPEG of several
-    /// scans, such as a progressive one, takes 2.2 bytes a sample beside them while it is decoded.)
+    /// Gets the maximum number of pixels (width times height): 1 to 715,827,863, which is as many as one array holds as RGB. The
+    /// default is 2^28. A JPEG with several scans, such as a progressive one, takes another 2.2 bytes per sample while it is decoded.
     /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">The value is out of that range.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public int MaxPixels
     {
         get;
@@ -24,8 +24,11 @@ public sealed record ImageLimits
         }
     } = 1 << 28;
 
-    /// <summary>The most bytes of an encoded picture; 1 to 2,147,483,591, what one array holds. Default 2^30.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The value is out of that range.</exception>
+    /// <summary>
+    /// Gets the maximum number of bytes of an encoded picture: 1 to 2,147,483,591, which is as many as one array holds. The default is
+    /// 2^30.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public int MaxEncodedBytes
     {
         get;
@@ -37,29 +40,29 @@ public sealed record ImageLimits
         }
     } = 1 << 30;
 
-    /// <summary>Checks a size read from a file.</summary>
-    /// <param name="format">The name of the file format, for the message.</param>
-    /// <param name="width">The width the file claims.</param>
-    /// <param name="height">The height the file claims.</param>
-    /// <exception cref="ImageFormatException">A side is below 1, or there are more pixels than allowed.</exception>
-    internal void CheckSize(string format, long width, long height)
+    /// <summary>Checks a size that a file claims.</summary>
+    /// <param name="format">The file format.</param>
+    /// <param name="offset">The offset of the size in the file.</param>
+    /// <param name="width">The width.</param>
+    /// <param name="height">The height.</param>
+    /// <exception cref="ImageFormatException">The width or the height is less than 1, or there are too many pixels.</exception>
+    internal void CheckSize(string format, long offset, long width, long height)
     {
         if (width is < 1 or > int.MaxValue || height is < 1 or > int.MaxValue)
         {
-            throw new ImageFormatException(
-                $"{format}: the header claims {width} x {height} pixels; each side must be 1 to {int.MaxValue}.");
+            throw FormatError.Create(format, offset,
+                $"the header claims {width} x {height} pixels; each side must be 1 to {int.MaxValue}.");
         }
 
         if (width * height > MaxPixels)
         {
-            throw new ImageFormatException(
-                $"{format}: the header claims {width} x {height} = {width * height} pixels; " +
+            throw FormatError.Create(format, offset, $"the header claims {width} x {height} = {width * height} pixels; " +
                 $"{nameof(ImageLimits)}.{nameof(MaxPixels)} allows {MaxPixels}.");
         }
     }
 
-    /// <summary>Checks the length of an encoded picture.</summary>
-    /// <exception cref="ImageFormatException">There are more bytes than allowed.</exception>
+    /// <summary>Checks the length of encoded data.</summary>
+    /// <exception cref="ImageFormatException">There are too many bytes.</exception>
     internal void CheckEncodedBytes(long length)
     {
         if (length > MaxEncodedBytes)

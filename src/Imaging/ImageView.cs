@@ -1,78 +1,159 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// A picture in somebody else's memory, such as a camera's buffer: looked at, never copied, never written to.
-/// The memory must stay as it is while the view is in use.
+/// Represents a picture in memory that belongs to the caller, such as a camera's buffer. The pixels are neither copied nor written
+/// to. They must not change while the view is in use.
 /// </summary>
-public readonly ref struct ImageView
+public readonly unsafe ref struct ImageView
 {
-    /// <summary>Looks at a buffer.</summary>
-    /// <param name="pixels">Rows from the top, <paramref name="stride"/> bytes apart. The last row needs only its pixels.</param>
-    /// <param name="width">Pixels a row, at least 1.</param>
-    /// <param name="height">Rows, at least 1.</param>
-    /// <param name="stride">Bytes from one row to the next, at least <paramref name="width"/> times the bytes of a pixel.</param>
-    /// <param name="format">How a pixel lies in memory.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A size, the stride or the format is out of its range.</exception>
-    /// <exception cref="ArgumentException">The buffer is too short for such a picture.</exception>
+    /// <summary>The first pixel of the top row.</summary>
+    private readonly ref readonly byte top;
+
+    /// <summary>Initializes a view of a buffer.</summary>
+    /// <param name="pixels">
+    /// The buffer, which begins with the top row or, if <paramref name="stride"/> is negative, with the bottom row. The row at its end
+    /// needs no padding.
+    /// </param>
+    /// <param name="width">The width, in pixels; at least 1.</param>
+    /// <param name="height">The height, in pixels; at least 1.</param>
+    /// <param name="stride">
+    /// The number of bytes from a row to the row below it. It is negative for a bottom-up picture. Its absolute value is at least
+    /// <paramref name="width"/> times the bytes per pixel.
+    /// </param>
+    /// <param name="format">The format of a pixel.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The width, the height, the stride or the format is out of range.</exception>
+    /// <exception cref="ArgumentException">The buffer is too small.</exception>
     public ImageView(ReadOnlySpan<byte> pixels, int width, int height, int stride, PixelFormat format)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
-        long rowBytes = (long)width * format.BytesPerPixel();
-        if (stride < rowBytes)
-        {
-            throw new ArgumentOutOfRangeException(nameof(stride), stride,
-                $"A row of {width} pixels in {format} takes {rowBytes} bytes; the stride must not be smaller.");
-        }
-
-        long needed = (height - 1L) * stride + rowBytes;
-        if (pixels.Length < needed)
-        {
-            throw new ArgumentException(
-                $"{width} x {height} pixels in {format} at a stride of {stride} take {needed} bytes; " +
-                $"the buffer has {pixels.Length}.", nameof(pixels));
-        }
-
-        Pixels = pixels[..(int)needed];
-        Width = width;
-        Height = height;
-        Stride = stride;
-        Format = format;
+        PixelLayout layout = new PixelLayout(width, height, stride, format);
+        layout.CheckBuffer(pixels.Length, nameof(pixels));
+        this.top = ref Unsafe.AddByteOffset(ref MemoryMarshal.GetReference(pixels), (nint)layout.Offset(0));
+        (Width, Height, Stride, Format) = (width, height, stride, format);
     }
 
-    /// <summary>Looks at a buffer whose rows follow one another without a gap.</summary>
+    /// <summary>Initializes a view of a top-down buffer without gaps between the rows.</summary>
     /// <inheritdoc cref="ImageView(ReadOnlySpan{byte}, int, int, int, PixelFormat)"/>
     public ImageView(ReadOnlySpan<byte> pixels, int width, int height, PixelFormat format)
-        : this(pixels, width, height, TightStride(width, format), format) { }
+        : this(pixels, width, height, PixelLayout.TightStride(width, format), format) { }
 
-    /// <summary>From the first byte of the first row to the last byte of the last.</summary>
-    public ReadOnlySpan<byte> Pixels { get; }
+    /// <summary>Initializes a view of unmanaged memory. The view may be larger than 2 GB.</summary>
+    /// <param name="top">The address of the top row, which is the highest one if <paramref name="stride"/> is negative.</param>
+    /// <param name="width">The width, in pixels; at least 1.</param>
+    /// <param name="height">The height, in pixels; at least 1.</param>
+    /// <param name="stride">
+    /// The number of bytes from a row to the row below it. It is negative for a bottom-up picture. Its absolute value is at least
+    /// <paramref name="width"/> times the bytes per pixel.
+    /// </param>
+    /// <param name="format">The format of a pixel.</param>
+    /// <exception cref="ArgumentNullException">The address is null.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The width, the height, the stride or the format is out of range.</exception>
+    public ImageView(void* top, int width, int height, int stride, PixelFormat format)
+    {
+        ArgumentNullException.ThrowIfNull(top);
+        _ = new PixelLayout(width, height, stride, format);
+        this.top = ref *(byte*)top;
+        (Width, Height, Stride, Format) = (width, height, stride, format);
+    }
 
-    /// <summary>Pixels a row.</summary>
+    /// <inheritdoc cref="ImageView(void*, int, int, int, PixelFormat)"/>
+    public ImageView(nint top, int width, int height, int stride, PixelFormat format)
+        : this((void*)top, width, height, stride, format) { }
+
+    private ImageView(ref readonly byte top, int width, int height, int stride, PixelFormat format)
+    {
+        this.top = ref top;
+        (Width, Height, Stride, Format) = (width, height, stride, format);
+    }
+
+    /// <summary>Gets the width, in pixels; 0 for a default value.</summary>
     public int Width { get; }
 
-    /// <summary>Rows.</summary>
+    /// <summary>Gets the height, in pixels; 0 for a default value.</summary>
     public int Height { get; }
 
-    /// <summary>Bytes from one row to the next.</summary>
+    /// <summary>Gets the number of bytes from a row to the row below it; negative for a bottom-up picture.</summary>
     public int Stride { get; }
 
-    /// <summary>How a pixel lies in memory.</summary>
+    /// <summary>Gets the format of a pixel.</summary>
     public PixelFormat Format { get; }
 
-    /// <summary>The pixels of one row, without the gap after them.</summary>
-    /// <param name="y">0 (top) to <see cref="Height"/> - 1.</param>
+    /// <summary>Gets a value that indicates whether the view is a default value, which has no pixels.</summary>
+    public bool IsEmpty => Width == 0;
+
+    /// <summary>
+    /// Gets the memory from the first byte to the last byte of the picture, including the gaps between the rows. It begins with the
+    /// bottom row if <see cref="Stride"/> is negative.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The picture takes more bytes than one span holds.</exception>
+    public ReadOnlySpan<byte> Pixels => IsEmpty ? default
+        : Layout.Bytes <= int.MaxValue ? MemoryMarshal.CreateReadOnlySpan(in Lowest, (int)Layout.Bytes)
+        : throw new InvalidOperationException(
+            $"The picture takes {Layout.Bytes} bytes, more than one span holds. Use {nameof(Row)} instead.");
+
+    /// <summary>The first pixel of the top row, for pinning.</summary>
+    internal ref readonly byte Top => ref this.top;
+
+    internal PixelLayout Layout => new(Width, Height, Stride, Format);
+
+    private ref readonly byte Lowest =>
+        ref Unsafe.SubtractByteOffset(ref Unsafe.AsRef(in this.top), (nint)Layout.Offset(0));
+
+    /// <summary>Returns the pixels of a row, without the gap after them.</summary>
+    /// <param name="y">The row, 0 (the top) to <see cref="Height"/> - 1.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="y"/> is outside the picture.</exception>
     public ReadOnlySpan<byte> Row(int y)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)y, (uint)Height, nameof(y));
-        return Pixels.Slice(y * Stride, Width * Format.BytesPerPixel());
+        ref byte row = ref Unsafe.AddByteOffset(ref Unsafe.AsRef(in this.top), (nint)y * Stride);
+        return MemoryMarshal.CreateReadOnlySpan(in row, Width * Format.BytesPerPixel());
     }
 
-    private static int TightStride(int width, PixelFormat format)
+    /// <summary>Returns a view of a part of the picture.</summary>
+    /// <param name="x">The left edge; at least 0.</param>
+    /// <param name="y">The top edge; at least 0.</param>
+    /// <param name="width">The width of the part, in pixels; at least 1.</param>
+    /// <param name="height">The height of the part, in pixels; at least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The part is empty, or it is not inside the picture.</exception>
+    public ImageView Crop(int x, int y, int width, int height)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(width, int.MaxValue / format.BytesPerPixel());
-        return width * format.BytesPerPixel();
+        CheckRange(x, width, Width, nameof(x), nameof(width));
+        CheckRange(y, height, Height, nameof(y), nameof(height));
+        nint offset = (nint)y * Stride + (nint)x * Format.BytesPerPixel();
+        return new ImageView(in Unsafe.AddByteOffset(ref Unsafe.AsRef(in this.top), offset), width, height, Stride, Format);
+    }
+
+    /// <summary>Throws if the view is a default value.</summary>
+    internal void ThrowIfEmpty(string parameter)
+    {
+        if (IsEmpty)
+        {
+            throw new ArgumentException("The view is empty (a default value).", parameter);
+        }
+    }
+
+    /// <summary>Returns whether any memory lies both in the view, its gaps included, and in a span.</summary>
+    internal bool Overlaps(ReadOnlySpan<byte> other)
+    {
+        if (IsEmpty || other.IsEmpty)
+        {
+            return false;
+        }
+
+        nint offset = Unsafe.ByteOffset(in Lowest, in MemoryMarshal.GetReference(other));
+        return offset >= 0 ? offset < Layout.Bytes : -(long)offset < other.Length;
+    }
+
+    private static void CheckRange(int start, int length, int size, string startName, string lengthName)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(start, startName);
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 1, lengthName);
+        if ((long)start + length > size)
+        {
+            throw new ArgumentOutOfRangeException(lengthName, length,
+                $"A part that starts at {start} has at most {Math.Max(size - start, 0)} pixels in a picture of {size}.");
+        }
     }
 }

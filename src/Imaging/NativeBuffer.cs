@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>Memory outside the collected heap, zeros at first. It lives as long as this object, or until disposed of.</summary>
+/// <summary>Owns zeroed unmanaged memory.</summary>
 internal sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
 {
     public NativeBuffer(long count) => Start = (T*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(T));

@@ -1,6 +1,6 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>How the bytes of one pixel lie in memory. All samples are 8 bits; alpha is never read.</summary>
+/// <summary>Specifies the bytes of a pixel in memory. All samples have 8 bits. Alpha is ignored.</summary>
 public enum PixelFormat
 {
     /// <summary>Three bytes: red, green, blue.</summary>
@@ -15,15 +15,16 @@ public enum PixelFormat
     /// <summary>Four bytes: blue, green, red, alpha.</summary>
     Bgra32,
 
-    /// <summary>One byte, taken for all three channels.</summary>
+    /// <summary>One byte of gray, which stands for all three channels.</summary>
     Gray8,
 }
 
-/// <summary>What follows from a <see cref="PixelFormat"/>.</summary>
+/// <summary>Provides extension methods for <see cref="PixelFormat"/>.</summary>
 public static class PixelFormats
 {
-    /// <summary>Bytes a pixel: 1, 3 or 4.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The format is none of the enumeration's.</exception>
+    /// <summary>Returns the number of bytes of a pixel: 1, 3 or 4.</summary>
+    /// <param name="format">The format.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The format is not defined.</exception>
     public static int BytesPerPixel(this PixelFormat format) => format switch
     {
         PixelFormat.Rgb24 or PixelFormat.Bgr24 => 3,

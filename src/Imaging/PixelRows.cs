@@ -2,12 +2,10 @@ using System.Runtime.Intrinsics;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>Rows of pixels of any format to tight RGB.</summary>
+/// <summary>Converts rows of pixels to and from RGB.</summary>
 internal static class PixelRows
 {
-    /// <summary>
-    /// A byte shuffle that turns 16 bytes of a format, starting at a pixel, into its first four pixels as R, G, B, 0.
-    /// </summary>
+    /// <summary>Returns the byte shuffle that converts the first four pixels of 16 bytes to R, G, B, 0.</summary>
     public static Vector128<byte> ToRgb0(PixelFormat format) => format switch
     {
         PixelFormat.Rgb24 => Vector128.Create((byte)0, 1, 2, 255, 3, 4, 5, 255, 6, 7, 8, 255, 9, 10, 11, 255),
@@ -18,9 +16,9 @@ internal static class PixelRows
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Not a pixel format."),
     };
 
-    /// <summary>A whole picture to tight RGB.</summary>
+    /// <summary>Converts a picture to RGB.</summary>
     /// <param name="view">The picture.</param>
-    /// <param name="rgb">3 * width * height bytes, not overlapping the picture.</param>
+    /// <param name="rgb">Receives 3 * width * height bytes. It must not overlap the picture.</param>
     public static void ToRgb(ImageView view, Span<byte> rgb)
     {
         int rowBytes = 3 * view.Width;
@@ -30,9 +28,9 @@ internal static class PixelRows
         }
     }
 
-    /// <summary>One row to RGB.</summary>
+    /// <summary>Converts a row to RGB.</summary>
     /// <param name="row">The pixels in <paramref name="format"/>.</param>
-    /// <param name="rgb">Three bytes for each of them, not overlapping the row.</param>
+    /// <param name="rgb">Receives three bytes per pixel. It must not overlap the row.</param>
     /// <param name="format">The format of <paramref name="row"/>.</param>
     public static void ToRgb(ReadOnlySpan<byte> row, Span<byte> rgb, PixelFormat format)
     {
@@ -47,7 +45,7 @@ internal static class PixelRows
         Vector128<byte> rgb0 = ToRgb0(format);
         Vector128<byte> tight = Vector128.Create((byte)0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255);
 
-        // Four pixels a turn: 16 bytes are read and 16 written, 4 of which the next turn overwrites.
+        // Four pixels at a time: 16 bytes are read and 16 written. The next iteration overwrites the last 4.
         for (; bytes * x + 16 <= row.Length && 3 * x + 16 <= rgb.Length; x += 4)
         {
             Vector128<byte> pixels = Vector128.Shuffle(Vector128.Create(row.Slice(bytes * x, 16)), rgb0);
@@ -65,6 +63,24 @@ internal static class PixelRows
             ReadOnlySpan<byte> pixel = row.Slice(bytes * x, bytes);
             Span<byte> to = rgb.Slice(3 * x, 3);
             (to[0], to[1], to[2]) = (pixel[r], pixel[g], pixel[b]);
+        }
+    }
+
+    /// <summary>Converts a row of RGB to another format with colours. Alpha is set to 255.</summary>
+    /// <param name="rgb">The pixels.</param>
+    /// <param name="row">Receives the pixels in <paramref name="format"/>. It must not overlap the source.</param>
+    /// <param name="format">The format of <paramref name="row"/>.</param>
+    public static void FromRgb(ReadOnlySpan<byte> rgb, Span<byte> row, PixelFormat format)
+    {
+        int bytes = format.BytesPerPixel(), red = format is PixelFormat.Bgr24 or PixelFormat.Bgra32 ? 2 : 0;
+        for (int from = 0, to = 0; from < rgb.Length; from += 3, to += bytes)
+        {
+            Span<byte> pixel = row.Slice(to, bytes);
+            (pixel[red], pixel[1], pixel[2 - red]) = (rgb[from], rgb[from + 1], rgb[from + 2]);
+            if (bytes == 4)
+            {
+                pixel[3] = byte.MaxValue;
+            }
         }
     }
 }

@@ -118,7 +118,7 @@ internal sealed class OperationCase(string name, ManifestValue parameters, Weigh
     {
         (int[] shape, float[] values) = Tensor("x");
         byte[] resized = new byte[3 * width * height];
-        BicubicResizer.Resize(
+        Resampler.Resize(
             new ImageView(Array.ConvertAll(values, v => (byte)v), shape[1], shape[0], PixelFormat.Rgb24), resized, width, height);
         return Array.ConvertAll(resized, b => (float)b);
     }

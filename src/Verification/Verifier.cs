@@ -197,7 +197,7 @@ public static class Verifier
     internal static byte[] Resize(Image image, int size)
     {
         byte[] pixels = new byte[checked(3 * size * size)];
-        BicubicResizer.Resize(image.View, pixels, size, size);
+        Resampler.Resize(image.View, pixels, size, size);
         return pixels;
     }
 

@@ -90,7 +90,7 @@ public class DecoderTests
         byte[] file = behind ? TestPng.File(png.Header(), data, exif, end) : TestPng.File(png.Header(), exif, data, end);
         byte[] rgb = png.Rgb();
         Assert.That(Image.Load(file).Pixels.SequenceEqual(rgb));
-        Image turned = Image.Load(file, applyExifOrientation: true);
+        Image turned = Image.Load(file, new ImageLoadOptions { ApplyExifOrientation = true });
         Assert.That((turned.Width, turned.Height), Is.EqualTo((3, 5)));
         for (int y = 0; y < 5; y++)
         {
@@ -99,7 +99,7 @@ public class DecoderTests
         }
 
         byte[] none = TestPng.File(png.Header(), TestPng.Chunk("eXIf", 1, 2, 3), data, end);
-        Assert.That(Image.Load(none, applyExifOrientation: true).Pixels.SequenceEqual(rgb));
+        Assert.That(Image.Load(none, new ImageLoadOptions { ApplyExifOrientation = true }).Pixels.SequenceEqual(rgb));
     }
 
     [Test]
@@ -157,11 +157,11 @@ public class DecoderTests
         {
             byte[] data = fixture.Bytes;
             int pixels = fixture.Width * fixture.Height;
-            ImageLimits just = new ImageLimits { MaxPixels = pixels, MaxEncodedBytes = data.Length };
+            ImageLoadOptions just = Within(new ImageLimits { MaxPixels = pixels, MaxEncodedBytes = data.Length });
             Assert.That(PictureFixture.HashOf(Image.Load(data, just).Pixels), Is.EqualTo(fixture.Hash));
-            Assert.That(() => Image.Load(data, new ImageLimits { MaxPixels = pixels - 1 }),
+            Assert.That(() => Image.Load(data, Within(new ImageLimits { MaxPixels = pixels - 1 })),
                 Throws.TypeOf<ImageFormatException>().With.Message.Contains("MaxPixels"));
-            ImageLimits fewBytes = new ImageLimits { MaxEncodedBytes = data.Length - 1 };
+            ImageLoadOptions fewBytes = Within(new ImageLimits { MaxEncodedBytes = data.Length - 1 });
             Assert.That(() => Image.Load(data, fewBytes),
                 Throws.TypeOf<ImageFormatException>().With.Message.Contains("MaxEncoded"));
             Assert.That(() => Image.Load(new MemoryStream(data), fewBytes), Throws.TypeOf<ImageFormatException>());
@@ -171,6 +171,8 @@ public class DecoderTests
         Assert.That(() => new ImageLimits { MaxPixels = 0 }, Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => new ImageLimits { MaxPixels = int.MaxValue }, Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => new ImageLimits { MaxEncodedBytes = 0 }, Throws.TypeOf<ArgumentOutOfRangeException>());
+
+        static ImageLoadOptions Within(ImageLimits limits) => new() { Limits = limits };
     }
 
     /// <summary>A stream without length or position that gives a few bytes a read.</summary>

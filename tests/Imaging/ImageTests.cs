@@ -28,7 +28,8 @@ public class ImageTests
         Assert.That(() => View(100, 0, 3, 16), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => View(100, 3, -1, 16), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => View(100, 3, 3, 8), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("9 bytes"));
-        Assert.That(() => View(100, 3, 3, -16), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => View(100, 3, 3, -8), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("9 bytes"));
+        Assert.That(() => View(100, 3, 3, int.MinValue), Throws.ArgumentException);
         Assert.That(() => View(100, int.MaxValue, int.MaxValue, int.MaxValue), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => View(100, 1, int.MaxValue, int.MaxValue), Throws.ArgumentException);
         Assert.That(() => { _ = new ImageView(new byte[100], int.MaxValue, 1, PixelFormat.Rgba32); },

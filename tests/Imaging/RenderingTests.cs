@@ -45,8 +45,8 @@ public class RenderingTests
         [Values(1, 40, 100, 500)] int width, [Values(1, 30, 100, 400)] int height)
     {
         Image picture = PictureFixture.Pattern(width, height);
-        Image normal = Overlay.Render(picture.View, [0, 0, 0, 0], 2, 2, 0, 1, 0.25f);
-        Image anomalous = Overlay.Render(picture.View, [1, 1, 1, 1], 2, 2, 0, 1, 0.25f, opacity: 1);
+        Image normal = Overlay.Render(picture.View, [0, 0, 0, 0], 2, 2, new() { Score = 0.25f });
+        Image anomalous = Overlay.Render(picture.View, [1, 1, 1, 1], 2, 2, new() { Score = 0.25f, Opacity = 1 });
         Assert.That(normal.Width, Is.GreaterThan(width));
         Assert.That(normal.Height, Is.GreaterThanOrEqualTo(height));
         byte[] hottest = Heatmap.Colours[^3..].ToArray();
@@ -64,8 +64,8 @@ public class RenderingTests
     {
         const int width = 12, height = 8;
         float[] map = [0, 1, 0.5f, 0.25f, 0.75f, 1];
-        Image overlay = Overlay.Render(new ImageView(new byte[width * height], width, height, PixelFormat.Gray8), map, 3, 2, 0,
-            1, 0, 1);
+        Image overlay = Overlay.Render(new ImageView(new byte[width * height], width, height, PixelFormat.Gray8), map, 3, 2,
+            new() { Score = 0, Opacity = 1 });
         for (int y = 0; y < height; y++)
         {
             for (int x = 0; x < width; x++)
@@ -88,16 +88,18 @@ public class RenderingTests
     public void TheLegendShowsTheScoreAndTheBar()
     {
         Image picture = PictureFixture.Pattern(200, 150);
-        Image one = Overlay.Render(picture.View, [0.5f], 1, 1, 0, 1, 0.111f),
-            other = Overlay.Render(picture.View, [0.5f], 1, 1, 0, 1, 0.999f);
+        Image one = Overlay.Render(picture.View, [0.5f], 1, 1, new() { Score = 0.111f }),
+            other = Overlay.Render(picture.View, [0.5f], 1, 1, new() { Score = 0.999f });
         Assert.That(one.Pixels.SequenceEqual(other.Pixels), Is.False, "another score, another text");
         Assert.That(one.Width, Is.EqualTo(other.Width));
         Assert.That(Strip(one, 0), Does.Contain(Hex(Heatmap.Colours[..3])).And.Contain(Hex(Heatmap.Colours[^3..])));
 
         // Odd numbers are printed, not refused.
         foreach (float score in (float[])[float.NaN, float.PositiveInfinity, -12.5f, 1e30f, 1e-30f])
-            Assert.That(Overlay.Render(picture.View, [0.5f], 1, 1, -1e6f, 1e20f, score).Width, Is.GreaterThan(200));
-        Assert.That(Overlay.Render(picture.View, [0.5f], 1, 1, 1, float.BitIncrement(1), 0).Width, Is.GreaterThan(200));
+            Assert.That(WidthOf(new() { Low = -1e6f, High = 1e20f, Score = score }), Is.GreaterThan(200));
+        Assert.That(WidthOf(new() { Low = 1, High = float.BitIncrement(1), Score = 0 }), Is.GreaterThan(200));
+
+        int WidthOf(OverlayOptions options) => Overlay.Render(picture.View, [0.5f], 1, 1, options).Width;
 
         static string Strip(Image image, int from) =>
             string.Join(' ', Enumerable.Range(from, image.Height).SelectMany(y =>
@@ -116,12 +118,12 @@ public class RenderingTests
         Assert.That(() => Render([1], 1, 1, float.NaN, 1), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Render([1], 1, 1, 0, float.PositiveInfinity), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Render([1], 1, 1, float.MinValue, float.MaxValue), Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => Overlay.Render(picture.View, [1], 1, 1, 0, 1, 0, opacity: 1.5f),
+        Assert.That(() => Overlay.Render(picture.View, [1], 1, 1, new() { Opacity = 1.5f }),
             Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => Overlay.Render(default, [1], 1, 1, 0, 1, 0), Throws.ArgumentException);
+        Assert.That(() => Overlay.Render(default, [1], 1, 1), Throws.ArgumentException);
 
         void Render(float[] map, int width, int height, float low, float high) =>
-            Overlay.Render(picture.View, map, width, height, low, high, 0);
+            Overlay.Render(picture.View, map, width, height, new() { Low = low, High = high });
     }
 
     [Test]

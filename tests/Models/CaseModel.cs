@@ -85,7 +85,7 @@ internal class CaseModel(CaseWeights weights)
         using AnomalySystem system = AnomalySystem.Load(Open(), Plans.Cpu(1));
         using Plan plan = Plans.Compile(system.DetectionGraph(system.DefaultScore), surviving: true, threads: 1);
         using Run run = plan.Rent();
-        BicubicResizer.Resize(
+        Resampler.Resize(
             Image.Load(weights.Case.Image!).View, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
         system.Bind(run, system.Prepare(weights.Case.ClassName, default));
         Dictionary<string, float[]> taps = [];

@@ -179,7 +179,7 @@ public sealed class VisualAdTests
     {
         byte[] gray = [.. Enumerable.Range(0, side * side).Select(i => (byte)(128 + 60 * Math.Sin(0.7 * i)))];
         byte[] expected = new byte[3 * size * size];
-        BicubicResizer.Resize(new ImageView(gray, side, side, PixelFormat.Gray8), expected, size, size);
+        Resampler.Resize(new ImageView(gray, side, side, PixelFormat.Gray8), expected, size, size);
         using WeightStore store = new(new SeededVisualAd().Open());
         Parameter grid = store.Floats("grid", [.. gray.Select(b => (float)b)], side * side, 1);
         float[] actual = new PositionGrid(grid, grid, side, PositionFilter.BicubicAntialias).Resize(store, size).ToFloats();
@@ -194,7 +194,7 @@ public sealed class VisualAdTests
         using Plan plan = Plans.Compile(system.DetectionGraph(ImageScore.Default), surviving: true);
         Dictionary<string, float[]> taps = [];
         using Run run = plan.Rent();
-        BicubicResizer.Resize(Image.Load(Picture).View, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
+        Resampler.Resize(Image.Load(Picture).View, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
         run.Execute((tap, values) => taps[tap.Name] = values);
         return taps;
     }

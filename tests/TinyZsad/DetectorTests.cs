@@ -84,7 +84,7 @@ public sealed class DetectorTests
         AnomalyResult result = detector.Detect(Noise(width, height), TinyModel.ClassName);
         Assert.That((result.PictureMap.Width, result.PictureMap.Height), Is.EqualTo((width, height)));
         byte[] resized = new byte[3 * 70 * 70];
-        BicubicResizer.Resize(Noise(width, height).View, resized, 70, 70);
+        Resampler.Resize(Noise(width, height).View, resized, 70, 70);
         AnomalyResult expected = detector.Detect(Image.Create(70, 70, resized), TinyModel.ClassName);
         Assert.That(Map(result), Is.EqualTo(Map(expected)));
         Assert.That(result.Score, Is.EqualTo(expected.Score));

@@ -4,33 +4,43 @@ using System.Numerics;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Windows and OS/2 bitmaps: 1, 4, 8, 16, 24 and 32 bits, run-length encoded or with bit masks, either way up.
+/// Decodes Windows and OS/2 bitmaps with 1, 4, 8, 16, 24 or 32 bits per pixel, uncompressed, run-length encoded or with bit masks.
 /// </summary>
 internal static class BmpDecoder
 {
+    public const string Format = "BMP";
+
     public static bool Recognises(ReadOnlySpan<byte> data) => data.StartsWith("BM"u8);
 
-    public static Image Decode(ReadOnlySpan<byte> bmp, ImageLimits limits)
+    public static (int Width, int Height) ReadSize(ReadOnlySpan<byte> bmp, ImageLoadOptions options)
     {
-        BmpHeader header = BmpHeader.Read(bmp, limits);
+        BmpHeader header = BmpHeader.Read(bmp, options.Limits);
+        return (header.Width, header.Height);
+    }
+
+    public static void Decode(ReadOnlySpan<byte> bmp, DecodingContext context)
+    {
+        BmpHeader header = BmpHeader.Read(bmp, context.Limits);
         ReadOnlySpan<byte> data = bmp[header.DataOffset..];
         if (header.Compression is BmpCompression.Rle4 or BmpCompression.Rle8)
         {
-            return BmpRunLengths.Decode(data, header, ReadPalette(bmp, header));
+            BmpRunLengths.Decode(data, header, ReadPalette(bmp, header), context);
+            return;
         }
 
         long rowBytes = ((long)header.Width * header.BitsPerPixel + 7) / 8;
         long needed = (header.Height - 1) * header.Stride + rowBytes;
         if (data.Length < needed)
         {
-            throw new ImageFormatException($"BMP: {header.Width} x {header.Height} pixels of {header.BitsPerPixel} bits take " +
+            throw FormatError.Bmp(header.DataOffset, $"{header.Width} x {header.Height} pixels of {header.BitsPerPixel} bits take " +
                 $"{needed} bytes from offset {header.DataOffset} on; there are {data.Length}.");
         }
 
         byte[] palette = header.BitsPerPixel <= 8 ? ReadPalette(bmp, header) : [];
-        byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
+        Span<byte> pixels = context.Allocate(header.Width, header.Height).Span;
         for (int y = 0; y < header.Height; y++)
         {
+            context.ThrowIfCancelled();
             ReadOnlySpan<byte> row = data.Slice((int)(y * header.Stride), (int)rowBytes);
             Span<byte> rgb = Row(pixels, header, y);
             switch (header.BitsPerPixel)
@@ -49,24 +59,22 @@ internal static class BmpDecoder
                     break;
             }
         }
-
-        return new Image(header.Width, header.Height, pixels);
     }
 
-    /// <summary>The row of the picture that the file's row y is.</summary>
-    public static Span<byte> Row(byte[] pixels, BmpHeader header, int y)
+    /// <summary>Returns the row of the picture that is row <paramref name="y"/> of the file.</summary>
+    public static Span<byte> Row(Span<byte> pixels, BmpHeader header, int y)
     {
         int rowBytes = 3 * header.Width;
-        return pixels.AsSpan((header.TopDown ? y : header.Height - 1 - y) * rowBytes, rowBytes);
+        return pixels.Slice((header.TopDown ? y : header.Height - 1 - y) * rowBytes, rowBytes);
     }
 
-    /// <summary>The colour of a palette entry.</summary>
+    /// <summary>Returns a colour of the palette.</summary>
     public static ReadOnlySpan<byte> Colour(ReadOnlySpan<byte> palette, int index, int y) => 3 * index < palette.Length
         ? palette.Slice(3 * index, 3)
-        : throw new ImageFormatException($"BMP: a pixel of the file's row {y} has colour {index}; " +
+        : throw FormatError.Bmp(null, $"a pixel of the file's row {y} has colour {index}; " +
             $"the palette has {palette.Length / 3} colours.");
 
-    /// <summary>The palette as RGB.</summary>
+    /// <summary>Returns the palette as RGB.</summary>
     private static byte[] ReadPalette(ReadOnlySpan<byte> bmp, BmpHeader header)
     {
         byte[] palette = new byte[3 * header.PaletteColours];
@@ -98,7 +106,7 @@ internal static class BmpDecoder
         }
     }
 
-    /// <summary>The bits under a mask, scaled to 0..255 and rounded down as Pillow does.</summary>
+    /// <summary>Returns the bits under a mask, scaled to 0..255 and rounded down like Pillow.</summary>
     private static byte Sample(uint pixel, uint mask)
     {
         int shift = BitOperations.TrailingZeroCount(mask);

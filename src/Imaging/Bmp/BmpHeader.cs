@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>How a BMP's pixels are stored; the numbers are the file's.</summary>
+/// <summary>Specifies how the pixels are stored. The values are those in the file.</summary>
 internal enum BmpCompression : uint
 {
     None = 0,
@@ -12,41 +12,41 @@ internal enum BmpCompression : uint
     AlphaBitFields = 6,
 }
 
-/// <summary>What a BMP's headers say, checked: sizes within the limits, places inside the data.</summary>
+/// <summary>Represents the headers. Sizes are within the limits and offsets inside the data.</summary>
 internal readonly record struct BmpHeader
 {
-    /// <summary>The file header before the bitmap header: "BM", sizes and the place of the pixels.</summary>
+    /// <summary>The length of the file header, which lies before the bitmap header.</summary>
     private const int FileHeaderBytes = 14;
 
-    /// <summary>The OS/2 header; of the others, which grew at their ends, the smallest is 40 bytes.</summary>
+    /// <summary>The lengths of the OS/2 1.x header and of the shortest Windows header.</summary>
     private const int CoreBytes = 12, InfoBytes = 40;
 
     public int Width { get; private init; }
 
     public int Height { get; private init; }
 
-    /// <summary>True where the first row in the file is the top one.</summary>
+    /// <summary>True if the first row in the file is the top row.</summary>
     public bool TopDown { get; private init; }
 
     public int BitsPerPixel { get; private init; }
 
     public BmpCompression Compression { get; private init; }
 
-    /// <summary>Masks of red, green and blue in a pixel of 16 or 32 bits.</summary>
+    /// <summary>The bits of each sample in a pixel of 16 or 32 bits.</summary>
     public (uint Red, uint Green, uint Blue) Masks { get; private init; }
 
     public int PaletteOffset { get; private init; }
 
-    /// <summary>Colours in the palette: 0 where there is none.</summary>
+    /// <summary>The number of colours in the palette; 0 if there is none.</summary>
     public int PaletteColours { get; private init; }
 
-    /// <summary>Bytes of a colour in the palette: blue, green, red and, but for OS/2, one unused.</summary>
+    /// <summary>The bytes per colour: blue, green, red and, except for OS/2, an unused one.</summary>
     public int PaletteEntryBytes { get; private init; }
 
-    /// <summary>Where the pixels start.</summary>
+    /// <summary>The offset of the pixels.</summary>
     public int DataOffset { get; private init; }
 
-    /// <summary>Bytes of an uncompressed row, a multiple of four.</summary>
+    /// <summary>The bytes per uncompressed row, a multiple of four.</summary>
     public long Stride => ((long)Width * BitsPerPixel + 31) / 32 * 4;
 
     public static BmpHeader Read(ReadOnlySpan<byte> bmp, ImageLimits limits)
@@ -56,32 +56,33 @@ internal readonly record struct BmpHeader
         bool core = headerBytes == CoreBytes;
         if (!core && headerBytes is not (40 or 52 or 56 or 64 or 108 or 124))
         {
-            throw new ImageFormatException($"BMP: the bitmap header at offset {FileHeaderBytes} claims {headerBytes} bytes; " +
+            throw FormatError.Bmp(FileHeaderBytes, $"the bitmap header at offset {FileHeaderBytes} claims {headerBytes} bytes; " +
                 "known are 12, 40, 52, 56, 64, 108 and 124.");
         }
 
         int headersEnd = FileHeaderBytes + (int)headerBytes;
         Require(bmp, headersEnd, "its headers");
         long width = core ? U16(bmp, 18) : (int)U32(bmp, 18), height = core ? U16(bmp, 20) : (int)U32(bmp, 22);
-        limits.CheckSize("BMP", width, Math.Abs(height));
+        limits.CheckSize(BmpDecoder.Format, 18, width, Math.Abs(height));
 
-        int planes = U16(bmp, core ? 22 : 26), bits = U16(bmp, core ? 24 : 28);
+        int planesAt = core ? 22 : 26;
+        int planes = U16(bmp, planesAt), bits = U16(bmp, core ? 24 : 28);
         BmpCompression compression = core ? BmpCompression.None : (BmpCompression)U32(bmp, 30);
         if (planes != 1)
         {
-            throw new ImageFormatException($"BMP: the header claims {planes} planes; there must be 1.");
+            throw FormatError.Bmp(planesAt, $"the header claims {planes} planes; there must be 1.");
         }
 
         CheckDepth(bits, compression, headerBytes);
         bool bitFields = compression is BmpCompression.BitFields or BmpCompression.AlphaBitFields;
         if (bitFields && headerBytes == InfoBytes)
         {
-            // The masks follow this header; later headers have them inside, at the same place.
+            // The masks follow this header. Later headers contain them, at the same offset.
             headersEnd += compression == BmpCompression.AlphaBitFields ? 16 : 12;
             Require(bmp, headersEnd, "its bit masks");
         }
 
-        // The place of the pixels may be left out, and some writers forget that the palette lies before them.
+        // The offset may be missing, and some writers leave out the palette, which lies before the pixels.
         int entryBytes = core ? 3 : 4;
         uint colours = core ? 0 : U32(bmp, 46);
         long wanted = bits > 8 ? 0 : colours == 0 ? 1L << bits : colours;
@@ -93,7 +94,7 @@ internal readonly record struct BmpHeader
 
         if (dataOffset < headersEnd || dataOffset >= bmp.Length)
         {
-            throw new ImageFormatException($"BMP: the pixels should start at offset {dataOffset}; " +
+            throw FormatError.Bmp(dataOffset, $"the pixels should start at offset {dataOffset}; " +
                 $"the headers end at {headersEnd} and the data at {bmp.Length}.");
         }
 
@@ -120,13 +121,13 @@ internal readonly record struct BmpHeader
             BmpCompression.None => bits is 1 or 4 or 8 or 16 or 24 or 32,
             BmpCompression.Rle8 => bits == 8,
             BmpCompression.Rle4 => bits == 4,
-            // In the 64 bytes of OS/2 the numbers 3 and 4 stand for other compressions.
+            // In the OS/2 2.x header (64 bytes), 3 and 4 are other compressions.
             BmpCompression.BitFields or BmpCompression.AlphaBitFields => bits is 16 or 32 && headerBytes != 64,
             _ => false,
         };
         if (!known)
         {
-            throw new ImageFormatException($"BMP: the header claims {bits} bits a pixel with compression {(uint)compression}; " +
+            throw FormatError.Bmp(FileHeaderBytes, $"the header claims {bits} bits a pixel with compression {(uint)compression}; " +
                 "known are 1, 4, 8, 16, 24, 32 bits uncompressed (0), 8 with RLE8 (1), 4 with RLE4 (2), " +
                 "and 16 and 32 with bit masks (3, 6).");
         }
@@ -138,7 +139,7 @@ internal readonly record struct BmpHeader
         (uint Red, uint Green, uint Blue) masks = (U32(bmp, at), U32(bmp, at + 4), U32(bmp, at + 8));
         if (!IsRun(masks.Red, bits) || !IsRun(masks.Green, bits) || !IsRun(masks.Blue, bits))
         {
-            throw new ImageFormatException($"BMP: the bit masks at offset {at} are {masks.Red:X8}, {masks.Green:X8}, " +
+            throw FormatError.Bmp(at, $"the bit masks at offset {at} are {masks.Red:X8}, {masks.Green:X8}, " +
                 $"{masks.Blue:X8}; each must be one run of bits inside a pixel of {bits} bits.");
         }
 
@@ -155,7 +156,7 @@ internal readonly record struct BmpHeader
     {
         if (bmp.Length < length)
         {
-            throw new ImageFormatException($"BMP: the data end at offset {bmp.Length}, before the end of {what} at {length}.");
+            throw FormatError.Bmp(bmp.Length, $"the data end at offset {bmp.Length}, before the end of {what} at {length}.");
         }
     }
 

@@ -1,25 +1,34 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// BMP's run-length codes. (n, v): n pixels of the colour v, or of v's two halves by turns. (0, 0): next row. (0, 1): end.
-/// (0, 2, dx, dy): go right and on. (0, n), n at least 3: n pixels as they are, padded to an even number of bytes.
-/// Pixels that no code reaches have colour 0. What a run has beyond the end of its row is dropped, as Pillow does.
-/// </summary>
+/// <summary>Decodes RLE4 and RLE8 bitmaps.</summary>
+/// <remarks>
+/// The codes are: (n, v), n pixels of colour v or, in RLE4, of the two halves of v alternately; (0, 0), next row; (0, 1), end;
+/// (0, 2, dx, dy), move; (0, n), n literal pixels if n is at least 3, padded to an even number of bytes. Pixels that no code writes have
+/// colour 0. Pixels beyond the end of a row are dropped, like in Pillow.
+/// </remarks>
 internal static class BmpRunLengths
 {
-    public static Image Decode(ReadOnlySpan<byte> data, BmpHeader header, ReadOnlySpan<byte> palette)
+    public static void Decode(
+        ReadOnlySpan<byte> data, BmpHeader header, ReadOnlySpan<byte> palette, DecodingContext context)
     {
-        // One byte pair makes at most 255 pixels, but (0, 1) may end the picture anywhere: so the limits alone bound the size.
-        byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
-        for (int i = 0; i < pixels.Length; i += 3)
+        // The codes may end anywhere, so a short file can claim any size. Only the limits bound the memory.
+        ReadOnlySpan<byte> background = BmpDecoder.Colour(palette, 0, 0);
+        Span<byte> pixels = context.Allocate(header.Width, header.Height).Span;
+        for (int row = 0; row < header.Height; row++)
         {
-            BmpDecoder.Colour(palette, 0, 0).CopyTo(pixels.AsSpan(i));
+            context.ThrowIfCancelled();
+            Span<byte> rgb = BmpDecoder.Row(pixels, header, row);
+            for (int i = 0; i < rgb.Length; i += 3)
+            {
+                background.CopyTo(rgb[i..]);
+            }
         }
 
         bool halves = header.Compression == BmpCompression.Rle4;
         int x = 0, y = 0, at = 0;
         while (y < header.Height && (y < header.Height - 1 || x < header.Width))
         {
+            context.ThrowIfCancelled();
             ReadOnlySpan<byte> code = Take(data, header, ref at, 2, y);
             switch (code[0], code[1])
             {
@@ -27,7 +36,7 @@ internal static class BmpRunLengths
                     (x, y) = (0, y + 1);
                     break;
                 case (0, 1):
-                    return new Image(header.Width, header.Height, pixels);
+                    return;
                 case (0, 2):
                     ReadOnlySpan<byte> move = Take(data, header, ref at, 2, y);
                     (x, y) = (Math.Min(x + move[0], header.Width), y + move[1]);
@@ -42,11 +51,9 @@ internal static class BmpRunLengths
                     break;
             }
         }
-
-        return new Image(header.Width, header.Height, pixels);
     }
 
-    /// <summary>Puts pixels into a row, going round in the given bytes.</summary>
+    /// <summary>Writes pixels into a row. The bytes are repeated as often as needed.</summary>
     private static void Put(
         Span<byte> row, ref int x, int count, ReadOnlySpan<byte> bytes, bool halves, ReadOnlySpan<byte> palette, int y)
     {
@@ -62,7 +69,8 @@ internal static class BmpRunLengths
     {
         if (data.Length - at < count)
         {
-            throw new ImageFormatException($"BMP: the run-length codes end at offset {header.DataOffset + data.Length}, " +
+            int end = header.DataOffset + data.Length;
+            throw FormatError.Bmp(end, $"the run-length codes end at offset {end}, " +
                 $"in row {y} (as the file counts) of {header.Height}, without a code for the end of the picture.");
         }
 

@@ -55,13 +55,13 @@ internal sealed class JpegComponent
         int h = data[1] >> 4, v = data[1] & 15;
         if (h is < 1 or > 4 || v is < 1 or > 4)
         {
-            throw new ImageFormatException(
-                $"JPEG: {segment} gives component {index} the sampling factors {h} x {v}; each must be 1 to 4.");
+            throw FormatError.Jpeg(segment.Offset,
+                $"{segment} gives component {index} the sampling factors {h} x {v}; each must be 1 to 4.");
         }
 
         if (data[2] >= JpegTables.Slots)
         {
-            throw new ImageFormatException($"JPEG: {segment} gives component {index} the quantisation table {data[2]}; " +
+            throw FormatError.Jpeg(segment.Offset, $"{segment} gives component {index} the quantisation table {data[2]}; " +
                 $"there are 0 to {JpegTables.Slots - 1}.");
         }
 
@@ -81,6 +81,6 @@ internal sealed class JpegComponent
 
     /// <summary>Keeps the quantisation table for all scans to come, if this one is the component's first.</summary>
     public void LatchQuantisation(JpegTables tables, JpegSegment scan) =>
-        Quantisation ??= tables.Quantisation(this.quantTable) ?? throw new ImageFormatException(
-            $"JPEG: {scan} needs quantisation table {this.quantTable}, which no DQT before it defines.");
+        Quantisation ??= tables.Quantisation(this.quantTable) ?? throw FormatError.Jpeg(scan.Offset,
+                $"{scan} needs quantisation table {this.quantTable}, which no DQT before it defines.");
 }

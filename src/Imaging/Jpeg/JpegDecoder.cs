@@ -11,41 +11,66 @@ namespace TinyZsad.Imaging;
 /// </remarks>
 internal sealed unsafe class JpegDecoder : IDisposable
 {
+    public const string Format = "JPEG";
+
     /// <summary>
     /// The most scans: libjpeg-turbo's own limit for files that one does not trust. A scan takes time by the size of the picture,
     /// however few bytes it has, so that this bounds the time.
     /// </summary>
     private const int MaxScans = 500;
 
-    private readonly ImageLimits limits;
+    private readonly DecodingContext context;
     private readonly JpegTables tables = new();
     private readonly NativeBuffer<byte> buffer = new(JpegBitReader.NeededBytes);
     private JpegFrame? frame;
     private JpegCoefficients? coefficients;
     private int scans;
 
-    /// <summary>What the application segments told.</summary>
+    /// <summary>The content of the application segments.</summary>
     private bool jfif;
     private byte? adobeTransform;
     private JpegSegment? exif;
 
-    /// <summary>What Exif data start with in a segment.</summary>
+    /// <summary>The first bytes of a segment with Exif data.</summary>
     private static ReadOnlySpan<byte> ExifSignature => "Exif\0\0"u8;
 
-    private JpegDecoder(ImageLimits limits) => this.limits = limits;
+    private JpegDecoder(DecodingContext context) => this.context = context;
 
     public static bool Recognises(ReadOnlySpan<byte> data) => data is [0xFF, JpegMarker.Soi, 0xFF, ..];
 
-    /// <summary>Decodes a picture.</summary>
-    /// <param name="jpeg">The file.</param>
-    /// <param name="limits">How large it may be.</param>
-    /// <param name="applyExifOrientation">True to turn it as its Exif data say.</param>
-    public static Image Decode(ReadOnlySpan<byte> jpeg, ImageLimits limits, bool applyExifOrientation)
+    public static void Decode(ReadOnlySpan<byte> jpeg, DecodingContext context)
     {
-        using JpegDecoder decoder = new JpegDecoder(limits);
-        Image image = decoder.Read(jpeg);
-        return applyExifOrientation && decoder.exif is { } exif
-            ? ExifOrientation.Apply(image, ExifOrientation.Read(exif.Data(jpeg)[ExifSignature.Length..])) : image;
+        using JpegDecoder decoder = new JpegDecoder(context);
+        decoder.Read(jpeg);
+    }
+
+    /// <summary>Reads the size of the decoded picture.</summary>
+    public static (int Width, int Height) ReadSize(ReadOnlySpan<byte> jpeg, ImageLoadOptions options)
+    {
+        JpegFrame? frame = null;
+        JpegSegment? exif = null;
+        int at = 2;
+        while ((frame is null || options.ApplyExifOrientation) && JpegSegment.Next(jpeg, at) is { } segment
+            && segment.Marker is not (JpegMarker.Sos or JpegMarker.Eoi))
+        {
+            at = segment.End;
+            if (JpegMarker.StartsFrame(segment.Marker))
+            {
+                frame ??= JpegFrame.Read(jpeg, segment, options.Limits);
+            }
+            else if (IsExif(jpeg, segment))
+            {
+                exif ??= segment;
+            }
+        }
+
+        if (frame is null)
+        {
+            throw FormatError.Jpeg(at, $"no SOF, which must say the size, comes before a scan or the end, from offset {at} on.");
+        }
+
+        int orientation = options.ApplyExifOrientation ? Orientation(jpeg, exif) : ExifOrientation.Upright;
+        return ExifOrientation.SizeOf(frame.Width, frame.Height, orientation);
     }
 
     public void Dispose()
@@ -54,23 +79,25 @@ internal sealed unsafe class JpegDecoder : IDisposable
         buffer.Dispose();
     }
 
-    private Image Read(ReadOnlySpan<byte> jpeg)
+    private void Read(ReadOnlySpan<byte> jpeg)
     {
         int at = 2;
         while (JpegSegment.Next(jpeg, at) is { } segment)
         {
+            this.context.ThrowIfCancelled();
             at = segment.End;
             switch (segment.Marker)
             {
                 case JpegMarker.Sos:
-                    if (ReadScan(jpeg, segment, ref at) is { } image)
+                    if (ReadScan(jpeg, segment, ref at))
                     {
-                        return image;
+                        return;
                     }
 
                     break;
                 case JpegMarker.Eoi:
-                    return RequirePicture(segment);
+                    AssembleKnown(jpeg, segment);
+                    return;
                 case JpegMarker.Dqt:
                     tables.ReadQuantisation(jpeg, segment);
                     break;
@@ -81,15 +108,15 @@ internal sealed unsafe class JpegDecoder : IDisposable
                     tables.ReadRestartInterval(jpeg, segment);
                     break;
                 case JpegMarker.Dac:
-                    throw new ImageFormatException($"JPEG: {segment} announces arithmetic coding, which is not supported; " +
+                    throw FormatError.Jpeg(segment.Offset, $"{segment} announces arithmetic coding, which is not supported; " +
                         "supported is Huffman coding.");
-                case >= JpegMarker.Sof0 and <= JpegMarker.Sof15 and not JpegMarker.Jpg:
+                case byte marker when JpegMarker.StartsFrame(marker):
                     if (this.frame is not null)
                     {
-                        throw new ImageFormatException($"JPEG: {segment} starts a second frame; there must be one.");
+                        throw FormatError.Jpeg(segment.Offset, $"{segment} starts a second frame; there must be one.");
                     }
 
-                    this.frame = JpegFrame.Read(jpeg, segment, this.limits);
+                    this.frame = JpegFrame.Read(jpeg, segment, this.context.Limits);
                     break;
                 case >= JpegMarker.App0 and <= JpegMarker.App15:
                     NoteApplication(jpeg, segment);
@@ -97,12 +124,17 @@ internal sealed unsafe class JpegDecoder : IDisposable
                 case JpegMarker.Com or JpegMarker.Dnl or JpegMarker.Tem or (>= JpegMarker.Rst0 and <= JpegMarker.Rst7):
                     break;
                 default:
-                    throw new ImageFormatException($"JPEG: {segment} does not belong in a picture.");
+                    throw FormatError.Jpeg(segment.Offset, $"{segment} does not belong in a picture.");
             }
         }
 
-        return this.frame is not null && IsComplete(this.frame) ? Assemble(this.frame) : throw new ImageFormatException(
-            $"JPEG: the data end at offset {jpeg.Length}, where a marker should follow; the file is cut off before its EOI.");
+        if (this.frame is null || !IsComplete(this.frame))
+        {
+            throw FormatError.Jpeg(jpeg.Length,
+                $"the data end at offset {jpeg.Length}, where a marker should follow; the file is cut off before its EOI.");
+        }
+
+        Assemble(jpeg, this.frame);
     }
 
     private void NoteApplication(ReadOnlySpan<byte> jpeg, JpegSegment segment)
@@ -113,7 +145,7 @@ internal sealed unsafe class JpegDecoder : IDisposable
             case JpegMarker.App0 when data.Length >= 14 && data.StartsWith("JFIF\0"u8):
                 jfif = true;
                 break;
-            case JpegMarker.App1 when data.StartsWith(ExifSignature):
+            case JpegMarker.App1 when scans == 0 && IsExif(jpeg, segment):
                 this.exif ??= segment;
                 break;
             case JpegMarker.App14 when data.Length >= 12 && data.StartsWith("Adobe"u8):
@@ -122,22 +154,30 @@ internal sealed unsafe class JpegDecoder : IDisposable
         }
     }
 
+    private static bool IsExif(ReadOnlySpan<byte> jpeg, JpegSegment segment) =>
+        segment.Marker == JpegMarker.App1 && segment.Data(jpeg).StartsWith(ExifSignature);
+
+    private static int Orientation(ReadOnlySpan<byte> jpeg, JpegSegment? exif) => exif is { } segment
+        ? ExifOrientation.Read(segment.Data(jpeg)[ExifSignature.Length..])
+        : ExifOrientation.Upright;
+
     /// <summary>Reads a scan.</summary>
-    /// <returns>The picture, if a sequential file has told it all by now.</returns>
-    private Image? ReadScan(ReadOnlySpan<byte> jpeg, JpegSegment segment, ref int at)
+    /// <returns>True if the picture is decoded: the scan completes a sequential file.</returns>
+    private bool ReadScan(ReadOnlySpan<byte> jpeg, JpegSegment segment, ref int at)
     {
-        JpegFrame frame = this.frame ?? throw new ImageFormatException(
-            $"JPEG: {segment} comes before any SOF, which must say the size.");
+        JpegFrame frame = this.frame ?? throw FormatError.Jpeg(segment.Offset,
+                $"{segment} comes before any SOF, which must say the size.");
         if (++scans > MaxScans)
         {
-            throw new ImageFormatException($"JPEG: {segment} is scan {scans} of the picture; at most {MaxScans} are supported.");
+            throw FormatError.Jpeg(segment.Offset, $"{segment} is scan {scans} of the picture; at most {MaxScans} are supported.");
         }
 
         JpegScan scan = JpegScan.Read(jpeg, segment, frame, tables);
         scan.RequireData(jpeg.Length);
         if (!frame.Progressive && scan.Components.Length == frame.Components.Length)
         {
-            return ReadAtOnce(jpeg, frame, scan);
+            ReadAtOnce(jpeg, frame, scan);
+            return true;
         }
 
         coefficients ??= new JpegCoefficients(frame, whole: true);
@@ -145,54 +185,68 @@ internal sealed unsafe class JpegDecoder : IDisposable
         JpegScanDecoder decoder = new JpegScanDecoder(jpeg, scan, tables.RestartInterval, coefficients, buffer.Start);
         for (int row = 0; row < frame.McusHigh; row++)
         {
+            this.context.ThrowIfCancelled();
             decoder.ReadRow(row);
         }
 
         decoder.RequireEnd();
         at = decoder.Offset;
-        return !frame.Progressive && IsComplete(frame) ? Assemble(frame) : null;
+        if (frame.Progressive || !IsComplete(frame))
+        {
+            return false;
+        }
+
+        Assemble(jpeg, frame);
+        return true;
     }
 
-    /// <summary>Reads and transforms a picture of one scan row by row.</summary>
-    private Image ReadAtOnce(ReadOnlySpan<byte> jpeg, JpegFrame frame, JpegScan scan)
+    /// <summary>Decodes a picture with one scan row by row.</summary>
+    private void ReadAtOnce(ReadOnlySpan<byte> jpeg, JpegFrame frame, JpegScan scan)
     {
-        using JpegPicture picture = new JpegPicture(frame, JpegColour.Guess(frame, jfif, adobeTransform));
+        using JpegPicture picture = CreatePicture(jpeg, frame);
         coefficients = new JpegCoefficients(frame, whole: false);
         coefficients.Provide(scan);
         JpegScanDecoder decoder = new JpegScanDecoder(jpeg, scan, tables.RestartInterval, coefficients, buffer.Start);
         for (int row = 0; row < frame.McusHigh; row++)
         {
+            this.context.ThrowIfCancelled();
             decoder.ReadRow(row);
             picture.Add(coefficients, smoothing: null, row);
             coefficients.Clear();
         }
 
         decoder.RequireEnd();
-        return picture.ToImage();
     }
 
-    /// <summary>At the end of the file: the picture, of which something of every component must be known.</summary>
-    private Image RequirePicture(JpegSegment end)
+    /// <summary>Makes the picture at the end of the file, from at least one scan of each component.</summary>
+    private void AssembleKnown(ReadOnlySpan<byte> jpeg, JpegSegment end)
     {
-        JpegFrame frame = this.frame ?? throw new ImageFormatException($"JPEG: {end} comes before any SOF; there is no picture.");
+        JpegFrame frame = this.frame ?? throw FormatError.Jpeg(end.Offset, $"{end} comes before any SOF; there is no picture.");
         if (Array.Find(frame.Components, c => c.UnknownBits[0] == JpegComponent.Unknown) is { } missing)
         {
-            throw new ImageFormatException($"JPEG: {end} comes before any scan of component {missing.Index}.");
+            throw FormatError.Jpeg(end.Offset, $"{end} comes before any scan of component {missing.Index}.");
         }
 
-        return Assemble(frame);
+        Assemble(jpeg, frame);
     }
 
-    private Image Assemble(JpegFrame frame)
+    /// <summary>Makes the picture from the coefficients of all scans.</summary>
+    private void Assemble(ReadOnlySpan<byte> jpeg, JpegFrame frame)
     {
-        using JpegPicture picture = new JpegPicture(frame, JpegColour.Guess(frame, jfif, adobeTransform));
+        using JpegPicture picture = CreatePicture(jpeg, frame);
         using BlockSmoothing? smoothing = BlockSmoothing.Create(frame, coefficients!);
         for (int row = 0; row < frame.McusHigh; row++)
         {
+            this.context.ThrowIfCancelled();
             picture.Add(coefficients!, smoothing, row);
         }
+    }
 
-        return picture.ToImage();
+    private JpegPicture CreatePicture(ReadOnlySpan<byte> jpeg, JpegFrame frame)
+    {
+        int orientation = this.context.ApplyExifOrientation ? Orientation(jpeg, this.exif) : ExifOrientation.Upright;
+        Memory<byte> pixels = this.context.Allocate(frame.Width, frame.Height, orientation);
+        return new JpegPicture(frame, JpegColour.Guess(frame, jfif, adobeTransform), pixels);
     }
 
     private static bool IsComplete(JpegFrame frame) =>

@@ -51,26 +51,26 @@ internal sealed class JpegFrame
         ReadOnlySpan<byte> data = segment.Data(jpeg);
         if (data.Length < 6 || data.Length != 6 + 3 * data[5])
         {
-            throw new ImageFormatException($"JPEG: {segment} has {data.Length} bytes of parameters; " +
+            throw FormatError.Jpeg(segment.Offset, $"{segment} has {data.Length} bytes of parameters; " +
                 "it must have 6 and 3 more for each component.");
         }
 
         int height = BinaryPrimitives.ReadUInt16BigEndian(data[1..]), width = BinaryPrimitives.ReadUInt16BigEndian(data[3..]);
         if (data[0] != 8)
         {
-            throw new ImageFormatException($"JPEG: {segment} has samples of {data[0]} bits; only those of 8 are supported.");
+            throw FormatError.Jpeg(segment.Offset, $"{segment} has samples of {data[0]} bits; only those of 8 are supported.");
         }
 
         if (height == 0)
         {
-            throw new ImageFormatException($"JPEG: {segment} leaves the height to a DNL marker after the first scan, " +
+            throw FormatError.Jpeg(segment.Offset, $"{segment} leaves the height to a DNL marker after the first scan, " +
                 "which is not supported; the height must stand there.");
         }
 
-        limits.CheckSize("JPEG", width, height);
+        limits.CheckSize(JpegDecoder.Format, segment.Offset, width, height);
         if (data[5] is not (1 or 3 or 4))
         {
-            throw new ImageFormatException($"JPEG: {segment} has {data[5]} components; " +
+            throw FormatError.Jpeg(segment.Offset, $"{segment} has {data[5]} components; " +
                 "supported are 1 (gray), 3 (colour) and 4 (CMYK).");
         }
 
@@ -100,7 +100,7 @@ internal sealed class JpegFrame
         };
         if (coding is not null)
         {
-            throw new ImageFormatException($"JPEG: {segment} announces {coding}, which is not supported; " +
+            throw FormatError.Jpeg(segment.Offset, $"{segment} announces {coding}, which is not supported; " +
                 "supported are baseline, extended sequential and progressive Huffman coding.");
         }
     }
@@ -113,7 +113,7 @@ internal sealed class JpegFrame
         {
             if (maxH % c.H != 0 || maxV % c.V != 0)
             {
-                throw new ImageFormatException($"JPEG: {segment} gives component {c.Index} the sampling factors {c.H} x {c.V}; " +
+                throw FormatError.Jpeg(segment.Offset, $"{segment} gives component {c.Index} the sampling factors {c.H} x {c.V}; " +
                     $"the largest are {maxH} x {maxV}, and fractional sampling is not supported.");
             }
         }

@@ -9,7 +9,10 @@ internal static class JpegMarker
 
     public const byte App0 = 0xE0, App1 = 0xE1, App14 = 0xEE, App15 = 0xEF, Com = 0xFE, Tem = 0x01;
 
-    /// <summary>True for a marker without a length and parameters.</summary>
+    /// <summary>Returns whether a marker is one of SOF0 to SOF15.</summary>
+    public static bool StartsFrame(byte marker) => marker is >= Sof0 and <= Sof15 and not (Dht or Jpg or Dac);
+
+    /// <summary>Returns whether a marker is one without a length and parameters.</summary>
     public static bool StandsAlone(byte marker) => marker is >= Rst0 and <= Eoi or Tem;
 
     /// <summary>The standard's name of a marker, for messages.</summary>

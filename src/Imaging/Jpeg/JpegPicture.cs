@@ -7,7 +7,7 @@ internal sealed unsafe class JpegPicture : IDisposable
     private readonly JpegColourSpace space;
     private readonly JpegPlane[] planes;
     private readonly bool waits;
-    private readonly byte[] pixels;
+    private readonly Memory<byte> pixels;
 
     /// <summary>For a row of pixels, as <see cref="JpegColour"/> writes them.</summary>
     private readonly byte[] row;
@@ -15,12 +15,14 @@ internal sealed unsafe class JpegPicture : IDisposable
     /// <summary>Rows of pixels that are written.</summary>
     private int done;
 
-    public JpegPicture(JpegFrame frame, JpegColourSpace space)
+    /// <param name="frame">The frame.</param>
+    /// <param name="space">The meaning of the components.</param>
+    /// <param name="pixels">Receives the RGB pixels.</param>
+    public JpegPicture(JpegFrame frame, JpegColourSpace space, Memory<byte> pixels)
     {
-        (this.frame, this.space) = (frame, space);
+        (this.frame, this.space, this.pixels) = (frame, space, pixels);
         planes = [.. frame.Components.Select(c => new JpegPlane(frame, c))];
         waits = planes.Any(p => p.NeedsNeighbours);
-        this.pixels = Image.AllocatePixels(frame.Width, frame.Height);
         int step = JpegColour.Step;
         this.row = new byte[3 * ((frame.Width + step - 1) / step * step) + JpegColour.Beyond];
     }
@@ -40,7 +42,7 @@ internal sealed unsafe class JpegPicture : IDisposable
         int end = row == this.frame.McusHigh - 1 ? this.frame.Height
             : ((row + 1) * JpegFrame.BlockSide - (waits ? 1 : 0)) * this.frame.MaxV;
         byte** rows = stackalloc byte*[4];
-        fixed (byte* pixels = this.pixels, spare = this.row)
+        fixed (byte* pixels = this.pixels.Span, spare = this.row)
         {
             for (; done < end; done++)
             {
@@ -55,14 +57,11 @@ internal sealed unsafe class JpegPicture : IDisposable
                 JpegColour.ToRgb(this.space, rows, this.frame.Width, fits ? pixels + at : spare);
                 if (!fits)
                 {
-                    new ReadOnlySpan<byte>(spare, 3 * this.frame.Width).CopyTo(this.pixels.AsSpan((int)at));
+                    new ReadOnlySpan<byte>(spare, 3 * this.frame.Width).CopyTo(this.pixels.Span[(int)at..]);
                 }
             }
         }
     }
-
-    /// <summary>The picture, once all rows are added.</summary>
-    public Image ToImage() => new(this.frame.Width, this.frame.Height, this.pixels);
 
     public void Dispose()
     {

@@ -73,7 +73,7 @@ internal sealed class JpegScan
         int count = data.IsEmpty ? 0 : data[0];
         if (count is < 1 or > 4 || data.Length != 4 + 2 * count)
         {
-            throw new ImageFormatException($"JPEG: {segment} has {data.Length} bytes of parameters for {count} components; " +
+            throw FormatError.Jpeg(segment.Offset, $"{segment} has {data.Length} bytes of parameters for {count} components; " +
                 "there must be 1 to 4, with 2 bytes each, and 4 more.");
         }
 
@@ -87,8 +87,8 @@ internal sealed class JpegScan
         if (frame.Progressive && (start == 0 ? end != 1 : start >= end || end > 64 || count > 1)
             || shift > MaxShift || before != 0 && before != shift + 1)
         {
-            throw new ImageFormatException(
-                $"JPEG: {segment} codes the coefficients {start} to {end - 1} of {count} components, " +
+            throw FormatError.Jpeg(segment.Offset,
+                $"{segment} codes the coefficients {start} to {end - 1} of {count} components, " +
                 $"bits {before} to {shift}; it must be coefficient 0, or some of 1 to 63 of one component, and either all " +
                 $"bits but the last, at most {MaxShift}, or one more bit.");
         }
@@ -98,7 +98,7 @@ internal sealed class JpegScan
         {
             byte id = data[1 + 2 * i], codes = data[2 + 2 * i];
             JpegComponent component = Array.Find(frame.Components, c => c.Id == id && !components.Any(o => o?.Component == c))
-                ?? throw new ImageFormatException($"JPEG: {segment} names component {id}, which the frame does not have, " +
+                ?? throw FormatError.Jpeg(segment.Offset, $"{segment} names component {id}, which the frame does not have, " +
                     "or which it named already.");
             Mark(component, segment, start, end, before, shift);
             component.LatchQuantisation(tables, segment);
@@ -108,8 +108,8 @@ internal sealed class JpegScan
         }
 
         JpegScan scan = new JpegScan(segment, kind, components, frame, start, end, shift);
-        return scan.McuBlocks <= MaxMcuBlocks ? scan : throw new ImageFormatException(
-            $"JPEG: {segment} interleaves {scan.McuBlocks} blocks; at most {MaxMcuBlocks} are allowed.");
+        return scan.McuBlocks <= MaxMcuBlocks ? scan : throw FormatError.Jpeg(segment.Offset,
+                $"{segment} interleaves {scan.McuBlocks} blocks; at most {MaxMcuBlocks} are allowed.");
 
         HuffmanCode Code(bool dc, int slot) => tables.Code(dc, slot, frame.Progressive, segment);
     }
@@ -129,7 +129,7 @@ internal sealed class JpegScan
         };
         if ((bits + 7) / 8 > fileBytes - Segment.End)
         {
-            throw new ImageFormatException($"JPEG: the {blocks} blocks of the scan of {Segment} take at least {(bits + 7) / 8} " +
+            throw FormatError.Jpeg(Segment.Offset, $"the {blocks} blocks of the scan of {Segment} take at least {(bits + 7) / 8} " +
                 $"bytes; {fileBytes - Segment.End} are left. The file is cut off or its size is damaged.");
         }
     }
@@ -142,13 +142,13 @@ internal sealed class JpegScan
         {
             if (k > 0 && unknown[0] == JpegComponent.Unknown)
             {
-                throw new ImageFormatException(
-                    $"JPEG: {segment} codes coefficient {k} of component {component.Index} before any scan of coefficient 0.");
+                throw FormatError.Jpeg(segment.Offset,
+                $"{segment} codes coefficient {k} of component {component.Index} before any scan of coefficient 0.");
             }
 
             if (unknown[k] != (before == 0 ? JpegComponent.Unknown : before))
             {
-                throw new ImageFormatException($"JPEG: {segment} codes coefficient {k} of component {component.Index} " +
+                throw FormatError.Jpeg(segment.Offset, $"{segment} codes coefficient {k} of component {component.Index} " +
                     (before == 0 ? "for the first time, but " : $"below bit {before}, but ") +
                     (unknown[k] == JpegComponent.Unknown ? "no scan before it does." : $"all above bit {unknown[k]} is known."));
             }

@@ -158,7 +158,7 @@ internal unsafe ref struct JpegScanDecoder
 
         if (!reader.Restart(expected, out JpegSegment? found))
         {
-            throw new ImageFormatException($"JPEG: in the scan of {this.scan.Segment}, {JpegMarker.Name(expected)} should follow " +
+            throw FormatError.Jpeg(reader.Offset, $"in the scan of {this.scan.Segment}, {JpegMarker.Name(expected)} should follow " +
                 $"MCU {done} of {Mcus}; there is {(found is null ? "no marker" : found)}.");
         }
 
@@ -172,14 +172,14 @@ internal unsafe ref struct JpegScanDecoder
         if ((uint)blocks > (uint)most)
         {
             // Behind the end of the data there are only zeros, which may well be no code.
-            throw !reader.IsWithinData ? EndedEarly() : new ImageFormatException(
-                $"JPEG: the scan of {this.scan.Segment} is damaged in MCU {done} of {Mcus}, before offset {reader.Offset}: " +
+            throw !reader.IsWithinData ? EndedEarly() : FormatError.Jpeg(reader.Offset,
+                $"the scan of {this.scan.Segment} is damaged in MCU {done} of {Mcus}, before offset {reader.Offset}: " +
                 (blocks == CoefficientReader.TooManyZeros ? "a run of zeros leads out of a block." : "some bits are no code."));
         }
     }
 
-    private readonly ImageFormatException EndedEarly() => new(
-        $"JPEG: the data of the scan of {this.scan.Segment} end at offset {reader.Offset}, after {done} of {Mcus} MCUs at most; " +
+    private readonly ImageFormatException EndedEarly() => FormatError.Jpeg(reader.Offset,
+        $"the data of the scan of {this.scan.Segment} end at offset {reader.Offset}, after {done} of {Mcus} MCUs at most; " +
         "the file is cut off or damaged.");
 
     private readonly long Mcus => (long)this.scan.McusWide * this.scan.McusHigh;

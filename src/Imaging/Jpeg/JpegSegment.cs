@@ -30,13 +30,13 @@ internal readonly record struct JpegSegment(byte Marker, int Offset, int DataOff
         int left = jpeg.Length - at - 2, length = left >= 2 ? BinaryPrimitives.ReadUInt16BigEndian(jpeg[(at + 2)..]) : 2;
         if (length > left)
         {
-            throw new ImageFormatException($"JPEG: {JpegMarker.Name(marker)} at offset {at} claims {length} bytes, but only " +
+            throw FormatError.Jpeg(at, $"{JpegMarker.Name(marker)} at offset {at} claims {length} bytes, but only " +
                 $"{left} are left; the file is cut off or the length is damaged.");
         }
 
         if (length < 2)
         {
-            throw new ImageFormatException($"JPEG: {JpegMarker.Name(marker)} at offset {at} claims {length} bytes; " +
+            throw FormatError.Jpeg(at, $"{JpegMarker.Name(marker)} at offset {at} claims {length} bytes; " +
                 "its length itself takes 2.");
         }
 

@@ -33,18 +33,18 @@ internal sealed class JpegTables
     {
         if (slot >= Slots)
         {
-            throw new ImageFormatException($"JPEG: {scan} names Huffman table {slot}; there are 0 to {Slots - 1}.");
+            throw FormatError.Jpeg(scan.Offset, $"{scan} names Huffman table {slot}; there are 0 to {Slots - 1}.");
         }
 
         if ((dc ? this.dc : ac)[slot] is { } defined)
         {
-            return defined.Code ?? throw new ImageFormatException($"JPEG: {scan} needs {(dc ? "DC" : "AC")} Huffman table " +
+            return defined.Code ?? throw FormatError.Jpeg(scan.Offset, $"{scan} needs {(dc ? "DC" : "AC")} Huffman table " +
                 $"{slot} of {defined.Source}, which has more codes of some length than there can be, or a meaningless symbol.");
         }
 
         HuffmanCode[] typical = dc ? TypicalHuffmanCodes.Dc : TypicalHuffmanCodes.Ac;
-        return !progressive && slot < typical.Length ? typical[slot] : throw new ImageFormatException(
-            $"JPEG: {scan} needs {(dc ? "DC" : "AC")} Huffman table {slot}, which no DHT before it defines.");
+        return !progressive && slot < typical.Length ? typical[slot] : throw FormatError.Jpeg(scan.Offset,
+                $"{scan} needs {(dc ? "DC" : "AC")} Huffman table {slot}, which no DHT before it defines.");
     }
 
     public void ReadQuantisation(ReadOnlySpan<byte> jpeg, JpegSegment segment)
@@ -55,7 +55,7 @@ internal sealed class JpegTables
             int slot = left[0] & 15, bytes = left[0] >> 4 == 0 ? 1 : 2;
             if (slot >= Slots || left[0] >> 4 > 1 || left.Length < 1 + 64 * bytes)
             {
-                throw new ImageFormatException($"JPEG: {segment} defines quantisation table {slot} of precision " +
+                throw FormatError.Jpeg(segment.Offset, $"{segment} defines quantisation table {slot} of precision " +
                     $"{left[0] >> 4} with {left.Length - 1} bytes; a table is 0 to {Slots - 1}, its precision 0 or 1, " +
                     "and it takes 64 or 128 bytes.");
             }
@@ -86,7 +86,7 @@ internal sealed class JpegTables
 
             if (kind > 1 || slot >= Slots || symbols > 256 || left.Length < 17 + symbols)
             {
-                throw new ImageFormatException($"JPEG: {segment} defines Huffman table {slot} of class {kind} with {symbols} " +
+                throw FormatError.Jpeg(segment.Offset, $"{segment} defines Huffman table {slot} of class {kind} with {symbols} " +
                     $"symbols in {left.Length} bytes; a table is 0 to {Slots - 1}, its class 0 or 1, and it takes 17 bytes " +
                     "and one for each of at most 256 symbols.");
             }
@@ -100,7 +100,7 @@ internal sealed class JpegTables
     {
         if (segment.Length != 2)
         {
-            throw new ImageFormatException($"JPEG: {segment} has {segment.Length} bytes of parameters; it must have 2.");
+            throw FormatError.Jpeg(segment.Offset, $"{segment} has {segment.Length} bytes of parameters; it must have 2.");
         }
 
         RestartInterval = BinaryPrimitives.ReadUInt16BigEndian(segment.Data(jpeg));

@@ -2,13 +2,13 @@ using System.Runtime.InteropServices;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>PNG's checksum: CRC-32 with the reflected polynomial 0xEDB88320, eight bytes a step.</summary>
+/// <summary>Computes PNG's CRC-32 (reflected polynomial 0xEDB88320), eight bytes at a time.</summary>
 internal static class Crc32
 {
-    /// <summary>Table 0 is the classic one; table k carries a byte k places further on.</summary>
+    /// <summary>Table k advances a byte by k more bytes than table 0, the usual one.</summary>
     private static readonly uint[] Tables = MakeTables();
 
-    /// <summary>The checksum of some bytes, or of more bytes after those of an earlier result.</summary>
+    /// <summary>Returns the checksum of bytes that follow those of an earlier checksum.</summary>
     public static uint Compute(ReadOnlySpan<byte> data, uint earlier = 0)
     {
         uint[] t = Tables;

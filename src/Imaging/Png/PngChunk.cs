@@ -2,33 +2,37 @@ using System.Buffers.Binary;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>One chunk of a PNG file: its type as four letters packed big-endian, its place and its length.</summary>
+/// <summary>Represents a chunk of a PNG file.</summary>
+/// <param name="Type">The four letters of the type, as a big-endian number.</param>
+/// <param name="Offset">The offset of the chunk in the file.</param>
+/// <param name="Length">The bytes of the data.</param>
 internal readonly record struct PngChunk(uint Type, int Offset, int Length)
 {
     public const uint Ihdr = 0x49484452, Plte = 0x504C5445, Idat = 0x49444154, Iend = 0x49454E44, Exif = 0x65584966;
 
-    /// <summary>Length and type before the data, and the checksum after it.</summary>
+    /// <summary>The bytes before the data (length and type) and after it.</summary>
     public const int HeaderBytes = 8, ChecksumBytes = 4;
 
-    /// <summary>Where the data starts.</summary>
+    /// <summary>The offset of the data.</summary>
     public int DataOffset => Offset + HeaderBytes;
 
-    /// <summary>Where the next chunk starts.</summary>
+    /// <summary>The offset of the next chunk.</summary>
     public int End => DataOffset + Length + ChecksumBytes;
 
-    /// <summary>
-    /// A decoder must understand a critical chunk; it may skip any other. The first letter's case says which it is.
-    /// </summary>
+    /// <summary>True for a chunk that a decoder must understand; it may skip others.</summary>
     public bool IsCritical => (Type & 0x20000000) == 0;
 
-    /// <summary>The chunk at an offset, wholly inside the data; the checksum of a critical one is right.</summary>
-    /// <exception cref="ImageFormatException">It is cut off, not a chunk, or damaged.</exception>
-    public static PngChunk Read(ReadOnlySpan<byte> png, int offset)
+    /// <summary>Reads a chunk and verifies the checksum of a critical one.</summary>
+    /// <param name="png">The file.</param>
+    /// <param name="offset">The offset of the chunk.</param>
+    /// <param name="context">Cancels the checksum; may be null.</param>
+    /// <exception cref="ImageFormatException">The chunk is invalid, truncated or damaged.</exception>
+    public static PngChunk Read(ReadOnlySpan<byte> png, int offset, DecodingContext? context)
     {
         int left = png.Length - offset;
         if (left < HeaderBytes + ChecksumBytes)
         {
-            throw new ImageFormatException($"PNG: the data ends at offset {png.Length} where a chunk should follow; " +
+            throw FormatError.Png(png.Length, $"the data ends at offset {png.Length} where a chunk should follow; " +
                 "the file is cut off before its IEND chunk.");
         }
 
@@ -38,14 +42,14 @@ internal readonly record struct PngChunk(uint Type, int Offset, int Length)
         {
             if (!char.IsAsciiLetter((char)letter))
             {
-                throw new ImageFormatException($"PNG: at offset {offset} a chunk should start, but its type is " +
+                throw FormatError.Png(offset, $"at offset {offset} a chunk should start, but its type is " +
                     $"{Convert.ToHexString(header[4..])}, not four letters.");
             }
         }
 
         if (length > left - HeaderBytes - ChecksumBytes)
         {
-            throw new ImageFormatException($"PNG: chunk {Name(type)} at offset {offset} claims {length} bytes, but only " +
+            throw FormatError.Png(offset, $"chunk {Name(type)} at offset {offset} claims {length} bytes, but only " +
                 $"{left - HeaderBytes - ChecksumBytes} are left; the file is cut off or the length is damaged.");
         }
 
@@ -53,10 +57,10 @@ internal readonly record struct PngChunk(uint Type, int Offset, int Length)
         if (chunk.IsCritical)
         {
             uint stored = BinaryPrimitives.ReadUInt32BigEndian(png[(chunk.End - ChecksumBytes)..]);
-            uint computed = Crc32.Compute(png.Slice(offset + 4, 4 + chunk.Length));
+            uint computed = Checksum(png.Slice(offset + 4, 4 + chunk.Length), context);
             if (stored != computed)
             {
-                throw new ImageFormatException($"PNG: chunk {chunk} is damaged: its checksum is {computed:X8}, " +
+                throw FormatError.Png(chunk.Offset, $"chunk {chunk} is damaged: its checksum is {computed:X8}, " +
                     $"the file says {stored:X8}.");
             }
         }
@@ -67,6 +71,20 @@ internal readonly record struct PngChunk(uint Type, int Offset, int Length)
     public ReadOnlySpan<byte> Data(ReadOnlySpan<byte> png) => png.Slice(DataOffset, Length);
 
     public override string ToString() => $"{Name(Type)} at offset {Offset}";
+
+    private static uint Checksum(ReadOnlySpan<byte> data, DecodingContext? context)
+    {
+        uint checksum = 0;
+        while (!data.IsEmpty)
+        {
+            context?.ThrowIfCancelled();
+            int count = Math.Min(data.Length, 1 << 20);
+            checksum = Crc32.Compute(data[..count], checksum);
+            data = data[count..];
+        }
+
+        return checksum;
+    }
 
     private static string Name(uint type) =>
         $"{(char)(type >> 24)}{(char)(byte)(type >> 16)}{(char)(byte)(type >> 8)}{(char)(byte)type}";

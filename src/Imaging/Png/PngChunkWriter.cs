@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>Writes what it is given as consecutive chunks of one type; the last when it is disposed of.</summary>
+/// <summary>Writes data as consecutive chunks of one type. Disposing of it writes the last chunk.</summary>
 internal sealed class PngChunkWriter(Stream target, uint type) : Stream
 {
     private readonly byte[] buffer = new byte[1 << 16];
@@ -23,15 +23,20 @@ internal sealed class PngChunkWriter(Stream target, uint type) : Stream
     }
 
     /// <summary>Writes one chunk.</summary>
-    public static void Write(Stream target, uint type, ReadOnlySpan<byte> data)
+    public static void Write(Stream target, uint type, ReadOnlySpan<byte> data) => Write(target, type, [], data, []);
+
+    /// <summary>Writes one chunk whose data consists of three parts.</summary>
+    public static void Write(Stream target, uint type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, ReadOnlySpan<byte> tail)
     {
         Span<byte> word = stackalloc byte[4];
-        BinaryPrimitives.WriteInt32BigEndian(word, data.Length);
+        BinaryPrimitives.WriteInt32BigEndian(word, head.Length + body.Length + tail.Length);
         target.Write(word);
         BinaryPrimitives.WriteUInt32BigEndian(word, type);
         target.Write(word);
-        target.Write(data);
-        uint checksum = Crc32.Compute(data, Crc32.Compute(word));
+        target.Write(head);
+        target.Write(body);
+        target.Write(tail);
+        uint checksum = Crc32.Compute(tail, Crc32.Compute(body, Crc32.Compute(head, Crc32.Compute(word))));
         BinaryPrimitives.WriteUInt32BigEndian(word, checksum);
         target.Write(word);
     }
@@ -53,7 +58,7 @@ internal sealed class PngChunkWriter(Stream target, uint type) : Stream
 
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
-    /// <summary>Does nothing: a chunk is written when it is full.</summary>
+    /// <summary>Does nothing. A chunk is written when it is full.</summary>
     public override void Flush() { }
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();

@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>The data of consecutive IDAT chunks, already checked, read as one stream. The memory must stay pinned.</summary>
+/// <summary>
+/// Provides the data of consecutive, checked IDAT chunks as one stream. The memory must stay pinned while the stream is in use.
+/// </summary>
 internal sealed unsafe class PngDataStream(byte* firstChunk, byte* end) : Stream
 {
     private byte* next = firstChunk;
@@ -38,8 +40,7 @@ internal sealed unsafe class PngDataStream(byte* firstChunk, byte* end) : Stream
                 next += PngChunk.HeaderBytes;
             }
 
-            // Zero for an empty chunk, of which only the checksum is left to skip.
-
+            // The count is zero for an empty chunk; its checksum is skipped below.
             int count = Math.Min(left, buffer.Length - done);
             new ReadOnlySpan<byte>(next, count).CopyTo(buffer[done..]);
             done += count;

@@ -3,61 +3,77 @@ using System.IO.Compression;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// PNG, third edition: every colour type and depth, interlaced or not. Ancillary chunks but eXIf are skipped, transparency among them,
-/// so the pixels are those in the file. Bytes that inflate beyond the last row are left alone, as libpng does.
+/// Decodes PNG, third edition, with every colour type and bit depth, interlaced or not. Ancillary chunks except eXIf are skipped.
+/// Data after the last row is ignored, like in libpng.
 /// </summary>
 internal static unsafe class PngDecoder
 {
+    public const string Format = "PNG";
+
     public static ReadOnlySpan<byte> Signature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
 
     public static bool Recognises(ReadOnlySpan<byte> data) => data.StartsWith(Signature[..4]);
 
-    /// <summary>Decodes a whole file.</summary>
-    /// <param name="png">The file.</param>
-    /// <param name="limits">How large it may be.</param>
-    /// <param name="applyExifOrientation">True to turn it as its Exif data say.</param>
-    public static Image Decode(ReadOnlySpan<byte> png, ImageLimits limits, bool applyExifOrientation)
+    /// <summary>Reads the size of the decoded picture.</summary>
+    public static (int Width, int Height) ReadSize(ReadOnlySpan<byte> png, ImageLoadOptions options)
     {
-        if (!png.StartsWith(Signature))
-        {
-            throw new ImageFormatException("PNG: the signature is damaged: the file starts with " +
-                $"{Convert.ToHexString(png[..Math.Min(8, png.Length)])} instead of {Convert.ToHexString(Signature)}; " +
-                "it is cut off, or was transferred as text.");
-        }
+        PngHeader header = ReadHeader(png, options.Limits, context: null, out _);
 
-        Layout layout = Walk(png, limits);
+        // The eXIf chunk may lie after the data, so all chunks must be read.
+        return options.ApplyExifOrientation
+            ? ExifOrientation.SizeOf(header.Width, header.Height, Walk(png, options.Limits, context: null).Orientation(png))
+            : (header.Width, header.Height);
+    }
+
+    public static void Decode(ReadOnlySpan<byte> png, DecodingContext context)
+    {
+        Layout layout = Walk(png, context.Limits, context);
+        PngHeader header = layout.Header;
+        int orientation = context.ApplyExifOrientation ? layout.Orientation(png) : ExifOrientation.Upright;
+        Span<byte> pixels = context.Allocate(header.Width, header.Height, orientation).Span;
         fixed (byte* first = png)
         {
             using PngDataStream chunks = new PngDataStream(first + layout.FirstData.Offset, first + layout.LastData.End);
             using ZLibStream inflater = new ZLibStream(chunks, CompressionMode.Decompress);
-            Image image = ReadRows(inflater, layout, layout.Palette is { } palette ? palette.Data(png) : []);
-            return applyExifOrientation && layout.Exif is { } exif
-                ? ExifOrientation.Apply(image, ExifOrientation.Read(exif.Data(png))) : image;
+            PngRowReader rows = new PngRowReader(inflater, layout.FirstData, header, context);
+            ReadRows(rows, header, layout.Palette is { } palette ? palette.Data(png) : [], pixels);
         }
     }
 
-    /// <summary>Where things are in the file.</summary>
-    private readonly record struct Layout(PngHeader Header, PngChunk? Palette, PngChunk FirstData, PngChunk LastData, PngChunk? Exif);
-
-    /// <summary>
-    /// Walks over all chunks up to IEND and checks each and their order; nothing is allocated by their numbers.
-    /// </summary>
-    private static Layout Walk(ReadOnlySpan<byte> png, ImageLimits limits)
+    /// <summary>The header and the places of the chunks that matter.</summary>
+    private readonly record struct Layout(PngHeader Header, PngChunk? Palette, PngChunk FirstData, PngChunk LastData, PngChunk? Exif)
     {
-        PngChunk chunk = PngChunk.Read(png, Signature.Length);
-        if (chunk.Type != PngChunk.Ihdr || chunk.Length != PngHeader.Length)
+        public int Orientation(ReadOnlySpan<byte> png) =>
+            Exif is { } exif ? ExifOrientation.Read(exif.Data(png)) : ExifOrientation.Upright;
+    }
+
+    private static PngHeader ReadHeader(ReadOnlySpan<byte> png, ImageLimits limits, DecodingContext? context, out PngChunk chunk)
+    {
+        if (!png.StartsWith(Signature))
         {
-            throw new ImageFormatException($"PNG: the first chunk is {chunk} with {chunk.Length} bytes; " +
-                $"it must be IHDR with {PngHeader.Length}.");
+            throw FormatError.Png(0, "the signature is damaged: the file starts with " +
+                $"{Convert.ToHexString(png[..Math.Min(8, png.Length)])} instead of {Convert.ToHexString(Signature)}; " +
+                "it is cut off, or was transferred as text.");
         }
 
-        PngHeader header = PngHeader.Read(chunk.Data(png), limits);
+        chunk = PngChunk.Read(png, Signature.Length, context);
+        return chunk.Type == PngChunk.Ihdr && chunk.Length == PngHeader.Length
+            ? PngHeader.Read(chunk.Data(png), limits)
+            : throw FormatError.Png(chunk.Offset, $"the first chunk is {chunk} with {chunk.Length} bytes; " +
+                $"it must be IHDR with {PngHeader.Length}.");
+    }
+
+    /// <summary>Reads and checks all chunks up to IEND, and their order.</summary>
+    private static Layout Walk(ReadOnlySpan<byte> png, ImageLimits limits, DecodingContext? context)
+    {
+        PngHeader header = ReadHeader(png, limits, context, out PngChunk chunk);
         PngChunk? palette = null, firstData = null, exif = null;
         PngChunk lastData = default;
         long dataBytes = 0;
         while (true)
         {
-            chunk = PngChunk.Read(png, chunk.End);
+            context?.ThrowIfCancelled();
+            chunk = PngChunk.Read(png, chunk.End, context);
             switch (chunk.Type)
             {
                 case PngChunk.Plte:
@@ -65,7 +81,7 @@ internal static unsafe class PngDecoder
                     palette = chunk;
                     break;
                 case PngChunk.Idat when firstData is not null && lastData.End != chunk.Offset:
-                    throw new ImageFormatException($"PNG: chunk {chunk} does not follow {lastData} at once; " +
+                    throw FormatError.Png(chunk.Offset, $"chunk {chunk} does not follow {lastData} at once; " +
                         "other chunks must not lie between IDAT chunks.");
                 case PngChunk.Idat:
                     firstData ??= chunk;
@@ -76,16 +92,16 @@ internal static unsafe class PngDecoder
                     exif = chunk;
                     break;
                 case PngChunk.Iend when chunk.Length != 0:
-                    throw new ImageFormatException($"PNG: chunk {chunk} has {chunk.Length} bytes; it must be empty.");
+                    throw FormatError.Png(chunk.Offset, $"chunk {chunk} has {chunk.Length} bytes; it must be empty.");
                 case PngChunk.Iend:
                     CheckComplete(png, header, palette, firstData, dataBytes);
                     return new Layout(header, palette, firstData!.Value, lastData, exif);
                 case PngChunk.Ihdr:
-                    throw new ImageFormatException($"PNG: chunk {chunk} is a second header; there must be one, at offset 8.");
+                    throw FormatError.Png(chunk.Offset, $"chunk {chunk} is a second header; there must be one, at offset 8.");
                 default:
                     if (chunk.IsCritical)
                     {
-                        throw new ImageFormatException($"PNG: chunk {chunk} is critical and unknown; " +
+                        throw FormatError.Png(chunk.Offset, $"chunk {chunk} is critical and unknown; " +
                             "known are IHDR, PLTE, IDAT and IEND.");
                     }
 
@@ -98,13 +114,13 @@ internal static unsafe class PngDecoder
     {
         if (earlier is not null || data is not null)
         {
-            throw new ImageFormatException($"PNG: chunk {chunk} comes after {earlier ?? data}; " +
+            throw FormatError.Png(chunk.Offset, $"chunk {chunk} comes after {earlier ?? data}; " +
                 "there must be one PLTE at most, before any IDAT.");
         }
 
         if (chunk.Length is 0 or > 768 || chunk.Length % 3 != 0)
         {
-            throw new ImageFormatException($"PNG: chunk {chunk} has {chunk.Length} bytes; " +
+            throw FormatError.Png(chunk.Offset, $"chunk {chunk} has {chunk.Length} bytes; " +
                 "it must have 3 for each of 1 to 256 colours.");
         }
     }
@@ -113,43 +129,40 @@ internal static unsafe class PngDecoder
     {
         if (header.Colour == PngColour.Palette && palette is null)
         {
-            throw new ImageFormatException("PNG: the picture has palette colours (IHDR colour type 3) but no PLTE chunk.");
+            throw FormatError.Png(null, "the picture has palette colours (IHDR colour type 3) but no PLTE chunk.");
         }
 
         if (data is null)
         {
-            throw new ImageFormatException("PNG: there is no IDAT chunk, so no pixels.");
+            throw FormatError.Png(null, "there is no IDAT chunk, so no pixels.");
         }
 
-        // Deflate makes at most 258 bytes of two bits: less data than that cannot fill the rows, so need not be tried.
+        // Deflate expands two bits to at most 258 bytes, so this file would allocate memory that it cannot fill.
         if (dataBytes * 1032 < header.InflatedBytes)
         {
-            throw new ImageFormatException($"PNG: {header.Width} x {header.Height} pixels take {header.InflatedBytes} bytes, " +
+            throw FormatError.Png(data.Value.Offset, $"{header.Width} x {header.Height} pixels take {header.InflatedBytes} bytes, " +
                 $"which {dataBytes} bytes in IDAT chunks from offset {data.Value.Offset} on cannot inflate to; " +
                 "data are missing or the size in IHDR is damaged.");
         }
     }
 
-    private static Image ReadRows(ZLibStream inflater, Layout layout, ReadOnlySpan<byte> palette)
+    private static void ReadRows(PngRowReader rows, PngHeader header, ReadOnlySpan<byte> palette, Span<byte> pixels)
     {
-        PngHeader header = layout.Header;
-        PngRowReader rows = new PngRowReader(inflater, layout.FirstData, header);
         PngRowExpander expander = new PngRowExpander(header, palette);
-        byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
         int imageRowBytes = 3 * header.Width;
 
         if (expander.IsIdentity && !header.Interlaced)
         {
-            // The rows are unfiltered where they will stay; each is the row above of the next.
+            // Rows are unfiltered in place, so each one is the row above the next one.
             ReadOnlySpan<byte> above = new byte[imageRowBytes];
             for (int y = 0; y < header.Height; y++)
             {
-                Span<byte> row = pixels.AsSpan(y * imageRowBytes, imageRowBytes);
+                Span<byte> row = pixels.Slice(y * imageRowBytes, imageRowBytes);
                 rows.Read(row, above, y);
                 above = row;
             }
 
-            return new Image(header.Width, header.Height, pixels);
+            return;
         }
 
         int longest = (int)header.RowBytes(header.Width);
@@ -163,7 +176,7 @@ internal static unsafe class PngDecoder
             {
                 Span<byte> row = current.AsSpan(0, rowBytes);
                 rows.Read(row, previous.AsSpan(0, rowBytes), y);
-                Span<byte> target = pixels.AsSpan((pass.Y0 + y * pass.StepY) * imageRowBytes, imageRowBytes);
+                Span<byte> target = pixels.Slice((pass.Y0 + y * pass.StepY) * imageRowBytes, imageRowBytes);
                 if (header.Interlaced)
                 {
                     Span<byte> rgb = expanded.AsSpan(0, 3 * pass.Width);
@@ -178,8 +191,6 @@ internal static unsafe class PngDecoder
                 (current, previous) = (previous, current);
             }
         }
-
-        return new Image(header.Width, header.Height, pixels);
     }
 
     private static void Scatter(ReadOnlySpan<byte> rgb, Span<byte> target, int step)

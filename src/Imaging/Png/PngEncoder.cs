@@ -3,38 +3,46 @@ using System.IO.Compression;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// Writes 8-bit PNGs: RGB of <see cref="PixelFormat.Rgb24"/> and <see cref="PixelFormat.Bgr24"/>, RGB and alpha of
-/// <see cref="PixelFormat.Rgba32"/> and <see cref="PixelFormat.Bgra32"/>, gray of <see cref="PixelFormat.Gray8"/>.
-/// Each row gets the filter whose output has the smallest sum of absolute values, the usual guess at what deflates best.
-/// </summary>
+/// <summary>Writes 8-bit PNGs.</summary>
+/// <remarks>
+/// <see cref="PixelFormat.Rgb24"/> and <see cref="PixelFormat.Bgr24"/> are written as RGB, <see cref="PixelFormat.Rgba32"/> and
+/// <see cref="PixelFormat.Bgra32"/> as RGB with alpha, <see cref="PixelFormat.Gray8"/> as gray. Large pictures are compressed on
+/// several threads of the thread pool.
+/// </remarks>
 public static class PngEncoder
 {
-    /// <summary>Writes a picture to a file, replaced where it exists.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="view">The picture, of any stride.</param>
+    /// <summary>The bytes of pixels from which on a picture is compressed in bands.</summary>
+    private const long LargeBytes = 4 * PngBandWriter.BandBytes;
+
+    /// <summary>Saves a picture as a PNG file.</summary>
+    /// <param name="path">The file's path. An existing file is replaced.</param>
+    /// <param name="view">The picture.</param>
+    /// <exception cref="ArgumentException">The view is empty, or one array cannot hold a row.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(string path, ImageView view)
     {
         ArgumentNullException.ThrowIfNull(path);
+        view.ThrowIfEmpty(nameof(view));
         using FileStream file = File.Create(path);
         Save(file, view);
     }
 
-    /// <summary>Writes a picture to a stream, which is left open.</summary>
-    /// <param name="stream">A writable stream.</param>
-    /// <param name="view">The picture, of any stride.</param>
-    /// <exception cref="ArgumentException">
-    /// The view is empty (a default value), or a row takes more bytes than one array holds.
-    /// </exception>
+    /// <summary>Writes a picture as a PNG to a stream.</summary>
+    /// <param name="stream">A writable stream. It is left open.</param>
+    /// <param name="view">The picture.</param>
+    /// <exception cref="ArgumentException">The view is empty, or one array cannot hold a row.</exception>
     public static void Save(Stream stream, ImageView view)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        if (view.Width == 0)
-        {
-            throw new ArgumentException("The view is empty (a default value).", nameof(view));
-        }
+        view.ThrowIfEmpty(nameof(view));
+        long rowBytes = view.Layout.RowBytes;
+        bool large = rowBytes * view.Height >= LargeBytes;
+        Save(stream, view, large ? (int)Math.Max(PngBandWriter.BandBytes / rowBytes, 1) : view.Height);
+    }
 
+    /// <summary>Writes a picture in bands of so many rows; not in bands if it has no more.</summary>
+    internal static void Save(Stream stream, ImageView view, int bandRows)
+    {
         stream.Write(PngDecoder.Signature);
         Span<byte> header = stackalloc byte[PngHeader.Length];
         BinaryPrimitives.WriteInt32BigEndian(header, view.Width);
@@ -48,34 +56,26 @@ public static class PngEncoder
         });
         header[10..].Clear();
         PngChunkWriter.Write(stream, PngChunk.Ihdr, header);
-        using (PngChunkWriter chunks = new PngChunkWriter(stream, PngChunk.Idat))
-        using (ZLibStream deflater = new ZLibStream(chunks, CompressionLevel.Optimal))
+        if (bandRows < view.Height)
         {
-            WriteRows(deflater, view);
+            PngBandWriter.Write(stream, view, bandRows);
+        }
+        else
+        {
+            WriteRows(stream, view);
         }
 
         PngChunkWriter.Write(stream, PngChunk.Iend, []);
     }
 
-    private static void WriteRows(ZLibStream deflater, ImageView view)
+    private static void WriteRows(Stream stream, ImageView view)
     {
+        using PngChunkWriter chunks = new PngChunkWriter(stream, PngChunk.Idat);
+        using ZLibStream deflater = new ZLibStream(chunks, CompressionLevel.Optimal);
         PngRowFilter filter = new PngRowFilter(view.Width, view.Format.BytesPerPixel());
-        bool swapped = view.Format is PixelFormat.Bgr24 or PixelFormat.Bgra32;
         for (int y = 0; y < view.Height; y++)
         {
-            ReadOnlySpan<byte> row = view.Row(y);
-            Span<byte> next = filter.NextRow;
-            row.CopyTo(next);
-            if (swapped)
-            {
-                int pixelBytes = view.Format.BytesPerPixel();
-                for (int i = 0; i < row.Length; i += pixelBytes)
-                {
-                    (next[i], next[i + 2]) = (row[i + 2], row[i]);
-                }
-            }
-
-            deflater.Write(filter.Apply());
+            deflater.Write(filter.Apply(view, y));
         }
     }
 }

@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// PNG's row filters, undone in place. A byte was stored as its difference from a guess made of its neighbours: a (one pixel to
-/// the left), b (above) and c (above a); neighbours outside the picture are 0. Sums are modulo 256.
+/// Undoes PNG's row filters in place. A filtered byte is its difference, modulo 256, from a prediction by its neighbours: a (one pixel
+/// to the left), b (above) and c (above a). Neighbours outside the picture are 0.
 /// </summary>
 internal static class PngFilter
 {
@@ -14,9 +14,9 @@ internal static class PngFilter
 
     /// <summary>Undoes a filter.</summary>
     /// <param name="filter">0 to 4.</param>
-    /// <param name="row">The filtered row, replaced by the plain one.</param>
-    /// <param name="above">The plain row above, as long; zeros for the first row of a pass.</param>
-    /// <param name="distance">Bytes from a to the byte: 1, 2, 3, 4, 6 or 8.</param>
+    /// <param name="row">The filtered row; receives the unfiltered one.</param>
+    /// <param name="above">The unfiltered row above; zeros for the first row of a pass.</param>
+    /// <param name="distance">The bytes from a to the byte: 1, 2, 3, 4, 6 or 8.</param>
     public static void Undo(byte filter, Span<byte> row, ReadOnlySpan<byte> above, int distance)
     {
         switch (filter)
@@ -76,9 +76,7 @@ internal static class PngFilter
         }
     }
 
-    /// <summary>
-    /// x + (a + b) / 2, a pixel of three or four bytes a turn: the turns depend on one another, the bytes do not.
-    /// </summary>
+    /// <summary>Adds (a + b) / 2, a whole pixel of three or four bytes at a time.</summary>
     private static void UndoAveragePixels(Span<byte> row, ReadOnlySpan<byte> above, int distance)
     {
         Vector128<byte> a = default;
@@ -102,7 +100,7 @@ internal static class PngFilter
         }
     }
 
-    /// <summary>x + the one of a, b, c that is nearest to a + b - c, a pixel of three or four bytes a turn.</summary>
+    /// <summary>Adds the Paeth prediction, a whole pixel of three or four bytes at a time.</summary>
     private static void UndoPaethPixels(Span<byte> row, ReadOnlySpan<byte> above, int distance)
     {
         Vector128<short> a = default, c = default;
@@ -127,13 +125,11 @@ internal static class PngFilter
         }
     }
 
-    /// <summary>(a + b) / 2, rounded down, byte by byte.</summary>
+    /// <summary>Returns (a + b) / 2 of each byte, rounded down.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Mean(Vector128<byte> a, Vector128<byte> b) => (a & b) + Vector128.ShiftRightLogical(a ^ b, 1);
 
-    /// <summary>
-    /// The one of a, b, c, all 0 to 255, that is nearest to a + b - c; the earlier one where two are equally near.
-    /// </summary>
+    /// <summary>Returns the one of a, b and c that is nearest to a + b - c; the first one if several are. All are 0 to 255.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<short> PaethGuess(Vector128<short> a, Vector128<short> b, Vector128<short> c)
     {
@@ -151,7 +147,7 @@ internal static class PngFilter
         return (byte)(fromA <= fromB && fromA <= fromC ? a : fromB <= fromC ? b : c);
     }
 
-    /// <summary>Four bytes from i on: a pixel, and for three-byte pixels one byte too many, which goes nowhere.</summary>
+    /// <summary>Loads four bytes. The fourth one of a three-byte pixel is not stored again.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<byte> LoadPixel(ReadOnlySpan<byte> row, int i) =>
         Vector128.CreateScalarUnsafe(MemoryMarshal.Read<uint>(row.Slice(i, 4))).AsByte();

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>PNG's colour types, as numbered in the file.</summary>
+/// <summary>Specifies a colour type. The values are those in the file.</summary>
 internal enum PngColour : byte
 {
     Gray = 0,
@@ -12,15 +12,18 @@ internal enum PngColour : byte
     Rgba = 6,
 }
 
-/// <summary>What IHDR says, checked: a combination that the standard allows and a size that the limits allow.</summary>
+/// <summary>Represents the IHDR chunk. The values are valid and the size is within the limits.</summary>
 internal readonly record struct PngHeader(int Width, int Height, byte BitDepth, PngColour Colour, bool Interlaced)
 {
     public const int Length = 13;
 
+    /// <summary>The offset of the chunk, which is the first one.</summary>
+    private const int Offset = 8;
+
     public static PngHeader Read(ReadOnlySpan<byte> ihdr, ImageLimits limits)
     {
         uint width = BinaryPrimitives.ReadUInt32BigEndian(ihdr), height = BinaryPrimitives.ReadUInt32BigEndian(ihdr[4..]);
-        limits.CheckSize("PNG", width, height);
+        limits.CheckSize(PngDecoder.Format, Offset, width, height);
 
         byte depth = ihdr[8];
         PngColour colour = (PngColour)ihdr[9];
@@ -33,27 +36,27 @@ internal readonly record struct PngHeader(int Width, int Height, byte BitDepth, 
         };
         if (!known)
         {
-            throw new ImageFormatException($"PNG: IHDR at offset 8 has colour type {ihdr[9]} with bit depth {depth}; " +
+            throw FormatError.Png(Offset, $"IHDR at offset 8 has colour type {ihdr[9]} with bit depth {depth}; " +
                 "allowed are type 0 with 1, 2, 4, 8, 16; type 3 with 1, 2, 4, 8; types 2, 4, 6 with 8, 16.");
         }
 
         if (ihdr[10] != 0 || ihdr[11] != 0 || ihdr[12] > 1)
         {
-            throw new ImageFormatException($"PNG: IHDR at offset 8 has compression {ihdr[10]}, filter method {ihdr[11]}, " +
+            throw FormatError.Png(Offset, $"IHDR at offset 8 has compression {ihdr[10]}, filter method {ihdr[11]}, " +
                 $"interlace {ihdr[12]}; allowed are 0, 0 and 0 or 1.");
         }
 
         PngHeader header = new PngHeader((int)width, (int)height, depth, colour, ihdr[12] == 1);
         if (header.RowBytes(header.Width) > Array.MaxLength)
         {
-            throw new ImageFormatException($"PNG: a row of {width} pixels takes {header.RowBytes(header.Width)} bytes; " +
+            throw FormatError.Png(Offset, $"a row of {width} pixels takes {header.RowBytes(header.Width)} bytes; " +
                 $"one array holds {Array.MaxLength}.");
         }
 
         return header;
     }
 
-    /// <summary>Bits a pixel: 1 to 64.</summary>
+    /// <summary>The bits per pixel: 1 to 64.</summary>
     public int BitsPerPixel => BitDepth * Colour switch
     {
         PngColour.Rgb => 3,
@@ -62,13 +65,13 @@ internal readonly record struct PngHeader(int Width, int Height, byte BitDepth, 
         _ => 1,
     };
 
-    /// <summary>How far back a filter looks, in bytes: a whole pixel, or 1 where a pixel is smaller than a byte.</summary>
+    /// <summary>The distance between a byte and the byte to its left for filters: a whole pixel, at least 1 byte.</summary>
     public int FilterDistance => Math.Max(BitsPerPixel / 8, 1);
 
-    /// <summary>Bytes of a row of so many pixels, without its filter byte.</summary>
+    /// <summary>The bytes of a row, without its filter byte.</summary>
     public long RowBytes(int pixels) => ((long)pixels * BitsPerPixel + 7) / 8;
 
-    /// <summary>The bytes that the compressed data must inflate to: every row of every pass with its filter byte.</summary>
+    /// <summary>The size of the inflated data: the rows of all passes with their filter bytes.</summary>
     public long InflatedBytes
     {
         get
@@ -85,12 +88,12 @@ internal readonly record struct PngHeader(int Width, int Height, byte BitDepth, 
 }
 
 /// <summary>
-/// A grid of pixels that is stored as a picture of its own: the whole picture, or one of Adam7's seven.
-/// Pixel (x, y) of the pass is pixel (X0 + x * StepX, Y0 + y * StepY) of the picture.
+/// Represents an interlace pass of Adam7, or the whole picture as the only pass. Pixel (x, y) of the pass is pixel
+/// (X0 + x * StepX, Y0 + y * StepY) of the picture.
 /// </summary>
 internal readonly record struct PngPass(int X0, int Y0, int StepX, int StepY, int Width, int Height)
 {
-    /// <summary>The passes of a picture in their order, without empty ones.</summary>
+    /// <summary>Returns the passes of a picture in file order, without empty ones.</summary>
     public static PngPass[] Of(PngHeader header)
     {
         if (!header.Interlaced)

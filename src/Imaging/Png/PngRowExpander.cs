@@ -1,11 +1,11 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>Unfiltered rows of a PNG of any colour type and depth to tight 8-bit RGB.</summary>
+/// <summary>Converts unfiltered rows of any colour type and bit depth to 8-bit RGB.</summary>
 internal readonly ref struct PngRowExpander
 {
     private readonly PngHeader header;
 
-    /// <summary>The palette, three bytes a colour; for gray below 8 bits, its levels.</summary>
+    /// <summary>The palette as RGB; for gray with less than 8 bits, the levels as RGB.</summary>
     private readonly ReadOnlySpan<byte> colours;
 
     public PngRowExpander(PngHeader header, ReadOnlySpan<byte> palette)
@@ -14,12 +14,12 @@ internal readonly ref struct PngRowExpander
         this.colours = header.Colour == PngColour.Palette ? palette : header.BitDepth < 8 ? GrayLevels(header.BitDepth) : [];
     }
 
-    /// <summary>True where a row is RGB as it stands.</summary>
+    /// <summary>True if rows are 8-bit RGB already.</summary>
     public bool IsIdentity => this.header is { Colour: PngColour.Rgb, BitDepth: 8 };
 
-    /// <summary>Expands one row.</summary>
+    /// <summary>Converts a row.</summary>
     /// <param name="row">The row.</param>
-    /// <param name="rgb">Three bytes for each of its pixels.</param>
+    /// <param name="rgb">Receives three bytes per pixel.</param>
     /// <param name="y">The row's number in its pass, for messages.</param>
     public void Expand(ReadOnlySpan<byte> row, Span<byte> rgb, int y)
     {
@@ -56,7 +56,7 @@ internal readonly ref struct PngRowExpander
     }
 
     /// <summary>
-    /// Of each pixel takes byte 0 as red and two others as green and blue; of 16-bit samples that is the high byte.
+    /// Copies byte 0 of each pixel as red, and two other bytes as green and blue. The first byte of a 16-bit sample is the high one.
     /// </summary>
     private static void Pick(ReadOnlySpan<byte> row, Span<byte> rgb, int bytesPerPixel, int green, int blue)
     {
@@ -76,7 +76,7 @@ internal readonly ref struct PngRowExpander
             int index = row[bit >> 3] >> (8 - depth - (bit & 7)) & mask;
             if (index >= colours)
             {
-                throw new ImageFormatException($"PNG: pixel {to / 3} of row {y} (of its pass) has colour {index}; " +
+                throw FormatError.Png(null, $"pixel {to / 3} of row {y} (of its pass) has colour {index}; " +
                     $"the palette has {colours} colours.");
             }
 

@@ -4,15 +4,18 @@ using System.Runtime.Intrinsics;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Applies PNG's filters to one row after another and keeps the one with the smallest output. Rows have zeros before their
-/// first pixel, so that a and c (see <see cref="PngFilter"/>) need no special case, and space for whole vectors at their ends.
+/// Filters the rows of a picture. Each row gets the filter whose output has the smallest sum of absolute values, the usual heuristic.
 /// </summary>
 internal sealed class PngRowFilter
 {
     private readonly int distance, rowBytes;
+
+    /// <summary>
+    /// Rows with zeros before the first pixel, where a and c (see <see cref="PngFilter"/>) lie, and padding to whole vectors.
+    /// </summary>
     private byte[] above, row, best, trial;
 
-    /// <summary>For rows of so many pixels of 1, 3 or 4 bytes.</summary>
+    /// <summary>Initializes a filter for rows of pixels of 1, 3 or 4 bytes.</summary>
     public PngRowFilter(int width, int pixelBytes)
     {
         long bytes = (long)width * pixelBytes, padded = bytes + pixelBytes + Vector128<byte>.Count;
@@ -25,12 +28,11 @@ internal sealed class PngRowFilter
         (this.above, this.row, best, trial) = (new byte[padded], new byte[padded], new byte[padded], new byte[padded]);
     }
 
-    /// <summary>Where the next row's bytes go, before <see cref="Apply"/>.</summary>
-    public Span<byte> NextRow => this.row.AsSpan(this.distance, this.rowBytes);
-
-    /// <summary>Filters the row; the result, with the filter's number before it, is good until the next call.</summary>
-    public ReadOnlySpan<byte> Apply()
+    /// <summary>Filters a row.</summary>
+    /// <returns>The number of the filter and the filtered row, valid until the next call.</returns>
+    public ReadOnlySpan<byte> Apply(ImageView view, int y)
     {
+        Read(view, y);
         long least = long.MaxValue;
         Try<NoGuess>(PngFilter.None, ref least);
         Try<LeftGuess>(PngFilter.Sub, ref least);
@@ -39,6 +41,28 @@ internal sealed class PngRowFilter
         Try<PaethGuess>(PngFilter.Paeth, ref least);
         (this.above, this.row) = (this.row, this.above);
         return best.AsSpan(0, 1 + this.rowBytes);
+    }
+
+    /// <summary>Makes a row the one above the next row.</summary>
+    public void Skip(ImageView view, int y)
+    {
+        Read(view, y);
+        (this.above, this.row) = (this.row, this.above);
+    }
+
+    /// <summary>Reads a row in PNG's order of the samples.</summary>
+    private void Read(ImageView view, int y)
+    {
+        ReadOnlySpan<byte> pixels = view.Row(y);
+        Span<byte> next = this.row.AsSpan(this.distance, this.rowBytes);
+        pixels.CopyTo(next);
+        if (view.Format is PixelFormat.Bgr24 or PixelFormat.Bgra32)
+        {
+            for (int i = 0; i < pixels.Length; i += this.distance)
+            {
+                (next[i], next[i + 2]) = (pixels[i + 2], pixels[i]);
+            }
+        }
     }
 
     private void Try<TGuess>(byte filter, ref long least) where TGuess : IGuess
@@ -53,7 +77,7 @@ internal sealed class PngRowFilter
     }
 
     /// <summary>
-    /// Writes what the guess misses, and sums its absolute values, up to a whole vector, so with a little noise.
+    /// Writes the differences from the prediction and returns the sum of their absolute values, which includes those of the padding.
     /// </summary>
     private static long Difference<TGuess>(
         ReadOnlySpan<byte> row, ReadOnlySpan<byte> above, Span<byte> output, int rowBytes, int distance) where TGuess : IGuess
@@ -75,7 +99,7 @@ internal sealed class PngRowFilter
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<byte> Load(ReadOnlySpan<byte> row, int i) => Vector128.Create(row.Slice(i, Vector128<byte>.Count));
 
-    /// <summary>A filter's guess at sixteen bytes from those to the left, above, and above to the left.</summary>
+    /// <summary>Predicts sixteen bytes from those to the left, above, and above to the left.</summary>
     private interface IGuess
     {
         static abstract Vector128<byte> Of(Vector128<byte> a, Vector128<byte> b, Vector128<byte> c);

@@ -2,12 +2,15 @@ using System.IO.Compression;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>Inflates a PNG's rows one by one and undoes their filters.</summary>
-internal readonly struct PngRowReader(ZLibStream inflater, PngChunk firstData, PngHeader header)
+/// <summary>Inflates the rows of a PNG and undoes their filters.</summary>
+internal readonly struct PngRowReader(ZLibStream inflater, PngChunk firstData, PngHeader header, DecodingContext context)
 {
+    /// <summary>The bytes between two checks for cancellation in a long row.</summary>
+    private const int PieceBytes = 1 << 18;
+
     /// <summary>Reads the next row.</summary>
-    /// <param name="row">Filled with the plain row.</param>
-    /// <param name="above">The plain row above, as long; zeros for the first row of a pass.</param>
+    /// <param name="row">Receives the unfiltered row.</param>
+    /// <param name="above">The unfiltered row above; zeros for the first row of a pass.</param>
     /// <param name="y">The row's number in its pass, for messages.</param>
     public void Read(Span<byte> row, ReadOnlySpan<byte> above, int y)
     {
@@ -15,11 +18,16 @@ internal readonly struct PngRowReader(ZLibStream inflater, PngChunk firstData, P
         Inflate(filter, y);
         if (filter[0] > PngFilter.Paeth)
         {
-            throw new ImageFormatException($"PNG: row {y} (of its pass) in the IDAT chunks from offset {firstData.Offset} on " +
+            throw FormatError.Png(firstData.Offset, $"row {y} (of its pass) in the IDAT chunks from offset {firstData.Offset} on " +
                 $"has filter {filter[0]}; known are 0 to {PngFilter.Paeth}.");
         }
 
-        Inflate(row, y);
+        for (int at = 0; at < row.Length; at += PieceBytes)
+        {
+            context.ThrowIfCancelled();
+            Inflate(row.Slice(at, Math.Min(PieceBytes, row.Length - at)), y);
+        }
+
         PngFilter.Undo(filter[0], row, above, header.FilterDistance);
     }
 
@@ -32,13 +40,13 @@ internal readonly struct PngRowReader(ZLibStream inflater, PngChunk firstData, P
         }
         catch (Exception e) when (e is InvalidDataException or IOException)
         {
-            throw new ImageFormatException($"PNG: the compressed data in the IDAT chunks from offset {firstData.Offset} on " +
+            throw FormatError.Png(firstData.Offset, $"the compressed data in the IDAT chunks from offset {firstData.Offset} on " +
                 $"are damaged in or before row {y} (of its pass): {e.Message}", e);
         }
 
         if (read < buffer.Length)
         {
-            throw new ImageFormatException($"PNG: the compressed data in the IDAT chunks from offset {firstData.Offset} on " +
+            throw FormatError.Png(firstData.Offset, $"the compressed data in the IDAT chunks from offset {firstData.Offset} on " +
                 $"end in row {y} (of its pass); {header.Width} x {header.Height} pixels need more.");
         }
     }

@@ -3,51 +3,71 @@ using System.Buffers.Binary;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Netpbm's PBM, PGM and PPM, plain (P1 to P3) and raw (P4 to P6), and PAM (P7). A sample v of at most maxval becomes
-/// v / maxval * 255, rounded to the nearest, an exact half to the even number, as Pillow does. Of several pictures, the first.
+/// Decodes Netpbm's PBM, PGM and PPM, plain (P1 to P3) and raw (P4 to P6), and PAM (P7). Samples are scaled to 0..255 and rounded
+/// half to even, like in Pillow. Only the first of several pictures is decoded.
 /// </summary>
 internal static class PnmDecoder
 {
+    public const string Format = "PNM";
+
     public static bool Recognises(ReadOnlySpan<byte> data) =>
         data is [(byte)'P', >= (byte)'1' and <= (byte)'7', var next, ..] && (PnmTokens.IsSpace(next) || next == '#');
 
-    public static Image Decode(ReadOnlySpan<byte> data, ImageLimits limits)
+    public static (int Width, int Height) ReadSize(ReadOnlySpan<byte> data, ImageLoadOptions options)
+    {
+        PnmTokens tokens = new PnmTokens(data, 2);
+        PnmHeader header = ReadHeader(ref tokens, data[1] - '0', options.Limits);
+        return (header.Width, header.Height);
+    }
+
+    public static void Decode(ReadOnlySpan<byte> data, DecodingContext context)
     {
         int kind = data[1] - '0';
         PnmTokens tokens = new PnmTokens(data, 2);
-        PnmHeader header = kind == 7 ? PnmHeader.ReadPam(ref tokens, limits) : PnmHeader.Read(ref tokens, kind, limits);
-        return kind switch
+        PnmHeader header = ReadHeader(ref tokens, kind, context.Limits);
+        switch (kind)
         {
-            1 => DecodePlainBits(ref tokens, header),
-            2 or 3 => DecodePlain(ref tokens, header),
-            4 => DecodeBits(tokens.Rest, header),
-            _ => DecodeSamples(tokens.Rest, header),
-        };
+            case 1:
+                DecodePlainBits(ref tokens, header, context);
+                break;
+            case 2 or 3:
+                DecodePlain(ref tokens, header, context);
+                break;
+            case 4:
+                DecodeBits(tokens.Rest, header, context);
+                break;
+            default:
+                DecodeSamples(tokens.Rest, header, context);
+                break;
+        }
     }
 
-    /// <summary>P1: a digit a pixel, 1 for black; space between them is not needed.</summary>
-    private static Image DecodePlainBits(ref PnmTokens tokens, PnmHeader header)
+    private static PnmHeader ReadHeader(ref PnmTokens tokens, int kind, ImageLimits limits) =>
+        kind == 7 ? PnmHeader.ReadPam(ref tokens, limits) : PnmHeader.Read(ref tokens, kind, limits);
+
+    /// <summary>Decodes P1: a digit per pixel, 1 for black, with or without white space between the digits.</summary>
+    private static void DecodePlainBits(ref PnmTokens tokens, PnmHeader header, DecodingContext context)
     {
         RequireBytes(tokens.Rest.Length, (long)header.Width * header.Height, header);
-        byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
+        Span<byte> pixels = context.Allocate(header.Width, header.Height).Span;
         for (int i = 0; i < pixels.Length; i += 3)
         {
-            pixels.AsSpan(i, 3).Fill(tokens.NextBit() ? (byte)0 : (byte)255);
+            CheckNowAndThen(i, context);
+            pixels.Slice(i, 3).Fill(tokens.NextBit() ? (byte)0 : (byte)255);
         }
-
-        return new Image(header.Width, header.Height, pixels);
     }
 
-    /// <summary>P2, P3: decimal samples.</summary>
-    private static Image DecodePlain(ref PnmTokens tokens, PnmHeader header)
+    /// <summary>Decodes P2 and P3: decimal samples.</summary>
+    private static void DecodePlain(ref PnmTokens tokens, PnmHeader header, DecodingContext context)
     {
-        // A digit each and a space between them is the least.
+        // A sample takes at least a digit, and a space before the next sample.
         RequireBytes(tokens.Rest.Length, 2L * header.Width * header.Height * header.Channels - 1, header);
-        byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
+        Span<byte> pixels = context.Allocate(header.Width, header.Height).Span;
         byte[] levels = Levels(header.MaxValue);
         for (int i = 0; i < pixels.Length; i += 3)
         {
-            Span<byte> pixel = pixels.AsSpan(i, 3);
+            CheckNowAndThen(i, context);
+            Span<byte> pixel = pixels.Slice(i, 3);
             pixel[0] = levels[tokens.NextNumber("a sample", 0, header.MaxValue)];
             if (header.Channels == 3)
             {
@@ -59,34 +79,33 @@ internal static class PnmDecoder
                 pixel[1..].Fill(pixel[0]);
             }
         }
-
-        return new Image(header.Width, header.Height, pixels);
     }
 
-    /// <summary>P4: a bit a pixel, the highest first, 1 for black; each row starts a byte.</summary>
-    private static Image DecodeBits(ReadOnlySpan<byte> data, PnmHeader header)
+    /// <summary>Decodes P4: a bit per pixel, the highest first, 1 for black. Each row starts with a new byte.</summary>
+    private static void DecodeBits(ReadOnlySpan<byte> data, PnmHeader header, DecodingContext context)
     {
         int rowBytes = (header.Width + 7) / 8;
         RequireBytes(data.Length, (long)rowBytes * header.Height, header);
-        byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
+        Span<byte> pixels = context.Allocate(header.Width, header.Height).Span;
         for (int y = 0, to = 0; y < header.Height; y++)
         {
+            context.ThrowIfCancelled();
             ReadOnlySpan<byte> row = data.Slice(y * rowBytes, rowBytes);
             for (int x = 0; x < header.Width; x++, to += 3)
             {
-                pixels.AsSpan(to, 3).Fill((row[x >> 3] >> (7 - (x & 7)) & 1) == 0 ? (byte)255 : (byte)0);
+                pixels.Slice(to, 3).Fill((row[x >> 3] >> (7 - (x & 7)) & 1) == 0 ? (byte)255 : (byte)0);
             }
         }
-
-        return new Image(header.Width, header.Height, pixels);
     }
 
-    /// <summary>P5, P6, P7: binary samples of one byte, or of two, the higher first, where maxval is above 255.</summary>
-    private static Image DecodeSamples(ReadOnlySpan<byte> data, PnmHeader header)
+    /// <summary>
+    /// Decodes P5, P6 and P7: binary samples of one byte or, if the maximum is above 255, of two bytes, the higher first.
+    /// </summary>
+    private static void DecodeSamples(ReadOnlySpan<byte> data, PnmHeader header, DecodingContext context)
     {
         int sampleBytes = header.MaxValue > 255 ? 2 : 1, pixelBytes = sampleBytes * header.Channels;
         RequireBytes(data.Length, (long)header.Width * header.Height * pixelBytes, header);
-        byte[] pixels = Image.AllocatePixels(header.Width, header.Height);
+        Span<byte> pixels = context.Allocate(header.Width, header.Height).Span;
         if (header is { MaxValue: 255, Channels: not 2 })
         {
             PixelFormat format = header.Channels switch
@@ -95,22 +114,36 @@ internal static class PnmDecoder
                 3 => PixelFormat.Rgb24,
                 _ => PixelFormat.Rgba32,
             };
-            PixelRows.ToRgb(new ImageView(data, header.Width, header.Height, format), pixels);
-            return new Image(header.Width, header.Height, pixels);
+            int from = header.Width * pixelBytes, to = header.Width * 3;
+            for (int y = 0; y < header.Height; y++)
+            {
+                context.ThrowIfCancelled();
+                PixelRows.ToRgb(data.Slice(y * from, from), pixels.Slice(y * to, to), format);
+            }
+
+            return;
         }
 
         byte[] levels = Levels(header.MaxValue);
         for (int i = 0, from = 0; i < pixels.Length; i++)
         {
-            // Gray is read three times from the same place; opacity, where there is one, is skipped.
+            // Gray is read three times from the same place. Alpha is skipped.
             int channel = header.Channels < 3 ? 0 : i % 3;
             int at = from + channel * sampleBytes;
             int sample = sampleBytes == 2 ? BinaryPrimitives.ReadUInt16BigEndian(data[at..]) : data[at];
             pixels[i] = levels[Math.Min(sample, header.MaxValue)];
             from += i % 3 == 2 ? pixelBytes : 0;
+            CheckNowAndThen(i, context);
         }
+    }
 
-        return new Image(header.Width, header.Height, pixels);
+    /// <summary>Checks for cancellation at one of some ten thousand indices.</summary>
+    private static void CheckNowAndThen(int i, DecodingContext context)
+    {
+        if ((i & 0xFFFF) < 3)
+        {
+            context.ThrowIfCancelled();
+        }
     }
 
     private static byte[] Levels(int maxValue)
@@ -128,7 +161,7 @@ internal static class PnmDecoder
     {
         if (available < needed)
         {
-            throw new ImageFormatException($"PNM: {header.Width} x {header.Height} pixels with {header.Channels} channel(s) " +
+            throw FormatError.Pnm(null, $"{header.Width} x {header.Height} pixels with {header.Channels} channel(s) " +
                 $"up to {header.MaxValue} take at least {needed} bytes after the header; there are {available}.");
         }
     }

@@ -2,25 +2,25 @@ using System.Text;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>Reads words and numbers of a PNM one by one; a # starts a comment up to the end of its line.</summary>
+/// <summary>Reads the words and numbers of a PNM. Comments from # to the end of the line are skipped.</summary>
 internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
 {
     private const int LongestWord = 10;
 
     private readonly ReadOnlySpan<byte> data = data;
 
-    /// <summary>The place of the next byte.</summary>
+    /// <summary>The offset of the next byte.</summary>
     public int Offset { get; private set; } = offset;
 
-    /// <summary>All from there on.</summary>
+    /// <summary>The bytes from <see cref="Offset"/> on.</summary>
     public readonly ReadOnlySpan<byte> Rest => this.data[Offset..];
 
     public static bool IsSpace(byte c) => c is (byte)' ' or (>= 9 and <= 13);
 
-    /// <summary>A decimal number within a range.</summary>
-    /// <param name="what">What it is, for messages.</param>
-    /// <param name="least">The smallest allowed.</param>
-    /// <param name="most">The largest allowed.</param>
+    /// <summary>Reads a decimal number within a range.</summary>
+    /// <param name="what">The number's meaning, for messages.</param>
+    /// <param name="least">The smallest valid number.</param>
+    /// <param name="most">The largest valid number.</param>
     public int NextNumber(string what, int least, int most)
     {
         SkipSpace();
@@ -33,28 +33,29 @@ internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
 
         if (Offset == start || !AtEndOfWord)
         {
-            throw new ImageFormatException($"PNM: at offset {start} {what} should be, a number of at most {LongestWord} digits.");
+            throw FormatError.Pnm(start, $"at offset {start} {what} should be, a number of at most {LongestWord} digits.");
         }
 
         return value >= least && value <= most
             ? (int)value
-            : throw new ImageFormatException($"PNM: {what} at offset {start} is {value}; it must be {least} to {most}.");
+            : throw FormatError.Pnm(start, $"{what} at offset {start} is {value}; it must be {least} to {most}.");
     }
 
-    /// <summary>A digit 0 or 1.</summary>
+    /// <summary>Reads a digit 0 or 1.</summary>
     public bool NextBit()
     {
         SkipSpace();
         return Offset < this.data.Length && this.data[Offset] is (byte)'0' or (byte)'1'
             ? this.data[Offset++] == '1'
-            : throw new ImageFormatException($"PNM: at offset {Offset} a pixel should be, 0 or 1.");
+            : throw FormatError.Pnm(Offset, $"at offset {Offset} a pixel should be, 0 or 1.");
     }
 
-    /// <summary>A run of letters.</summary>
-    public string NextWord()
+    /// <summary>Reads a run of letters.</summary>
+    /// <param name="start">The offset of the first letter.</param>
+    public string NextWord(out int start)
     {
         SkipSpace();
-        int start = Offset;
+        start = Offset;
         while (Offset < this.data.Length && char.IsAsciiLetter((char)this.data[Offset]) && Offset - start < LongestWord)
         {
             Offset++;
@@ -62,10 +63,10 @@ internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
 
         return Offset > start && AtEndOfWord
             ? Encoding.ASCII.GetString(this.data[start..Offset])
-            : throw new ImageFormatException($"PNM: at offset {start} a line of the PAM header should start with a word.");
+            : throw FormatError.Pnm(start, $"at offset {start} a line of the PAM header should start with a word.");
     }
 
-    /// <summary>The one byte of space between a header and the pixels; a comment there ends with it.</summary>
+    /// <summary>Skips the one byte of white space between the header and the pixels, and a comment before it.</summary>
     public void SkipOneSpace()
     {
         if (Offset < this.data.Length && this.data[Offset] == '#')
@@ -76,7 +77,7 @@ internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
         Offset = Math.Min(Offset + 1, this.data.Length);
     }
 
-    /// <summary>On to the end of the line.</summary>
+    /// <summary>Skips the rest of the line.</summary>
     public void SkipLine()
     {
         int length = Rest.IndexOfAny((byte)'\n', (byte)'\r');

@@ -1,18 +1,18 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>A font of five by seven dots with what numbers and a few words need.</summary>
+/// <summary>Provides a font of five by seven dots with the characters of numbers and a few words.</summary>
 internal static class BitmapFont
 {
     public const int Width = 5, Height = 7;
 
-    /// <summary>From one character to the next.</summary>
+    /// <summary>The dots from one character to the next.</summary>
     public const int Advance = Width + 1;
 
-    /// <summary>Whether a character has a dot at a place; characters that the font lacks have none.</summary>
+    /// <summary>Returns whether a character has a dot at a position. Characters that the font lacks have none.</summary>
     public static bool HasDot(char c, int column, int row) =>
         Rows(c) is { IsEmpty: false } rows && (rows[row] >> (Width - 1 - column) & 1) != 0;
 
-    /// <summary>Dots that a line of text is wide, without the gap after its last character.</summary>
+    /// <summary>Returns the width of a line of text in dots, without the gap after the last character.</summary>
     public static int Measure(string text) => text.Length * Advance - 1;
 
     private static ReadOnlySpan<byte> Rows(char c) => c switch

@@ -1,6 +1,6 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>An RGB picture in the making: rectangles and text on it, clipped to its borders.</summary>
+/// <summary>Draws rectangles and text on an RGB picture, clipped to its borders.</summary>
 internal readonly ref struct Canvas(Span<byte> pixels, int width, int height)
 {
     private readonly Span<byte> pixels = pixels;
@@ -9,7 +9,7 @@ internal readonly ref struct Canvas(Span<byte> pixels, int width, int height)
 
     public int Height { get; } = height;
 
-    /// <summary>Some pixels of a row.</summary>
+    /// <summary>Returns some pixels of a row.</summary>
     public Span<byte> Row(int y, int x, int count) => this.pixels.Slice(3 * (y * Width + x), 3 * count);
 
     public void Fill(int x, int y, int width, int height, (byte R, byte G, byte B) colour)
@@ -26,10 +26,10 @@ internal readonly ref struct Canvas(Span<byte> pixels, int width, int height)
     }
 
     /// <summary>Draws a line of text.</summary>
-    /// <param name="text">Characters that <see cref="BitmapFont"/> has; others come out as blanks.</param>
+    /// <param name="text">The text. Characters that <see cref="BitmapFont"/> lacks are blanks.</param>
     /// <param name="x">The left edge.</param>
     /// <param name="y">The top edge.</param>
-    /// <param name="scale">Pixels for each dot of the font.</param>
+    /// <param name="scale">The pixels per dot of the font.</param>
     /// <param name="colour">The colour.</param>
     public void Write(string text, int x, int y, int scale, (byte R, byte G, byte B) colour)
     {

@@ -1,33 +1,33 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// The colours of anomaly maps: from dark violet over red and orange to light yellow. In OKLab the lightness rises
-/// evenly, so that equal steps look equal, also in gray print and to eyes that confuse red and green.
-/// </summary>
+/// <summary>Provides the colours of anomaly maps: from dark violet over red and orange to light yellow.</summary>
+/// <remarks>
+/// The lightness in OKLab rises evenly, so that equal steps look equal, also in gray print and with red-green colour blindness.
+/// </remarks>
 public static class Heatmap
 {
     private static readonly byte[] Table = MakeTable();
 
-    /// <summary>The 256 colours, three bytes each: red, green, blue.</summary>
+    /// <summary>Gets the 256 colours, from low to high: red, green, blue.</summary>
     public static ReadOnlySpan<byte> Colours => Table;
 
-    /// <summary>Where a value lies between two others, as an index into <see cref="Colours"/>.</summary>
-    /// <param name="value">The value; NaN counts as low.</param>
-    /// <param name="low">What index 0 stands for, and anything below.</param>
-    /// <param name="high">What index 255 stands for, and anything above; greater than <paramref name="low"/>.</param>
+    /// <summary>Returns the index of a value's colour in <see cref="Colours"/>: 0 to 255.</summary>
+    /// <param name="value">The value. NaN counts as low.</param>
+    /// <param name="low">The value with index 0, like all values below it.</param>
+    /// <param name="high">The value with index 255, like all values above it; greater than <paramref name="low"/>.</param>
     public static int Level(float value, float low, float high)
     {
         float t = (value - low) / (high - low);
         return t > 0 ? (int)(Math.Min(t, 1) * 255 + 0.5f) : 0;
     }
 
-    /// <summary>Paints a map in these colours, a pixel a value.</summary>
-    /// <param name="map">The values, width * height of them, rows from the top.</param>
-    /// <param name="width">Values a row, at least 1.</param>
-    /// <param name="height">Rows, at least 1.</param>
-    /// <param name="low">What is painted darkest, and anything below; NaN too.</param>
-    /// <param name="high">What is painted lightest, and anything above; greater than <paramref name="low"/>.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A side is below 1, or high is not greater than low.</exception>
+    /// <summary>Draws a map with a pixel per value.</summary>
+    /// <param name="map">The map: width * height values, rows from top to bottom.</param>
+    /// <param name="width">The width of the map, in values; at least 1.</param>
+    /// <param name="height">The height of the map, in values; at least 1.</param>
+    /// <param name="low">The value with the darkest colour, like all values below it and NaN.</param>
+    /// <param name="high">The value with the lightest colour, like all values above it; greater than <paramref name="low"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A size is less than 1, or high is not greater than low.</exception>
     /// <exception cref="ArgumentException">The number of values is wrong.</exception>
     public static Image Render(ReadOnlySpan<float> map, int width, int height, float low, float high)
     {
@@ -37,13 +37,13 @@ public static class Heatmap
             throw new ArgumentOutOfRangeException(nameof(high), high, $"It must be greater than low, {low}.");
         }
 
-        byte[] pixels = Image.AllocatePixels(width, height);
+        byte[] pixels = GC.AllocateUninitializedArray<byte>(PixelBuffer.RgbBytes(width, height));
         for (int i = 0; i < map.Length; i++)
         {
             Colours.Slice(3 * Level(map[i], low, high), 3).CopyTo(pixels.AsSpan(3 * i));
         }
 
-        return new Image(width, height, pixels);
+        return new Image(width, height, new PixelBuffer(pixels));
     }
 
     private static byte[] MakeTable()
@@ -55,7 +55,7 @@ public static class Heatmap
             double chroma = 0.19;
             (double R, double G, double B) rgb;
 
-            // As vivid as a screen can show, up to the chroma above.
+            // The highest chroma inside sRGB, up to the one above.
             do
             {
                 rgb = FromOkLab(lightness, chroma * Math.Cos(hue), chroma * Math.Sin(hue));
@@ -69,7 +69,7 @@ public static class Heatmap
         return table;
     }
 
-    /// <summary>OKLab to linear sRGB.</summary>
+    /// <summary>Converts OKLab to linear sRGB.</summary>
     private static (double R, double G, double B) FromOkLab(double lightness, double a, double b)
     {
         double l = Cube(lightness + 0.3963377774 * a + 0.2158037573 * b);
@@ -82,7 +82,7 @@ public static class Heatmap
         static double Cube(double x) => x * x * x;
     }
 
-    /// <summary>Linear light, 0 to 1, to an sRGB byte.</summary>
+    /// <summary>Converts linear light, 0 to 1, to an sRGB byte.</summary>
     private static byte ToByte(double linear) =>
         (byte)(255 * (linear <= 0.0031308 ? 12.92 * linear : 1.055 * Math.Pow(linear, 1 / 2.4) - 0.055) + 0.5);
 }

@@ -1,8 +1,6 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// The strip beside an overlay: the score, and below it the colours as a bar with what its top, middle and bottom stand for.
-/// </summary>
+/// <summary>Draws the strip beside an overlay: the score, and a bar of the colours with the values of its top, middle and bottom.</summary>
 internal readonly struct Legend
 {
     private const int Gap = 4, BarWidth = 10, LeastBarHeight = 40;
@@ -10,40 +8,44 @@ internal readonly struct Legend
 
     private static readonly (byte, byte, byte) Background = (24, 24, 27), Ink = (240, 240, 240), DimInk = (160, 160, 165);
 
-    private readonly string score, high, middle, low;
+    private readonly string? score;
+    private readonly string high, middle, low;
     private readonly int scale;
 
-    /// <summary>Lays it out for a picture of a given size: text about a thirtieth of the shorter side high.</summary>
-    public Legend(int pictureWidth, int pictureHeight, float low, float high, float score)
+    /// <summary>Lays the legend out. The text is about a thirtieth of the shorter side high.</summary>
+    public Legend(int pictureWidth, int pictureHeight, float low, float high, float? score)
     {
         scale = Math.Max((Math.Min(pictureWidth, pictureHeight) + 100) / 220, 1);
         int decimals = Math.Clamp(2 - (int)Math.Floor(Math.Log10((double)high - low)), 0, 6);
-        this.score = Text(score, decimals + 1);
+        this.score = score is { } value ? Text(value, decimals + 1) : null;
         this.high = Text(high, decimals);
         middle = Text(((double)low + high) / 2, decimals);
         this.low = Text(low, decimals);
 
         int labels = Math.Max(BitmapFont.Measure(this.high), Math.Max(BitmapFont.Measure(middle), BitmapFont.Measure(this.low)));
-        int header = Math.Max(BitmapFont.Measure(Title), BitmapFont.Measure(this.score));
+        int header = this.score is null ? 0 : Math.Max(BitmapFont.Measure(Title), BitmapFont.Measure(this.score));
         Width = scale * (2 * Gap + Math.Max(BarWidth + Gap + labels, header));
         LeastHeight = scale * (HeaderHeight + LeastBarHeight + Gap);
     }
 
-    /// <summary>Pixels that the strip takes beside the picture.</summary>
+    /// <summary>The width of the strip, in pixels.</summary>
     public int Width { get; }
 
-    /// <summary>Pixels below which the strip does not fit.</summary>
+    /// <summary>The height that the strip needs, in pixels.</summary>
     public int LeastHeight { get; }
 
-    private static int HeaderHeight => 4 * Gap + 2 * BitmapFont.Height;
+    private int HeaderHeight => this.score is null ? Gap : 4 * Gap + 2 * BitmapFont.Height;
 
-    /// <summary>Draws it at the right border of a canvas, over the whole height.</summary>
+    /// <summary>Draws the legend at the right border of a canvas, over the whole height.</summary>
     public void Draw(Canvas canvas)
     {
         int left = canvas.Width - Width + Gap * scale;
         canvas.Fill(canvas.Width - Width, 0, Width, canvas.Height, Background);
-        canvas.Write(Title, left, Gap * scale, scale, DimInk);
-        canvas.Write(this.score, left, (2 * Gap + BitmapFont.Height) * scale, scale, Ink);
+        if (this.score is not null)
+        {
+            canvas.Write(Title, left, Gap * scale, scale, DimInk);
+            canvas.Write(this.score, left, (2 * Gap + BitmapFont.Height) * scale, scale, Ink);
+        }
 
         int top = HeaderHeight * scale, height = canvas.Height - top - Gap * scale, width = BarWidth * scale;
         ReadOnlySpan<byte> colours = Heatmap.Colours;

@@ -1,6 +1,6 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>What everything that takes an anomaly map checks first.</summary>
+/// <summary>Checks the arguments of methods that take an anomaly map.</summary>
 internal static class MapArguments
 {
     public static void Check(ReadOnlySpan<float> map, int width, int height)

@@ -1,14 +1,12 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// Anomaly maps cut at a threshold: 255 where a value is at least the threshold, 0 elsewhere and where it is NaN.
-/// </summary>
+/// <summary>Converts anomaly maps to masks: 255 for values that are at least the threshold; 0 for other values and NaN.</summary>
 public static class Mask
 {
-    /// <summary>Makes a mask.</summary>
+    /// <summary>Creates a mask.</summary>
     /// <param name="map">The values.</param>
-    /// <param name="threshold">The least value that counts as anomalous; in the map's own units; not NaN.</param>
-    /// <returns>One byte for each value, 0 or 255.</returns>
+    /// <param name="threshold">The smallest anomalous value; not NaN.</param>
+    /// <returns>A byte per value, 0 or 255.</returns>
     /// <exception cref="ArgumentException">The threshold is NaN.</exception>
     public static byte[] Render(ReadOnlySpan<float> map, float threshold)
     {
@@ -26,13 +24,13 @@ public static class Mask
         return mask;
     }
 
-    /// <summary>Writes a mask as an 8-bit gray PNG of the map's size.</summary>
+    /// <summary>Saves a mask as an 8-bit gray PNG file of the map's size.</summary>
     /// <inheritdoc cref="SavePng(Stream, ReadOnlySpan{float}, int, int, float)"/>
-    /// <param name="path">The file, replaced where it exists.</param>
+    /// <param name="path">The file's path. An existing file is replaced.</param>
     /// <param name="map">The values.</param>
-    /// <param name="width">Values a row.</param>
-    /// <param name="height">Rows.</param>
-    /// <param name="threshold">The least value that counts as anomalous.</param>
+    /// <param name="width">The width of the map, in values.</param>
+    /// <param name="height">The height of the map, in values.</param>
+    /// <param name="threshold">The smallest anomalous value.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void SavePng(string path, ReadOnlySpan<float> map, int width, int height, float threshold)
     {
@@ -40,13 +38,13 @@ public static class Mask
         PngEncoder.Save(path, new ImageView(Render(map, threshold), width, height, PixelFormat.Gray8));
     }
 
-    /// <summary>Writes a mask as an 8-bit gray PNG of the map's size.</summary>
-    /// <param name="stream">A writable stream, left open.</param>
-    /// <param name="map">The values, width * height of them, rows from the top.</param>
-    /// <param name="width">Values a row, at least 1.</param>
-    /// <param name="height">Rows, at least 1.</param>
-    /// <param name="threshold">The least value that counts as anomalous; not NaN.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A side is below 1.</exception>
+    /// <summary>Writes a mask as an 8-bit gray PNG of the map's size to a stream.</summary>
+    /// <param name="stream">A writable stream. It is left open.</param>
+    /// <param name="map">The map: width * height values, rows from top to bottom.</param>
+    /// <param name="width">The width of the map, in values; at least 1.</param>
+    /// <param name="height">The height of the map, in values; at least 1.</param>
+    /// <param name="threshold">The smallest anomalous value; not NaN.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The width or the height is less than 1.</exception>
     /// <exception cref="ArgumentException">The number of values is wrong, or the threshold is NaN.</exception>
     public static void SavePng(Stream stream, ReadOnlySpan<float> map, int width, int height, float threshold)
     {

@@ -3,18 +3,18 @@ using System.Text;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>Writes anomaly maps as NumPy files (.npy, version 1.0): float32, [height, width], rows first.</summary>
+/// <summary>Writes anomaly maps as NumPy files (.npy, version 1.0): float32 of shape [height, width] in C order.</summary>
 public static class NpyWriter
 {
-    /// <summary>The length of magic, version, length and text together is a multiple of this.</summary>
+    /// <summary>The length of everything before the values is a multiple of this.</summary>
     private const int Alignment = 64;
 
-    /// <summary>Writes a map to a file, replaced where it exists.</summary>
+    /// <summary>Saves a map as a file.</summary>
     /// <inheritdoc cref="Save(Stream, ReadOnlySpan{float}, int, int)"/>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The file's path. An existing file is replaced.</param>
     /// <param name="map">The values.</param>
-    /// <param name="width">Values a row.</param>
-    /// <param name="height">Rows.</param>
+    /// <param name="width">The width of the map, in values.</param>
+    /// <param name="height">The height of the map, in values.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(string path, ReadOnlySpan<float> map, int width, int height)
     {
@@ -24,12 +24,12 @@ public static class NpyWriter
         Save(file, map, width, height);
     }
 
-    /// <summary>Writes a map to a stream, which is left open.</summary>
-    /// <param name="stream">A writable stream.</param>
-    /// <param name="map">The values, width * height of them, rows from the top.</param>
-    /// <param name="width">Values a row, at least 1.</param>
-    /// <param name="height">Rows, at least 1.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A side is below 1.</exception>
+    /// <summary>Writes a map to a stream.</summary>
+    /// <param name="stream">A writable stream. It is left open.</param>
+    /// <param name="map">The map: width * height values, rows from top to bottom.</param>
+    /// <param name="width">The width of the map, in values; at least 1.</param>
+    /// <param name="height">The height of the map, in values; at least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The width or the height is less than 1.</exception>
     /// <exception cref="ArgumentException">The number of values is wrong.</exception>
     public static void Save(Stream stream, ReadOnlySpan<float> map, int width, int height)
     {
@@ -44,7 +44,7 @@ public static class NpyWriter
         stream.Write([(byte)length, (byte)(length >> 8)]);
         stream.Write(Encoding.ASCII.GetBytes(header.PadRight(length - 1) + "\n"));
 
-        // In parts, as the bytes of a large map are more than one span of them can count.
+        // In parts, because a large map has more bytes than one span holds.
         for (int i = 0; i < map.Length; i += 1 << 20)
         {
             stream.Write(MemoryMarshal.AsBytes(map.Slice(i, Math.Min(1 << 20, map.Length - i))));

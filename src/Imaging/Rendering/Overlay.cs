@@ -1,76 +1,190 @@
+using System.Drawing;
+
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Pictures with an anomaly map laid over them. The more anomalous, the more opaque, so the normal part of the picture stays
-/// as it is. A legend stands on a strip at the right and hides nothing.
+/// Draws pictures with an anomaly map over them. The opacity rises with the value, so the normal parts of the picture stay visible.
 /// </summary>
-public static class Overlay
+public static unsafe class Overlay
 {
+    /// <summary>The pixels from which on the rows are drawn on several threads.</summary>
+    private const long LargePixels = 1 << 20;
+
+    /// <summary>The pixels of the picture's shorter side per pixel of an outline.</summary>
+    private const int PixelsPerLine = 250;
+
+    /// <summary>The colour of the outlines: cyan, which neither the heatmap nor most surfaces have.</summary>
+    private static readonly (byte R, byte G, byte B) BoxColour = (0, 229, 255);
+
     /// <summary>Draws an overlay.</summary>
     /// <param name="picture">The picture, in any pixel format.</param>
     /// <param name="map">
-    /// The anomaly map, mapWidth * mapHeight values, rows from the top. It covers the whole picture, whatever its own size, and
-    /// is resized bilinearly (centres of pixels at halves, borders repeated). NaN counts as low.
+    /// The anomaly map: mapWidth * mapHeight values, rows from top to bottom. It covers the whole picture and is resized bilinearly.
+    /// NaN counts as low.
     /// </param>
-    /// <param name="mapWidth">Values a row, at least 1.</param>
-    /// <param name="mapHeight">Rows, at least 1.</param>
-    /// <param name="low">The value that counts as wholly normal: transparent.</param>
-    /// <param name="high">The value that counts as wholly anomalous; finite, greater than <paramref name="low"/>.</param>
-    /// <param name="score">The picture's score, printed above the legend.</param>
-    /// <param name="opacity">How opaque the highest values are, 0 to 1.</param>
-    /// <returns>The picture with the strip: wider than it, and higher where the picture is too low for the legend.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">A side, the opacity or the range of values is out of its range.</exception>
+    /// <param name="mapWidth">The width of the map, in values; at least 1.</param>
+    /// <param name="mapHeight">The height of the map, in values; at least 1.</param>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <returns>
+    /// The overlay. With a legend it is wider than the picture, and higher if the picture is too low for the legend.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">A size, the opacity or the range of values is out of range.</exception>
     /// <exception cref="ArgumentException">
-    /// The number of values is wrong, or the result is larger than one array holds.
+    /// The picture is empty, the number of values is wrong, or one array cannot hold the result.
     /// </exception>
-    public static Image Render(ImageView picture, ReadOnlySpan<float> map, int mapWidth, int mapHeight,
-        float low, float high, float score, float opacity = 0.8f)
+    public static Image Render(
+        ImageView picture, ReadOnlySpan<float> map, int mapWidth, int mapHeight, OverlayOptions? options = null)
     {
-        MapArguments.Check(map, mapWidth, mapHeight);
-        if (picture.Width == 0)
+        options ??= OverlayOptions.Default;
+        Check(picture, map, mapWidth, mapHeight, options);
+        Legend? legend = options.Legend
+            ? new Legend(picture.Width, picture.Height, options.Low, options.High, options.Score) : null;
+        int width = checked(picture.Width + (legend?.Width ?? 0)), height = Math.Max(picture.Height, legend?.LeastHeight ?? 0);
+        byte[] pixels = GC.AllocateUninitializedArray<byte>(PixelBuffer.RgbBytes(width, height));
+        if (legend is { } strip)
         {
-            throw new ArgumentException("The view is empty (a default value).", nameof(picture));
+            Canvas canvas = new Canvas(pixels, width, height);
+            canvas.Fill(0, picture.Height, width, height - picture.Height, (0, 0, 0));
+            strip.Draw(canvas);
         }
 
-        if (!(high > low) || !float.IsFinite(high - low))
-        {
-            throw new ArgumentOutOfRangeException(nameof(high), high, $"It must be finite and greater than low, {low}.");
-        }
-
-        if (!(opacity >= 0 && opacity <= 1))
-        {
-            throw new ArgumentOutOfRangeException(nameof(opacity), opacity, "It must be 0 to 1.");
-        }
-
-        Legend legend = new Legend(picture.Width, picture.Height, low, high, score);
-        int width = checked(picture.Width + legend.Width), height = Math.Max(picture.Height, legend.LeastHeight);
-        byte[] pixels = Image.AllocatePixels(width, height);
-        Canvas canvas = new Canvas(pixels, width, height);
-        canvas.Fill(0, picture.Height, width, height - picture.Height, (0, 0, 0));
-        legend.Draw(canvas);
-        Blend(picture, map, mapWidth, mapHeight, low, high, opacity, canvas);
-        return new Image(width, height, pixels);
+        Draw(picture, map, mapWidth, mapHeight, pixels, PixelFormat.Rgb24, 3 * width, options);
+        return new Image(width, height, new PixelBuffer(pixels));
     }
 
-    private static void Blend(ImageView picture, ReadOnlySpan<float> map, int mapWidth, int mapHeight,
-        float low, float high, float opacity, Canvas canvas)
+    /// <summary>Draws an overlay of the picture's size, without a legend, into a buffer.</summary>
+    /// <param name="picture">The picture, in any pixel format.</param>
+    /// <param name="map">The anomaly map: mapWidth * mapHeight values, rows from top to bottom. NaN counts as low.</param>
+    /// <param name="mapWidth">The width of the map, in values; at least 1.</param>
+    /// <param name="mapHeight">The height of the map, in values; at least 1.</param>
+    /// <param name="destination">
+    /// Receives the pixels; the top row first or, if <paramref name="stride"/> is negative, the bottom row first. It must not overlap
+    /// the picture. Gaps between the rows are not written to.
+    /// </param>
+    /// <param name="format">The format of the destination, other than <see cref="PixelFormat.Gray8"/>. Alpha is set to 255.</param>
+    /// <param name="stride">The bytes from a row of the destination to the row below it.</param>
+    /// <param name="options">The options; null for the defaults. The legend and the score are ignored.</param>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// A size, the stride, the format, the opacity or the range of values is out of range.
+    /// </exception>
+    /// <exception cref="ArgumentException">
+    /// The picture is empty, the number of values is wrong, or the destination is too small or overlaps the picture.
+    /// </exception>
+    public static void Render(ImageView picture, ReadOnlySpan<float> map, int mapWidth, int mapHeight, Span<byte> destination,
+        PixelFormat format, int stride, OverlayOptions? options = null)
     {
-        int[] opacities = Opacities(opacity);
-        ReadOnlySpan<byte> colours = Heatmap.Colours;
-        LinearTap[] across = LinearTap.ForAxis(mapWidth, picture.Width), down = LinearTap.ForAxis(mapHeight, picture.Height);
-        float[] mixed = new float[mapWidth];
-        for (int y = 0; y < picture.Height; y++)
+        options ??= OverlayOptions.Default;
+        Check(picture, map, mapWidth, mapHeight, options);
+        PixelLayout layout = new PixelLayout(picture.Width, picture.Height, stride, format);
+        if (format == PixelFormat.Gray8)
         {
-            ReadOnlySpan<float> above = map.Slice(down[y].First * mapWidth, mapWidth);
-            ReadOnlySpan<float> below = map.Slice(down[y].Second * mapWidth, mapWidth);
-            for (int x = 0; x < mapWidth; x++)
+            throw new ArgumentOutOfRangeException(nameof(format), format, "An overlay has colours.");
+        }
+
+        layout.CheckBuffer(destination.Length, nameof(destination));
+        if (picture.Overlaps(destination))
+        {
+            throw new ArgumentException("The destination must not overlap the picture.", nameof(destination));
+        }
+
+        Draw(picture, map, mapWidth, mapHeight, destination[(int)layout.Offset(0)..], format, stride, options);
+    }
+
+    private static void Check(ImageView picture, ReadOnlySpan<float> map, int mapWidth, int mapHeight, OverlayOptions options)
+    {
+        MapArguments.Check(map, mapWidth, mapHeight);
+        picture.ThrowIfEmpty(nameof(picture));
+        if (!(options.High > options.Low) || !float.IsFinite(options.High - options.Low))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.High,
+                $"{nameof(options.High)} must be finite and greater than {nameof(options.Low)}, {options.Low}.");
+        }
+
+        if (!(options.Opacity >= 0 && options.Opacity <= 1))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(options), options.Opacity, $"{nameof(options.Opacity)} must be 0 to 1.");
+        }
+    }
+
+    /// <summary>Draws the rows of the picture, on several threads if it is large.</summary>
+    private static void Draw(ImageView picture, ReadOnlySpan<float> map, int mapWidth, int mapHeight, Span<byte> topRow,
+        PixelFormat format, int stride, OverlayOptions options)
+    {
+        fixed (byte* pixels = &picture.Top, output = topRow)
+        fixed (float* values = map)
+        {
+            Work work = new Work(picture, pixels, values, mapWidth, mapHeight, output, format, stride, options);
+            int bands = (long)picture.Width * picture.Height < LargePixels
+                ? 1 : Math.Min(4 * Environment.ProcessorCount, picture.Height), height = picture.Height;
+            if (bands == 1)
+            {
+                work.Run(0, height);
+            }
+            else
+            {
+                Parallel.For(0, bands, i => work.Run((int)((long)height * i / bands), (int)((long)height * (i + 1) / bands)));
+            }
+        }
+    }
+
+    /// <summary>What all rows share, with pinned memory.</summary>
+    private sealed class Work
+    {
+        private readonly byte* pixels, output;
+        private readonly float* map;
+        private readonly int width, height, pictureStride, mapWidth, stride, line;
+        private readonly PixelFormat pictureFormat, format;
+        private readonly OverlayOptions options;
+        private readonly int[] opacities;
+        private readonly LinearTap[] across, down;
+        private readonly Rectangle[] boxes;
+
+        public Work(ImageView picture, byte* pixels, float* map, int mapWidth, int mapHeight, byte* output, PixelFormat format,
+            int stride, OverlayOptions options)
+        {
+            this.pixels = pixels;
+            this.output = output;
+            this.map = map;
+            (this.width, this.height, pictureStride, pictureFormat) = (picture.Width, picture.Height, picture.Stride, picture.Format);
+            (this.mapWidth, this.format, this.stride, this.options) = (mapWidth, format, stride, options);
+            opacities = Opacities(options.Opacity);
+            (across, down) = (LinearTap.ForAxis(mapWidth, this.width), LinearTap.ForAxis(mapHeight, this.height));
+            boxes = [.. options.Boxes];
+            line = Math.Max((Math.Min(this.width, this.height) + PixelsPerLine / 2) / PixelsPerLine, 1);
+        }
+
+        public void Run(int from, int to)
+        {
+            float[] mixed = new float[this.mapWidth];
+            byte[] spare = this.format == PixelFormat.Rgb24 ? [] : new byte[3 * this.width];
+            int sourceBytes = this.width * pictureFormat.BytesPerPixel(), targetBytes = this.width * this.format.BytesPerPixel();
+            for (int y = from; y < to; y++)
+            {
+                ReadOnlySpan<byte> source = new ReadOnlySpan<byte>(this.pixels + (long)y * pictureStride, sourceBytes);
+                Span<byte> target = new Span<byte>(this.output + (long)y * this.stride, targetBytes);
+                Span<byte> rgb = this.format == PixelFormat.Rgb24 ? target : spare;
+                PixelRows.ToRgb(source, rgb, pictureFormat);
+                Blend(y, mixed, rgb);
+                DrawBoxes(y, rgb);
+                if (this.format != PixelFormat.Rgb24)
+                {
+                    PixelRows.FromRgb(rgb, target, this.format);
+                }
+            }
+        }
+
+        private void Blend(int y, Span<float> mixed, Span<byte> row)
+        {
+            float* above = this.map + (long)down[y].First * this.mapWidth, below = this.map + (long)down[y].Second * this.mapWidth;
+            for (int x = 0; x < mixed.Length; x++)
             {
                 mixed[x] = LinearTap.Mix(above[x], below[x], down[y].Weight);
             }
 
-            Span<byte> row = canvas.Row(y, 0, picture.Width);
-            PixelRows.ToRgb(picture.Row(y), row, picture.Format);
-            for (int x = 0; x < picture.Width; x++)
+            ReadOnlySpan<byte> colours = Heatmap.Colours;
+            float low = options.Low, high = options.High;
+            for (int x = 0; x < this.width; x++)
             {
                 LinearTap tap = across[x];
                 int level = Heatmap.Level(LinearTap.Mix(mixed[tap.First], mixed[tap.Second], tap.Weight), low, high);
@@ -82,9 +196,40 @@ public static class Overlay
                 pixel[2] += (byte)((colour[2] - pixel[2]) * alpha + 128 >> 8);
             }
         }
+
+        /// <summary>Draws the parts of the outlines that lie in a row. An outline lies inside its box.</summary>
+        private void DrawBoxes(int y, Span<byte> row)
+        {
+            foreach (Rectangle box in boxes)
+            {
+                long left = box.X, right = left + box.Width, top = box.Y, bottom = top + box.Height;
+                if (y < top || y >= bottom)
+                {
+                    continue;
+                }
+
+                if (y < top + line || y >= bottom - line)
+                {
+                    Fill(row, left, right);
+                }
+                else
+                {
+                    Fill(row, left, Math.Min(left + line, right));
+                    Fill(row, Math.Max(right - line, left), right);
+                }
+            }
+        }
+
+        private void Fill(Span<byte> row, long from, long to)
+        {
+            for (int x = (int)Math.Max(from, 0); x < Math.Min(to, this.width); x++)
+            {
+                (row[3 * x], row[3 * x + 1], row[3 * x + 2]) = BoxColour;
+            }
+        }
     }
 
-    /// <summary>For each of the 256 levels how opaque it is, in 256ths: a smooth step, flat at both ends.</summary>
+    /// <summary>Returns the opacity of each of the 256 levels, in 256ths: a smooth step.</summary>
     private static int[] Opacities(float most)
     {
         int[] opacities = new int[256];
@@ -97,7 +242,7 @@ public static class Overlay
         return opacities;
     }
 
-    /// <summary>The two neighbours of a position on the map's axis, and the weight of the second.</summary>
+    /// <summary>The two neighbours of a position on an axis of the map, and the weight of the second one.</summary>
     private readonly record struct LinearTap(int First, int Second, float Weight)
     {
         public static LinearTap[] ForAxis(int from, int to)

@@ -3,26 +3,26 @@ using System.Runtime.Intrinsics;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>Sixteen 32-bit sums of samples times weights, in vectors of one width or another.</summary>
+/// <summary>Represents sixteen 32-bit sums of samples times weights, in vectors of some width.</summary>
 internal interface ISampleSums<TSelf> where TSelf : unmanaged, ISampleSums<TSelf>
 {
-    /// <summary>All sixteen the same.</summary>
+    /// <summary>Creates sixteen equal sums.</summary>
     static abstract TSelf Broadcast(int value);
 
-    /// <summary>Sixteen numbers from memory.</summary>
+    /// <summary>Loads sixteen numbers.</summary>
     static abstract unsafe TSelf Load(int* values);
 
-    /// <summary>These sums plus samples times weights.</summary>
+    /// <summary>Returns these sums plus samples times weights.</summary>
     TSelf MultiplyAdd(Vector128<byte> samples, TSelf weights);
 
-    /// <summary>The sums as four pixels of four channels, added up channel by channel.</summary>
+    /// <summary>Treats the sums as four pixels of four channels and returns the sum of the pixels.</summary>
     Vector128<int> SumPixels();
 
-    /// <summary>The sums shifted down by <see cref="ResampleWeights.FractionBits"/> and clamped to 0..255.</summary>
+    /// <summary>Returns the sums shifted by <see cref="ResampleWeights.FractionBits"/> and clamped to 0..255.</summary>
     Vector128<byte> ToBytes();
 }
 
-/// <summary>The sums in four vectors of four.</summary>
+/// <summary>Holds the sums in four vectors of four.</summary>
 internal readonly struct SampleSums128(Vector128<int> a, Vector128<int> b, Vector128<int> c, Vector128<int> d)
     : ISampleSums<SampleSums128>
 {
@@ -54,13 +54,13 @@ internal readonly struct SampleSums128(Vector128<int> a, Vector128<int> b, Vecto
     public Vector128<byte> ToBytes() =>
         Vector128.Narrow(Vector128.Narrow(Level(this.a), Level(this.b)), Vector128.Narrow(Level(this.c), Level(this.d)));
 
-    /// <summary>Shifted down and clamped.</summary>
+    /// <summary>Shifts and clamps sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<uint> Level(Vector128<int> sum) => Vector128.Min(
         Vector128.Max(sum >> ResampleWeights.FractionBits, Vector128<int>.Zero), Vector128.Create(255)).AsUInt32();
 }
 
-/// <summary>The sums in two vectors of eight.</summary>
+/// <summary>Holds the sums in two vectors of eight.</summary>
 internal readonly struct SampleSums256(Vector256<int> a, Vector256<int> b) : ISampleSums<SampleSums256>
 {
     private readonly Vector256<int> a = a, b = b;
@@ -88,7 +88,7 @@ internal readonly struct SampleSums256(Vector256<int> a, Vector256<int> b) : ISa
         new SampleSums128(this.a.GetLower(), this.a.GetUpper(), this.b.GetLower(), this.b.GetUpper()).ToBytes();
 }
 
-/// <summary>The sums in one vector of sixteen.</summary>
+/// <summary>Holds the sums in one vector of sixteen.</summary>
 internal readonly struct SampleSums512(Vector512<int> all) : ISampleSums<SampleSums512>
 {
     private readonly Vector512<int> all = all;

@@ -1,21 +1,19 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// The kernel by which resizing weighs neighbouring pixels; its argument is a distance in pixels of the coarser grid.
-/// </summary>
+/// <summary>Specifies the filter that <see cref="Resampler"/> uses.</summary>
 public enum ResampleFilter
 {
-    /// <summary>Keys' cubic with a = -0.5, 2 wide on each side: Pillow's BICUBIC.</summary>
+    /// <summary>Cubic convolution with a = -0.5 and a support of 2 pixels, like Pillow's BICUBIC.</summary>
     Bicubic,
 
-    /// <summary>The triangle, 1 wide on each side: Pillow's BILINEAR.</summary>
+    /// <summary>The triangle filter with a support of 1 pixel, like Pillow's BILINEAR.</summary>
     Bilinear,
 }
 
-/// <summary>The kernels' values, in the same order of operations as Pillow's, so that they agree to the last bit.</summary>
+/// <summary>Evaluates the filters with the same order of operations as Pillow, so that the results are equal bit by bit.</summary>
 internal static class ResampleFilters
 {
-    /// <summary>How far the kernel reaches on each side.</summary>
+    /// <summary>Returns the support on each side, in pixels of the coarser grid.</summary>
     public static double Support(this ResampleFilter filter) => filter switch
     {
         ResampleFilter.Bicubic => 2,
@@ -23,7 +21,7 @@ internal static class ResampleFilters
         _ => throw new ArgumentOutOfRangeException(nameof(filter), filter, "Not a resampling filter."),
     };
 
-    /// <summary>The kernel at a signed distance; 0 beyond its support.</summary>
+    /// <summary>Returns the filter at a signed distance.</summary>
     public static double Weight(this ResampleFilter filter, double x)
     {
         x = Math.Abs(x);

@@ -3,29 +3,29 @@ using System.Buffers;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// What resizing one axis needs to know: for every output position the first input position it reads, how many it reads, and
-/// their weights in fixed point. Rented memory: dispose of it.
+/// Represents the weights for one axis: for each output position the first input position, the number of input positions, and their
+/// weights in fixed point. The arrays are rented, so it must be disposed of. A default value has no weights.
 /// </summary>
-internal readonly ref struct ResampleWeights : IDisposable
+internal readonly struct ResampleWeights : IDisposable
 {
     private readonly int[] first, taps, weights;
 
-    /// <summary>Weights are integers times 2^-22. A sum starts from a half, and shifting it down by 22 bits rounds it.</summary>
+    /// <summary>The fractional bits of a weight.</summary>
     /// <remarks>
-    /// Sums fit 32 bits: of the weights of one output, which sum to 1, the absolute values sum to at most 1.3 (the negative
-    /// lobes, also where the border cuts off a part), so a sum stays below 1.3 * 255 * 2^22 + 2^21 &lt; 0.66 * 2^31.
+    /// Sums fit 32 bits. The weights of an output position sum to 1, and their absolute values to at most 1.3 because of the negative
+    /// lobes, so a sum is below 1.3 * 255 * 2^22 + 2^21 &lt; 0.66 * 2^31.
     /// </remarks>
     public const int FractionBits = 22;
 
     /// <summary>Computes the weights for an axis.</summary>
-    /// <param name="from">Pixels of the input along the axis.</param>
-    /// <param name="to">Pixels of the output.</param>
-    /// <param name="filter">The kernel.</param>
-    /// <param name="group">Taps a kernel takes at once: their number is a multiple of this, by trailing zeros.</param>
-    /// <param name="lanes">How many times each weight is written, for a kernel that multiplies so many samples by it.</param>
+    /// <param name="from">The input pixels along the axis.</param>
+    /// <param name="to">The output pixels along the axis.</param>
+    /// <param name="filter">The filter.</param>
+    /// <param name="group">The weights that are used at once. Each output position has a multiple of this, padded with zeros.</param>
+    /// <param name="lanes">How many times each weight is repeated.</param>
     public ResampleWeights(int from, int to, ResampleFilter filter, int group, int lanes)
     {
-        // The order of the operations is Pillow's: another one differs in last bits, and with them in rounded weights.
+        // The order of the operations is Pillow's. Another order gives other last bits, which can change rounded weights.
         double scale = (double)from / to, stretch = Math.Max(scale, 1);
         double support = filter.Support() * stretch, perStretch = 1 / stretch;
         int mostTaps = 2 * (int)Math.Min(Math.Ceiling(support), from) + 1;
@@ -67,24 +67,32 @@ internal readonly ref struct ResampleWeights : IDisposable
         ArrayPool<double>.Shared.Return(exact);
     }
 
-    /// <summary>Output positions.</summary>
+    /// <summary>True for a default value.</summary>
+    public bool IsEmpty => Count == 0;
+
+    /// <summary>The output positions.</summary>
     public int Count { get; }
 
-    /// <summary>Numbers in <see cref="Weights"/> from one output position to the next.</summary>
+    /// <summary>The weights per output position in <see cref="Weights"/>.</summary>
     public int Stride { get; }
 
-    /// <summary>The first input position of each output position; never decreasing.</summary>
+    /// <summary>The first input position of each output position, in ascending order.</summary>
     public ReadOnlySpan<int> First => first.AsSpan(0, Count);
 
-    /// <summary>How many input positions each output position reads.</summary>
+    /// <summary>The number of input positions of each output position.</summary>
     public ReadOnlySpan<int> Taps => taps.AsSpan(0, Count);
 
-    /// <summary>The weights, <see cref="Stride"/> numbers for each output position.</summary>
+    /// <summary>The weights, <see cref="Stride"/> for each output position.</summary>
     public ReadOnlySpan<int> Weights => this.weights.AsSpan(0, Count * Stride);
 
-    /// <summary>Gives the memory back; the weights must not be used any more.</summary>
+    /// <summary>Returns the arrays to their pool.</summary>
     public void Dispose()
     {
+        if (IsEmpty)
+        {
+            return;
+        }
+
         ArrayPool<int>.Shared.Return(first);
         ArrayPool<int>.Shared.Return(taps);
         ArrayPool<int>.Shared.Return(this.weights);

@@ -4,176 +4,307 @@ using System.Runtime.Intrinsics;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// Pillow's antialiased resize of 8-bit pictures, equal to the last bit: out = clamp((2^21 + sum_j k_j * in_j) >> 22), along
-/// the rows and then along the columns, 8 bits between the two; a pass that changes nothing is left out. The k_j are
-/// integers, so sums come out the same in any order and in vectors of any width.
-/// </summary>
+/// <summary>Resizes 8-bit pictures with antialiasing. The result equals that of Pillow's <c>resize</c> bit by bit.</summary>
+/// <remarks>
+/// The rows are resized first, then the columns, with 8 bits between the passes; a pass that changes nothing is left out. An output
+/// sample is clamp((2^21 + sum_j k_j * in_j) >> 22). The weights k_j are integers, so the order of the sum does not matter.
+/// </remarks>
 public static unsafe class Resampler
 {
-    /// <summary>Pixels that the horizontal pass takes at once: sixteen bytes as R, G, B, 0.</summary>
+    /// <summary>The pixels that the horizontal pass takes at once: sixteen bytes as R, G, B, 0.</summary>
     private const int Group = 4;
 
-    /// <summary>Rows that the horizontal pass takes at once: each weight is loaded once for all.</summary>
+    /// <summary>The rows that the horizontal pass takes at once, so that a weight is loaded once for all of them.</summary>
     private const int RowsAtOnce = 4;
 
-    /// <summary>Half of the last place that is kept.</summary>
+    /// <summary>Half of the last bit that is kept, for rounding.</summary>
     private const int Half = 1 << (ResampleWeights.FractionBits - 1);
 
-    /// <summary>Bytes that the vertical pass takes at once.</summary>
+    /// <summary>The bytes that the vertical pass takes at once.</summary>
     private const int Chunk = 16;
 
-    /// <summary>Resizes a picture, ignoring its aspect ratio. Scratch memory is rented; nothing is allocated for long.</summary>
-    /// <param name="source">The picture, in any pixel format; opacity is ignored.</param>
+    /// <summary>The fewest output rows per band. Neighbouring bands repeat some of the horizontal pass.</summary>
+    private const int LeastBandRows = 32;
+
+    /// <summary>The fewest rows by which the rows between the passes move on at once.</summary>
+    private const int LeastStepRows = 32;
+
+    /// <summary>Resizes a picture. The aspect ratio is not preserved. Temporary memory is rented.</summary>
+    /// <param name="source">The picture, in any pixel format. Alpha is ignored.</param>
     /// <param name="rgb">
-    /// The result, red, green, blue without gaps: 3 * width * height bytes at least, not overlapping the source.
+    /// Receives the result as RGB without gaps: 3 * width * height bytes. It may be longer, and must not overlap the source.
     /// </param>
-    /// <param name="width">Its width, at least 1.</param>
-    /// <param name="height">Its height, at least 1.</param>
-    /// <param name="filter">The kernel.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A size is below 1 or the filter unknown.</exception>
+    /// <param name="width">The width of the result, in pixels; at least 1.</param>
+    /// <param name="height">The height of the result, in pixels; at least 1.</param>
+    /// <param name="filter">The filter.</param>
+    /// <param name="cancellationToken">Cancels resizing. The result is then undefined.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The width or the height is less than 1, or the filter is not defined.</exception>
     /// <exception cref="ArgumentException">
-    /// The result's memory is too short or overlaps the source, or a size is too large for one array of scratch.
+    /// The source is empty, the memory of the result is too short or overlaps the source, or one array of temporary memory is too
+    /// short for the sizes.
     /// </exception>
-    public static void Resize(
-        ImageView source, Span<byte> rgb, int width, int height, ResampleFilter filter = ResampleFilter.Bicubic)
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static void Resize(ImageView source, Span<byte> rgb, int width, int height,
+        ResampleFilter filter = ResampleFilter.Bicubic, CancellationToken cancellationToken = default) =>
+        Resize(source, rgb, width, height, filter, parallel: null, cancellationToken);
+
+    /// <summary>Resizes a picture in bands of rows. The result does not depend on the bands.</summary>
+    /// <inheritdoc cref="Resize(ImageView, Span{byte}, int, int, ResampleFilter, CancellationToken)"/>
+    internal static void Resize(ImageView source, Span<byte> rgb, int width, int height,
+        ResampleFilter filter, ParallelFor? parallel, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
-        if (source.Width == 0)
-        {
-            throw new ArgumentException("The view is empty (a default value).", nameof(source));
-        }
-
+        source.ThrowIfEmpty(nameof(source));
         if (rgb.Length < 3L * width * height)
         {
             throw new ArgumentException(
                 $"{width} x {height} RGB pixels take {3L * width * height} bytes; there are {rgb.Length}.", nameof(rgb));
         }
 
-        if (source.Pixels.Overlaps(rgb))
+        if (source.Overlaps(rgb))
         {
             throw new ArgumentException("The result must not overlap the source.", nameof(rgb));
         }
 
+        int bands = parallel is null ? 1 : Math.Clamp(height / LeastBandRows, 1, 2 * Environment.ProcessorCount);
         if (Vector512.IsHardwareAccelerated)
         {
-            Resize<SampleSums512>(source, rgb, width, height, filter);
+            Resize<SampleSums512>(source, rgb, width, height, filter, bands, parallel, cancellationToken);
         }
         else if (Vector256.IsHardwareAccelerated)
         {
-            Resize<SampleSums256>(source, rgb, width, height, filter);
+            Resize<SampleSums256>(source, rgb, width, height, filter, bands, parallel, cancellationToken);
         }
         else
         {
-            Resize<SampleSums128>(source, rgb, width, height, filter);
+            Resize<SampleSums128>(source, rgb, width, height, filter, bands, parallel, cancellationToken);
         }
     }
 
-    /// <summary>The same in vectors of a given width.</summary>
-    internal static void Resize<TSums>(ImageView source, Span<byte> rgb, int width, int height, ResampleFilter filter)
+    /// <summary>Resizes with vectors of a given width and a given number of bands.</summary>
+    internal static void Resize<TSums>(ImageView source, Span<byte> rgb, int width, int height, ResampleFilter filter,
+        int bands, ParallelFor? parallel, CancellationToken cancellationToken)
         where TSums : unmanaged, ISampleSums<TSums>
     {
-        int rowBytes = 3 * width;
-        if (height == source.Height)
+        // A pass that changes nothing needs no weights.
+        using ResampleWeights across = width == source.Width
+            ? default : new ResampleWeights(source.Width, width, filter, Group, lanes: 4);
+        using ResampleWeights down = height == source.Height
+            ? default : new ResampleWeights(source.Height, height, filter, group: 1, lanes: 1);
+        fixed (byte* top = &source.Top, output = rgb)
         {
-            ToWidth<TSums>(source, 0, height, rgb, rowBytes, width, filter);
-            return;
-        }
-
-        // Between the passes: only the rows that the vertical one reads, padded to whole chunks.
-        using ResampleWeights down = new ResampleWeights(source.Height, height, filter, group: 1, lanes: 1);
-        int first = down.First[0], rows = down.First[^1] + down.Taps[^1] - first;
-        long stride = ((long)rowBytes + Chunk - 1) / Chunk * Chunk;
-        if (stride * rows > Array.MaxLength)
-        {
-            throw new ArgumentException($"Resizing {source.Width} x {source.Height} to {width} x {height} pixels takes " +
-                $"{stride * rows} bytes between the passes; one array holds {Array.MaxLength}.");
-        }
-
-        byte[] between = ArrayPool<byte>.Shared.Rent((int)stride * rows);
-        try
-        {
-            ToWidth<TSums>(source, first, rows, between, (int)stride, width, filter);
-            for (int y = 0; y < height; y++)
+            Work<TSums> work = new Work<TSums>(source, top, output, width, height, across, down, bands, cancellationToken);
+            if (parallel is null)
             {
-                fixed (byte* input = &between[(down.First[y] - first) * (int)stride])
+                for (int band = 0; band < bands; band++)
                 {
-                    ReadOnlySpan<int> weights = down.Weights.Slice(y * down.Stride, down.Taps[y]);
-                    MixRows<TSums>(input, (int)stride, weights, rgb.Slice(y * rowBytes, rowBytes));
+                    work.Run(band);
                 }
             }
+            else
+            {
+                RunParallel(work, bands, parallel);
+            }
         }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(between);
-        }
+
+        // The bands return early, because an exception must not leave the caller's threads.
+        cancellationToken.ThrowIfCancellationRequested();
     }
 
-    /// <summary>The horizontal pass over some rows; where the width stays, only the pixel format changes.</summary>
-    private static void ToWidth<TSums>(
-        ImageView source, int first, int rows, Span<byte> target, int stride, int width, ResampleFilter filter)
-        where TSums : unmanaged, ISampleSums<TSums>
+    /// <summary>A method of its own, so that the sequential case does not allocate the closure.</summary>
+    private static void RunParallel<TSums>(Work<TSums> work, int bands, ParallelFor parallel)
+        where TSums : unmanaged, ISampleSums<TSums> => parallel(bands, work.Run);
+
+    /// <summary>The sizes, the weights and the pinned memory of a resize, whose bands may run at the same time.</summary>
+    private readonly struct Work<TSums> where TSums : unmanaged, ISampleSums<TSums>
     {
-        if (width == source.Width)
+        private readonly byte* top, output;
+        private readonly int width, height, sourceWidth, sourceHeight, sourceStride, bands, pixelBytes;
+
+        /// <summary>The bytes of a row between the passes: a multiple of <see cref="Chunk"/>.</summary>
+        private readonly int stride;
+
+        /// <summary>The most input rows of an output row, and the rows for which a band has memory.</summary>
+        private readonly int mostTaps, bufferRows;
+
+        /// <summary>The bytes from the start of a row to the end of the last vector that is read.</summary>
+        private readonly long reach;
+        private readonly long sourceBytes;
+        private readonly PixelFormat format;
+        private readonly ResampleWeights across, down;
+        private readonly CancellationToken cancellationToken;
+
+        public Work(ImageView source, byte* top, byte* output, int width, int height, ResampleWeights across, ResampleWeights down,
+            int bands, CancellationToken cancellationToken)
         {
-            for (int y = 0; y < rows; y++)
+            this.top = top;
+            this.output = output;
+            (this.width, this.height, this.bands) = (width, height, bands);
+            (sourceWidth, sourceHeight, sourceStride) = (source.Width, source.Height, source.Stride);
+            (this.format, pixelBytes, sourceBytes) = (source.Format, source.Format.BytesPerPixel(), source.Layout.Bytes);
+            (this.across, this.down, this.cancellationToken) = (across, down, cancellationToken);
+            if (!across.IsEmpty)
             {
-                PixelRows.ToRgb(source.Row(first + y), target.Slice(y * stride, 3 * width), source.Format);
+                reach = Reach(across, pixelBytes);
+                if (RowsAtOnce * reach > Array.MaxLength)
+                {
+                    throw new ArgumentException($"A row of {sourceWidth} pixels is too long to resize: " +
+                        $"{RowsAtOnce} rows take more bytes than one array holds.");
+                }
             }
 
-            return;
+            if (!down.IsEmpty)
+            {
+                foreach (int taps in down.Taps)
+                {
+                    mostTaps = Math.Max(mostTaps, taps);
+                }
+
+                // The rows move down by a half of the taps at least, so that moving costs little.
+                bufferRows = (int)Math.Min(mostTaps + (long)Math.Max(mostTaps / 2, LeastStepRows), sourceHeight);
+                long rowBytes = (3L * width + Chunk - 1) / Chunk * Chunk;
+                if (rowBytes * bufferRows > Array.MaxLength)
+                {
+                    throw new ArgumentException($"Resizing {sourceWidth} x {sourceHeight} to {width} x {height} pixels takes " +
+                        $"{rowBytes * bufferRows} bytes between the passes; one array holds {Array.MaxLength}.");
+                }
+
+                this.stride = (int)rowBytes;
+            }
         }
 
-        int pixelBytes = source.Format.BytesPerPixel();
-        Vector128<byte> toRgb0 = PixelRows.ToRgb0(source.Format);
-        using ResampleWeights across = new ResampleWeights(source.Width, width, filter, Group, lanes: 4);
-
-        // How far into a row, or beyond it, the vectors of sixteen bytes reach. What they read there has weight zero, so
-        // other rows may lie there; but where the memory ends, a row must be copied first.
-        long reach = 0;
-        for (int x = 0; x < width; x++)
+        /// <summary>Computes the rows of a band, unless the token is cancelled.</summary>
+        public void Run(int band)
         {
-            int groups = (across.Taps[x] + Group - 1) / Group;
-            reach = Math.Max(reach, (across.First[x] + (groups - 1L) * Group) * pixelBytes + Vector128<byte>.Count);
+            int from = (int)((long)this.height * band / bands), to = (int)((long)this.height * (band + 1) / bands);
+            byte[] copies = this.across.IsEmpty ? [] : ArrayPool<byte>.Shared.Rent(RowsAtOnce * (int)reach);
+            fixed (byte* scratch = copies)
+            {
+                if (this.down.IsEmpty)
+                {
+                    ToWidth(from, to - from, this.output + (long)from * 3 * this.width, 3 * this.width, scratch);
+                }
+                else
+                {
+                    ToHeight(from, to, scratch);
+                }
+            }
+
+            if (copies.Length > 0)
+            {
+                ArrayPool<byte>.Shared.Return(copies);
+            }
         }
 
-        if (RowsAtOnce * reach > Array.MaxLength)
+        /// <summary>
+        /// The vertical pass. The buffer has the rows from <c>first</c> to <c>end</c> of the resized source; the last ones are moved
+        /// to its start when it is full.
+        /// </summary>
+        private void ToHeight(int from, int to, byte* scratch)
         {
-            throw new ArgumentException($"A row of {source.Width} pixels is too long to resize: " +
-                $"{RowsAtOnce} rows take more bytes than one array holds.");
+            ReadOnlySpan<int> firsts = this.down.First, taps = this.down.Taps;
+            int last = firsts[to - 1] + taps[to - 1];
+            byte[] between = ArrayPool<byte>.Shared.Rent(this.stride * bufferRows);
+            fixed (byte* buffer = between)
+            {
+                int first = firsts[from], end = first;
+                for (int y = from; y < to; y++)
+                {
+                    if (firsts[y] + taps[y] > end)
+                    {
+                        // A new source row is needed: drop the rows above and fill the buffer.
+                        int kept = Math.Max(end - firsts[y], 0);
+                        Buffer.MemoryCopy(buffer + (long)(end - kept - first) * this.stride, buffer,
+                            (long)bufferRows * this.stride, (long)kept * this.stride);
+                        (first, end) = (firsts[y], firsts[y] + kept);
+                        int rows = Math.Min(bufferRows - kept, last - end);
+                        if (!ToWidth(end, rows, buffer + (long)kept * this.stride, this.stride, scratch))
+                        {
+                            break;
+                        }
+
+                        end += rows;
+                    }
+
+                    ReadOnlySpan<int> weights = this.down.Weights.Slice(y * this.down.Stride, taps[y]);
+                    MixRows<TSums>(buffer + (long)(firsts[y] - first) * this.stride, this.stride, weights,
+                        this.output + (long)y * 3 * this.width, 3 * this.width);
+                    if (this.cancellationToken.IsCancellationRequested)
+                    {
+                        break;
+                    }
+                }
+            }
+
+            ArrayPool<byte>.Shared.Return(between);
         }
 
-        byte[] copies = ArrayPool<byte>.Shared.Rent(RowsAtOnce * (int)reach);
-        fixed (byte* pixels = source.Pixels, scratch = copies, output = target)
-        fixed (int* weights = across.Weights)
+        /// <summary>The horizontal pass over some rows. If the width stays, only the pixel format changes.</summary>
+        /// <returns>False if the token is cancelled.</returns>
+        private bool ToWidth(int first, int rows, byte* target, int targetStride, byte* scratch)
         {
             byte** from = stackalloc byte*[RowsAtOnce];
             byte** to = stackalloc byte*[RowsAtOnce];
-            for (int y = 0; y < rows; y += RowsAtOnce)
+            int rowBytes = sourceWidth * pixelBytes;
+            Vector128<byte> toRgb0 = PixelRows.ToRgb0(this.format);
+            fixed (int* weights = this.across.Weights)
             {
-                for (int i = 0; i < RowsAtOnce; i++)
+                for (int y = 0; y < rows; y += RowsAtOnce)
                 {
-                    // A last group that is not full does its last row several times over.
-                    int row = Math.Min(y + i, rows - 1);
-                    long offset = (long)(first + row) * source.Stride;
-                    from[i] = pixels + offset;
-                    to[i] = output + (long)row * stride;
-                    if (offset + reach > source.Pixels.Length)
+                    if (this.cancellationToken.IsCancellationRequested)
                     {
-                        from[i] = scratch + i * reach;
-                        source.Row(first + row).CopyTo(copies.AsSpan(i * (int)reach, (int)reach));
+                        return false;
+                    }
+
+                    for (int i = 0; i < RowsAtOnce; i++)
+                    {
+                        // A last group that is not full computes its last row several times.
+                        int row = Math.Min(y + i, rows - 1);
+                        from[i] = this.top + (long)(first + row) * sourceStride;
+                        to[i] = target + (long)row * targetStride;
+                        if (this.across.IsEmpty)
+                        {
+                            PixelRows.ToRgb(new ReadOnlySpan<byte>(from[i], rowBytes), new Span<byte>(to[i], 3 * this.width), this.format);
+                        }
+                        else if (OffsetInMemory(first + row) + reach > sourceBytes)
+                        {
+                            // The vectors reach beyond the row. What they read there has the weight zero, so it may be other rows, but
+                            // not memory beyond the picture.
+                            new ReadOnlySpan<byte>(from[i], rowBytes).CopyTo(new Span<byte>(scratch + i * reach, (int)reach));
+                            from[i] = scratch + i * reach;
+                        }
+                    }
+
+                    if (!this.across.IsEmpty)
+                    {
+                        MixPixels<TSums>(
+                            from, to, this.across.First, this.across.Taps, weights, this.across.Stride, pixelBytes, toRgb0);
                     }
                 }
-
-                MixPixels<TSums>(from, to, across.First, across.Taps, weights, across.Stride, pixelBytes, toRgb0);
             }
+
+            return true;
         }
 
-        ArrayPool<byte>.Shared.Return(copies);
+        /// <summary>The distance of a row from the lowest address of the picture.</summary>
+        private long OffsetInMemory(int y) =>
+            sourceStride >= 0 ? (long)y * sourceStride : (sourceHeight - 1L - y) * -(long)sourceStride;
+
+        private static long Reach(ResampleWeights across, int pixelBytes)
+        {
+            long reach = 0;
+            for (int x = 0; x < across.Count; x++)
+            {
+                int groups = (across.Taps[x] + Group - 1) / Group;
+                reach = Math.Max(reach, (across.First[x] + (groups - 1L) * Group) * pixelBytes + Vector128<byte>.Count);
+            }
+
+            return reach;
+        }
     }
 
-    /// <summary>The horizontal pass over four rows: every output pixel from its input pixels, four of them a turn.</summary>
+    /// <summary>The horizontal pass over four rows: every output pixel from its input pixels, four of them at a time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MixPixels<TSums>(byte** from, byte** to, ReadOnlySpan<int> first, ReadOnlySpan<int> taps,
         int* weights, int stride, int pixelBytes, Vector128<byte> toRgb0)
@@ -213,14 +344,12 @@ public static unsafe class Resampler
         to[2] = (byte)(pixel >> 16);
     }
 
-    /// <summary>
-    /// The vertical pass for one row: its bytes from those above one another in the input, sixteen columns a turn.
-    /// </summary>
+    /// <summary>The vertical pass for one row, sixteen bytes at a time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MixRows<TSums>(byte* from, int stride, ReadOnlySpan<int> weights, Span<byte> to)
+    private static void MixRows<TSums>(byte* from, int stride, ReadOnlySpan<int> weights, byte* to, int count)
         where TSums : unmanaged, ISampleSums<TSums>
     {
-        for (int x = 0; x < to.Length; x += Chunk)
+        for (int x = 0; x < count; x += Chunk)
         {
             TSums sum = TSums.Broadcast(Half);
             byte* at = from + x;
@@ -231,13 +360,13 @@ public static unsafe class Resampler
             }
 
             Vector128<byte> levels = sum.ToBytes();
-            if (x + Chunk <= to.Length)
+            if (x + Chunk <= count)
             {
-                levels.CopyTo(to.Slice(x, Chunk));
+                levels.Store(to + x);
             }
             else
             {
-                for (int i = x; i < to.Length; i++)
+                for (int i = x; i < count; i++)
                 {
                     to[i] = levels.GetElement(i - x);
                 }

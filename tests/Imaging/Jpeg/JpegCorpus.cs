@@ -59,7 +59,7 @@ internal sealed class JpegCorpus : IDisposable
         Image image;
         try
         {
-            image = Image.Load(path, applyExifOrientation: turned);
+            image = Image.Load(path, new ImageLoadOptions { ApplyExifOrientation = turned });
         }
         catch (ImageFormatException e)
         {
