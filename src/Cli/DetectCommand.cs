@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Diagnostics;
@@ -35,7 +36,11 @@ internal sealed class DetectCommand
         ("overlay", Artefact.Overlay), ("map", Artefact.Map), ("mask", Artefact.Mask), ("raw", Artefact.Raw));
 
     private readonly Option<double?> threshold = Arguments.Number("--threshold",
-        "Pictures with at least this score are anomalous, and pixels with at least this value belong to the mask.");
+        "Pictures with at least this score are anomalous. Pixels with at least this value belong to the mask and to the regions, "
+            + "which overlays outline and JSON lists.");
+
+    private readonly Option<int> minimumArea = Arguments.Whole("--min-area",
+        "The fewest pixels of a region; smaller ones are left out.", 1, 1, int.MaxValue);
 
     private readonly Option<ImageScore> score = Arguments.Choice("--score", "How to compute the picture's score from the map",
         ("default", ImageScore.Default), ("maximum", ImageScore.Maximum),
@@ -56,7 +61,7 @@ internal sealed class DetectCommand
         command.Add(pictures);
         source = new ModelSource(command);
         foreach (Option option in new Option[]
-            { className, folder, save, threshold, score, format, exifOrientation, threads, precision })
+            { className, folder, save, threshold, minimumArea, score, format, exifOrientation, threads, precision })
         {
             command.Add(option);
         }
@@ -82,6 +87,8 @@ internal sealed class DetectCommand
 
     private void Check(CommandResult result)
     {
+        if (result.GetResult(minimumArea) is { Implicit: false } && result.GetResult(threshold) is null)
+            result.AddError("--min-area needs a value that regions reach: add --threshold X.");
         // Only the words are checked here. The values must not be requested yet, because they may be invalid.
         if (result.GetResult(save) is not { Tokens: var words }) return;
         if (result.GetResult(folder) is null) result.AddError("--save needs a folder to save in: add --out DIR.");
@@ -117,6 +124,7 @@ internal sealed class DetectCommand
             DetectionFormat.Csv => new CsvWriter(terminal.Output, verdict, kinds),
             _ => new TableWriter(terminal, verdict, kinds.Length > 0),
         };
+        RegionOptions regions = new() { MinimumArea = parsed.GetValue(minimumArea) };
         bool failed = problems.Count > 0;
         try
         {
@@ -127,7 +135,7 @@ internal sealed class DetectCommand
                     try
                     {
                         writer.Write(Examine(detector, picture, parsed.GetValue(exifOrientation), asked,
-                            (float?)parsed.GetValue(threshold), kinds, names?.Next(picture), cancellationToken));
+                            (float?)parsed.GetValue(threshold), regions, kinds, names?.Next(picture), cancellationToken));
                     }
                     catch (Exception e) when (e is ImageFormatException or IOException or UnauthorizedAccessException)
                     {
@@ -145,33 +153,39 @@ internal sealed class DetectCommand
         return failed ? ExitCode.BadInput : ExitCode.Done;
     }
 
-    private static DetectionRow Examine(
-        AnomalyDetector detector, Picture picture, bool applyOrientation, string? asked, float? limit, Artefact[] kinds,
-        Func<Artefact, string>? name, CancellationToken cancellationToken)
+    private static DetectionRow Examine(AnomalyDetector detector, Picture picture, bool applyOrientation, string? asked,
+        float? limit, RegionOptions options, Artefact[] kinds, Func<Artefact, string>? name, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
-        Image image = Image.Load(picture.Path, new ImageLoadOptions { ApplyExifOrientation = applyOrientation }, cancellationToken);
+        ImageLoadOptions loading = new() { ApplyExifOrientation = applyOrientation, Pool = ArrayPool<byte>.Shared };
+        using Image image = Image.Load(picture.Path, loading, cancellationToken);
         AnomalyResult result = detector.Detect(image, asked, cancellationToken);
         // The class is embedded only once for all pictures, so its time is not counted.
         TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
+        IReadOnlyList<AnomalyRegion>? regions = limit is { } least ? result.Regions(least, options) : null;
         (Artefact, string)[] saved = name is null ? [] : [.. kinds.Select(kind => (kind, name(kind)))];
         foreach ((Artefact kind, string path) in saved)
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            Save(kind, path, image, result, limit);
+            Save(kind, path, image, result, limit, regions);
         }
-        return new DetectionRow(picture.Path, result, time, limit is { } t ? result.Score >= t : null, saved);
+
+        return new DetectionRow(picture.Path, result, time, limit is { } t ? result.Score >= t : null, regions, saved);
     }
 
-    private static void Save(Artefact kind, string path, Image image, AnomalyResult result, float? limit)
+    private static void Save(
+        Artefact kind, string path, Image image, AnomalyResult result, float? limit, IReadOnlyList<AnomalyRegion>? regions)
     {
         AnomalyMap map = result.PictureMap;
         (float low, float high) = Range(map.Values);
         switch (kind)
         {
             case Artefact.Overlay:
-                OverlayOptions options = new OverlayOptions { Low = low, High = high, Score = result.Score };
-                Overlay.Render(image.View, map.Values, map.Width, map.Height, options).SavePng(path);
+                OverlayOptions options = new()
+                {
+                    Low = low, High = high, Score = result.Score, Boxes = [.. (regions ?? []).Select(r => r.Bounds)],
+                };
+                result.RenderOverlay(image.View, options).SavePng(path);
                 break;
             case Artefact.Map:
                 Heatmap.Render(map.Values, map.Width, map.Height, low, high).SavePng(path);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Spectre.Console;
 
 namespace TinyZsad.Cli;
@@ -15,9 +16,11 @@ internal enum DetectionFormat
 /// <param name="Result">The result of the detector.</param>
 /// <param name="Time">The time from opening the file to the result.</param>
 /// <param name="Anomalous">Whether the score reaches the threshold; null without a threshold.</param>
+/// <param name="Regions">The regions whose pixels reach the threshold; null without a threshold.</param>
 /// <param name="Saved">The files that were written.</param>
 internal sealed record DetectionRow(
-    string Path, AnomalyResult Result, TimeSpan Time, bool? Anomalous, IReadOnlyList<(Artefact Kind, string Path)> Saved);
+    string Path, AnomalyResult Result, TimeSpan Time, bool? Anomalous, IReadOnlyList<AnomalyRegion>? Regions,
+    IReadOnlyList<(Artefact Kind, string Path)> Saved);
 
 /// <summary>Prints detections in one of the formats.</summary>
 internal abstract class DetectionWriter
@@ -72,8 +75,26 @@ internal sealed class JsonWriter(TextWriter output) : DetectionWriter
         json.WriteNumber("height", row.Result.PictureHeight);
         json.Milliseconds("milliseconds", row.Time);
         if (row.Anomalous is { } anomalous) json.WriteString("verdict", Verdict(anomalous));
+        if (row.Regions is { } regions) json.Array("regions", regions, region => Write(json, region));
         foreach ((Artefact kind, string path) in row.Saved) json.WriteString(Word(kind), path);
     });
+
+    private static void Write(Utf8JsonWriter json, AnomalyRegion region)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("x", region.X);
+        json.WriteNumber("y", region.Y);
+        json.WriteNumber("width", region.Width);
+        json.WriteNumber("height", region.Height);
+        json.WriteNumber("area", region.Area);
+        json.WriteNumber("peak", region.Peak);
+        json.WriteNumber("peak_x", region.PeakX);
+        json.WriteNumber("peak_y", region.PeakY);
+        json.WriteNumber("mean", region.Mean);
+        json.WriteNumber("centroid_x", region.CentroidX);
+        json.WriteNumber("centroid_y", region.CentroidY);
+        json.WriteEndObject();
+    }
 }
 
 /// <summary>Prints CSV (RFC 4180) with a header row.</summary>

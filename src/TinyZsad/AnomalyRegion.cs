@@ -1,3 +1,6 @@
+using System.Drawing;
+using System.Text.Json.Serialization;
+
 namespace TinyZsad;
 
 /// <summary>
@@ -16,7 +19,12 @@ namespace TinyZsad;
 /// <param name="CentroidX">The mean column of the region's pixels.</param>
 /// <param name="CentroidY">The mean row of the region's pixels.</param>
 public sealed record AnomalyRegion(int X, int Y, int Width, int Height, int Area, float Peak, int PeakX, int PeakY, float Mean,
-    float CentroidX, float CentroidY);
+    float CentroidX, float CentroidY)
+{
+    /// <summary>Gets the bounding box, for example for <see cref="Imaging.OverlayOptions.Boxes"/>.</summary>
+    [JsonIgnore]
+    public Rectangle Bounds => new(X, Y, Width, Height);
+}
 
 /// <summary>Specifies which regions <see cref="AnomalyResult.Regions"/> returns.</summary>
 public sealed record RegionOptions

@@ -132,6 +132,16 @@ public sealed class AnomalyResult
         return finder.Regions(options ?? new RegionOptions());
     }
 
+    /// <summary>Draws the scores of the pixels over the picture.</summary>
+    /// <param name="picture">The picture that was examined.</param>
+    /// <param name="options">How to draw; null for scores from 0 to 1 and a legend with the picture's score.</param>
+    /// <exception cref="ArgumentException">The picture is empty, or the drawing is larger than one array holds.</exception>
+    public Image RenderOverlay(ImageView picture, OverlayOptions? options = null)
+    {
+        AnomalyMap map = PictureMap;
+        return Overlay.Render(picture, map.Values, map.Width, map.Height, options ?? new OverlayOptions { Score = Score });
+    }
+
     /// <summary>Returns the score, the class and the picture's size.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Score:0.0000}{(ClassName is null ? "" : $" ({ClassName})")}, {PictureWidth} x {PictureHeight}");

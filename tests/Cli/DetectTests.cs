@@ -69,6 +69,32 @@ public sealed class DetectTests : InFolder
         float score = detector.Detect(Image.Load(In("c.png")), "nut").Score;
         Assert.That(rows.Select(r => r.GetProperty("score").GetSingle()), Is.EqualTo(new[] { score, score }), "copies");
         Assert.That(run.Lines[0], Does.Contain("ä"));
+        JsonElement region = rows[1].GetProperty("regions").EnumerateArray().Single();
+        Assert.That(region.GetProperty("area").GetInt32(),
+            Is.EqualTo(rows[1].GetProperty("width").GetInt32() * rows[1].GetProperty("height").GetInt32()), "all of it reaches 0");
+        Assert.That(region.GetProperty("peak").GetSingle(), Is.InRange(region.GetProperty("mean").GetSingle(), 1f));
+    }
+
+    [Test]
+    public void Regions_are_those_of_the_library_and_small_ones_are_left_out()
+    {
+        using AnomalyDetector detector = AnomalyDetector.Load(Seeded(), new DetectorOptions { Threads = 1 });
+        string picture = Picture("c.png");
+        AnomalyResult result = detector.Detect(Image.Load(picture), "nut");
+        float threshold = (result.Map.Maximum + result.Map.Values.ToArray().Average()) / 2;
+        IReadOnlyList<AnomalyRegion> regions = result.Regions(threshold);
+        Assert.That(regions, Is.Not.Empty);
+        string[] arguments = ["--class", "nut", "--format", "json", "--threshold", $"{threshold}"];
+        Assert.That(Areas(ToolRun.Detect([.. arguments, picture])), Is.EqualTo(regions.Select(r => r.Area)));
+        int most = regions[0].Area;
+        Assert.That(Areas(ToolRun.Detect([.. arguments, "--min-area", $"{most}", picture])),
+            Is.EqualTo(regions.Where(r => r.Area == most).Select(r => r.Area)));
+        Assert.That(Areas(ToolRun.Detect([.. arguments, "--min-area", $"{most + 1}", picture])), Is.Empty);
+        Assert.That(ToolRun.Detect("--class", "nut", "--min-area", "3", picture).ExitCode, Is.EqualTo(2));
+        Assert.That(ToolRun.Detect("--class", "nut", "--format", "json", picture).Output, Does.Not.Contain("regions"));
+
+        static int[] Areas(ToolRun run) => [.. JsonDocument.Parse(run.Lines.Single()).RootElement.GetProperty("regions")
+            .EnumerateArray().Select(r => r.GetProperty("area").GetInt32())];
     }
 
     [Test]
