@@ -142,7 +142,8 @@ public sealed class AnomalyDetector : IDisposable
         ClassEmbedding? prepared = system.Prepare(className, cancellationToken);
         long embedded = Stopwatch.GetTimestamp();
         using Run run = plan.Rent();
-        Resampler.Resize(image, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize);
+        Resampler.Resize(
+            image, run.Bytes(AnomalySystem.Pixels), system.ImageSize, system.ImageSize, cancellationToken: cancellationToken);
         system.Bind(run, prepared);
         long resized = Stopwatch.GetTimestamp();
         run.Execute(cancellationToken: cancellationToken);
@@ -150,7 +151,7 @@ public sealed class AnomalyDetector : IDisposable
         if (!float.IsFinite(detection.Score) || !FiniteCheck.AreFinite(detection.Map))
         {
             byte[] pixels = new byte[run.Bytes(AnomalySystem.Pixels).Length];
-            Resampler.Resize(image, pixels, system.ImageSize, system.ImageSize);
+            Resampler.Resize(image, pixels, system.ImageSize, system.ImageSize, cancellationToken: cancellationToken);
             throw FiniteCheck.Error(system, device, score, again =>
             {
                 pixels.CopyTo(again.Bytes(AnomalySystem.Pixels));

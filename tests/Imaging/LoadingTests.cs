@@ -30,6 +30,17 @@ public class LoadingTests
     }
 
     [Test]
+    public async Task WritesAStreamThatIsOnlyAsynchronous()
+    {
+        Image image = PictureFixture.Pattern(40, 30);
+        AsyncStream stream = new AsyncStream([], 1);
+        await image.SavePngAsync(stream);
+        Assert.That(Image.Load(stream.Written.ToArray()).Pixels.SequenceEqual(image.Pixels));
+        Assert.That(() => image.SavePngAsync(stream, new CancellationToken(canceled: true)),
+            Throws.InstanceOf<OperationCanceledException>());
+    }
+
+    [Test]
     public async Task ReadsFilesAsynchronously()
     {
         string path = TestData.Path("imaging", Names[0]);
@@ -273,11 +284,13 @@ public class LoadingTests
 
         public int Taken => this.at;
 
+        public MemoryStream Written { get; } = new();
+
         public override bool CanRead => true;
 
         public override bool CanSeek => false;
 
-        public override bool CanWrite => false;
+        public override bool CanWrite => true;
 
         public override long Length => throw new NotSupportedException();
 
@@ -304,6 +317,12 @@ public class LoadingTests
 
         public override void SetLength(long value) => throw new NotSupportedException();
 
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            await Task.Yield();
+            Written.Write(buffer.Span);
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new InvalidOperationException("synchronous");
     }
 }
