@@ -4,7 +4,7 @@ namespace TinyZsad.Imaging;
 /// What the decoders share: the options, the cancellation token, and the memory that receives the pixels. Disposing of it releases
 /// the memory unless <see cref="ToImage"/> has handed it over.
 /// </summary>
-internal sealed class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, CancellationToken cancellationToken) : IDisposable
+internal class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, CancellationToken cancellationToken) : IDisposable
 {
     private PixelBuffer decoded;
     private int width, height, orientation;
@@ -13,7 +13,8 @@ internal sealed class DecodingContext(ImageLoadOptions options, Memory<byte>? bu
 
     public bool ApplyExifOrientation => options.ApplyExifOrientation;
 
-    public void ThrowIfCancelled() => cancellationToken.ThrowIfCancellationRequested();
+    /// <summary>Throws if the token is cancelled. The decoders call it every few milliseconds.</summary>
+    public virtual void ThrowIfCancelled() => cancellationToken.ThrowIfCancellationRequested();
 
     /// <summary>Provides the memory for the pixels as the file stores them. The size must be within the limits.</summary>
     /// <param name="width">The width, in pixels.</param>
@@ -65,6 +66,7 @@ internal sealed class DecodingContext(ImageLoadOptions options, Memory<byte>? bu
     {
         decoded.Return();
         decoded = default;
+        GC.SuppressFinalize(this);
     }
 
     private static ArgumentException TooSmall(string message, string parameter) => new(message, parameter);

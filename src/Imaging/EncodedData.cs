@@ -9,7 +9,7 @@ internal sealed class EncodedData : IDisposable
 
     private readonly ImageLimits limits;
 
-    /// <summary>One byte more than the limit allows, so that a read can tell that there is more.</summary>
+    /// <summary>The limit and one more byte, which shows that there is too much data.</summary>
     private readonly int mostBytes;
     private byte[] buffer;
     private int length;
@@ -83,7 +83,7 @@ internal sealed class EncodedData : IDisposable
         {
             if (capacity == mostBytes)
             {
-                // Only where the limit is what one array holds: whatever is read here is too much.
+                // The limit is the length of the largest array, so any byte that is read here is too much.
                 return new byte[1];
             }
 

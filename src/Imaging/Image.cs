@@ -209,6 +209,23 @@ public sealed class Image : IDisposable
     public void SavePng(Stream stream) => PngEncoder.Save(stream, View);
 
     /// <summary>
+    /// Writes the picture as an 8-bit RGB PNG to a stream. The picture is encoded in memory; then only the stream's asynchronous methods
+    /// are used.
+    /// </summary>
+    /// <param name="stream">A writable stream, such as the body of a web response. It is left open.</param>
+    /// <param name="cancellationToken">Cancels writing.</param>
+    /// <exception cref="ObjectDisposedException">The picture has returned its array to the pool.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public Task SavePngAsync(Stream stream, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        cancellationToken.ThrowIfCancellationRequested();
+        MemoryStream encoded = new MemoryStream();
+        SavePng(encoded);
+        return stream.WriteAsync(encoded.GetBuffer().AsMemory(0, (int)encoded.Length), cancellationToken).AsTask();
+    }
+
+    /// <summary>
     /// Returns the array to the pool from which <see cref="ImageLoadOptions.Pool"/> rented it. Views and frames of the picture must
     /// not be used any more. The method does nothing for a picture whose array is not rented.
     /// </summary>

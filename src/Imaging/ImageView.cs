@@ -134,7 +134,7 @@ public readonly unsafe ref struct ImageView
         }
     }
 
-    /// <summary>Returns whether any memory lies both in the view, its gaps included, and in a span.</summary>
+    /// <summary>Returns whether the memory of the view, including its gaps, overlaps a span.</summary>
     internal bool Overlaps(ReadOnlySpan<byte> other)
     {
         if (IsEmpty || other.IsEmpty)

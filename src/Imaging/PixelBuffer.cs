@@ -2,7 +2,7 @@ using System.Buffers;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>Memory for the pixels of a picture, and the pool it goes back to.</summary>
+/// <summary>Holds memory for the pixels of a picture, and the pool from which it is rented.</summary>
 internal readonly struct PixelBuffer
 {
     private readonly byte[]? rented;

@@ -20,7 +20,7 @@ public enum PixelFormat
 }
 
 /// <summary>Provides extension methods for <see cref="PixelFormat"/>.</summary>
-public static class PixelFormats
+internal static class PixelFormats
 {
     /// <summary>Returns the number of bytes of a pixel: 1, 3 or 4.</summary>
     /// <param name="format">The format.</param>

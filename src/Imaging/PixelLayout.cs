@@ -1,6 +1,6 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>Describes, and checks, how the rows of a picture lie in a buffer.</summary>
+/// <summary>Represents the valid layout of a picture in a buffer.</summary>
 internal readonly record struct PixelLayout
 {
     private readonly int width, height, stride;

@@ -12,11 +12,11 @@ namespace TinyZsad.Verification;
 /// <param name="Tolerance">
 /// The limit of the largest absolute error divided by the largest absolute expected value; 0 for equality.
 /// </param>
-public sealed record ExpectedTap(
+internal sealed record ExpectedTap(
     string Name, IReadOnlyList<int> Shape, int Stride, double? Norm, float[] Expected, double Tolerance);
 
 /// <summary>Specifies what a reference case compares.</summary>
-public enum ReferenceCaseKind
+internal enum ReferenceCaseKind
 {
     /// <summary>The taps of a network.</summary>
     Network,
@@ -90,7 +90,7 @@ public sealed class ReferenceCase
     public string Folder { get; }
 
     /// <summary>Gets what the case compares.</summary>
-    public ReferenceCaseKind Kind { get; }
+    internal ReferenceCaseKind Kind { get; }
 
     /// <summary>Gets the name of the case.</summary>
     public string Name { get; }
@@ -153,7 +153,7 @@ public sealed class ReferenceCase
     /// <returns>The taps, in the order in which a network computes them.</returns>
     /// <exception cref="FileNotFoundException">The file of expected values does not exist.</exception>
     /// <exception cref="ModelFormatException">The manifest is invalid, or the file does not hold a tap of the manifest.</exception>
-    public IReadOnlyList<ExpectedTap> ExpectedTaps()
+    internal IReadOnlyList<ExpectedTap> ExpectedTaps()
     {
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(Folder, "expected.safetensors"));
         return [.. manifest["taps"].Members().Select(tap =>

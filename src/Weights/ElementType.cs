@@ -38,7 +38,7 @@ public enum ElementType
 }
 
 /// <summary>Provides extension methods for <see cref="ElementType"/>. All members are thread safe.</summary>
-public static class ElementTypes
+internal static class ElementTypes
 {
     private static readonly FrozenDictionary<string, ElementType> ByName =
         Enum.GetValues<ElementType>().ToFrozenDictionary(type => type.ToString());

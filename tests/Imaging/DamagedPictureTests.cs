@@ -180,7 +180,11 @@ public class DamagedPictureTests
                 // None of these needs more than a few kilobytes, messages and stack traces included.
                 Exception? error = Decode(file, limits: null, mostBytes: 1 << 18);
                 Assert.That(error, Is.TypeOf<ImageFormatException>(), what);
-                Assert.That(error?.Message, Does.Contain(message), what);
+                Assert.That(error?.Message, Does.Contain(message).And.StartsWith(what[..3]), what);
+                ImageFormatException? facts = error as ImageFormatException;
+                Assert.That(facts?.Format, Is.EqualTo(what[..3]), what);
+                Assert.That(facts?.Offset ?? 0, Is.InRange(0, file.Length), what);
+                Assert.That(facts?.File, Is.Null, what);
             }
         });
     }

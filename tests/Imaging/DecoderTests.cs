@@ -145,7 +145,28 @@ public class DecoderTests
     {
         string path = TestData.Path("imaging", "make.py");
         Assert.That(() => Image.Load(path), Throws.TypeOf<ImageFormatException>().With.Message.StartsWith(path));
+        Assert.That(() => Image.Load(path), Throws.TypeOf<ImageFormatException>().With.Property("File").EqualTo(path));
+        Assert.That(() => Image.LoadAsync(path), Throws.TypeOf<ImageFormatException>().With.Property("File").EqualTo(path));
         Assert.That(() => Image.Load(path + ".none"), Throws.InstanceOf<IOException>());
+    }
+
+    [Test]
+    public void ErrorsSayWhere()
+    {
+        byte[] png = TestPng.Make(2, 8, 5, 4, 0, seed: 1).Encode();
+        png[40] ^= 1;
+        CheckError(png, "PNG", 33);
+        CheckError(PictureFixture.Read("bmp-24.bmp")[..40], "BMP", 40);
+        CheckError("P6 5 x"u8.ToArray(), "PNM", 5);
+        CheckError([0xFF, 0xD8, 0xFF, 0xC0, 0, 4, 1, 2], "JPEG", 2);
+        CheckError("GIF89a"u8.ToArray(), "GIF", null);
+        CheckError("hello"u8.ToArray(), null, 0);
+
+        static void CheckError(byte[] file, string? format, long? offset)
+        {
+            ImageFormatException error = Assert.Throws<ImageFormatException>(() => Image.Load(file))!;
+            Assert.That((error.Format, error.Offset), Is.EqualTo((format, offset)));
+        }
     }
 
     [Test]

@@ -1,7 +1,9 @@
+using System.Drawing;
 using System.Runtime.InteropServices;
 using System.Text;
 using NUnit.Framework;
 using TinyZsad.Imaging;
+using Image = TinyZsad.Imaging.Image;
 
 namespace TinyZsad.Tests.Imaging;
 
@@ -106,6 +108,82 @@ public class RenderingTests
                 Enumerable.Range(200, image.Width - 200).Select(x => Hex(image.View.Row(y).Slice(3 * x, 3)))));
 
         static string Hex(ReadOnlySpan<byte> pixel) => Convert.ToHexString(pixel);
+    }
+
+    [Test]
+    public void OverlaysGoIntoABuffer(
+        [Values(PixelFormat.Rgb24, PixelFormat.Bgr24, PixelFormat.Rgba32, PixelFormat.Bgra32)] PixelFormat format,
+        [Values(1, -1)] int direction)
+    {
+        const int width = 33, height = 21, gap = 5;
+        Image picture = PictureFixture.Pattern(width, height);
+        float[] map = [0, 1, 0.5f, 0.25f, 0.75f, 1];
+        OverlayOptions options = new() { Legend = false, Boxes = [new(2, 3, 10, 8)] };
+        Image expected = Overlay.Render(picture.View, map, 3, 2, options);
+        Assert.That((expected.Width, expected.Height), Is.EqualTo((width, height)));
+        int bytes = format.BytesPerPixel(), stride = width * bytes + gap;
+        byte[] buffer = new byte[height * stride + 3];
+        Array.Fill(buffer, (byte)7);
+        Overlay.Render(picture.View, map, 3, 2, buffer, format, direction * stride, options);
+        ImageView view = new ImageView(buffer, width, height, direction * stride, format);
+        Assert.That(Image.Create(view).Pixels.SequenceEqual(expected.Pixels));
+        for (int y = 0; y < height; y++)
+        {
+            Assert.That(buffer.AsSpan(y * stride + width * bytes, gap - (y == height - 1 ? 2 : 0)).IndexOfAnyExcept((byte)7), Is.Negative);
+            for (int x = 0; bytes == 4 && x < width; x++)
+                Assert.That(view.Row(y)[4 * x + 3], Is.EqualTo(255));
+        }
+    }
+
+    [Test]
+    public void OverlaysRefuseWrongBuffers()
+    {
+        Image picture = PictureFixture.Pattern(4, 4);
+        byte[] buffer = new byte[48];
+        Assert.That(() => Render(buffer, PixelFormat.Gray8, 4), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Render(buffer, (PixelFormat)77, 16), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Render(buffer, PixelFormat.Rgb24, 11), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Render(buffer, PixelFormat.Rgb24, 13), Throws.ArgumentException.With.Message.Contains("51 bytes"));
+        Assert.That(() => Overlay.Render(new ImageView(buffer, 4, 4, PixelFormat.Rgb24), [1], 1, 1, buffer, PixelFormat.Rgb24, 12),
+            Throws.ArgumentException.With.Message.Contains("overlap"));
+
+        void Render(byte[] to, PixelFormat format, int stride) =>
+            Overlay.Render(picture.View, [1], 1, 1, to, format, stride);
+    }
+
+    /// <summary>Large enough to be drawn in bands; the lines are four pixels wide.</summary>
+    [Test]
+    public void BoxesAreOutlinedAndClipped()
+    {
+        const int width = 1200, height = 1000, line = 4;
+        Rectangle[] boxes = [new(-10, 20, 100, 50), new(1150, 900, int.MaxValue, int.MaxValue), new(500, 500, 0, 9), new(300, 300, 3, 3),
+            new(int.MinValue, int.MinValue, 5, 5)];
+        OverlayOptions options = new() { Legend = false, Opacity = 0, Boxes = boxes };
+        Image picture = PictureFixture.Pattern(width, height);
+        Image overlay = Overlay.Render(picture.View, [0], 1, 1, options);
+        for (int y = 0; y < height; y++)
+        {
+            for (int x = 0; x < width; x++)
+            {
+                bool outlined = boxes.Any(b => Inside(b, x, y, 0) && !Inside(b, x, y, line));
+                ReadOnlySpan<byte> expected = outlined ? [0, 229, 255] : picture.View.Row(y).Slice(3 * x, 3);
+                if (!overlay.View.Row(y).Slice(3 * x, 3).SequenceEqual(expected))
+                    Assert.Fail($"pixel {x}, {y}");
+            }
+        }
+
+        static bool Inside(Rectangle b, long x, long y, int margin) =>
+            x >= b.X + margin && x < (long)b.X + b.Width - margin && y >= b.Y + margin && y < (long)b.Y + b.Height - margin;
+    }
+
+    [Test]
+    public void WithoutAScoreTheLegendIsNarrower()
+    {
+        Image picture = PictureFixture.Pattern(200, 150);
+        Image with = Overlay.Render(picture.View, [0.5f], 1, 1, new() { Score = 123456.7f }),
+            without = Overlay.Render(picture.View, [0.5f], 1, 1);
+        Assert.That(without.Width, Is.GreaterThan(200).And.LessThan(with.Width));
+        Assert.That(without.View.Row(75)[..600].SequenceEqual(with.View.Row(75)[..600]));
     }
 
     [Test]

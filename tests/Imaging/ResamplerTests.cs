@@ -87,6 +87,96 @@ public class ResamplerTests
         }
     }
 
+    [Test]
+    public void BottomUpPicturesAndPartsGiveTheSame([Values] PixelFormat format, [Values(0, 5)] int gap)
+    {
+        const int width = 23, height = 17, left = 4, top = 3, partWidth = 11, partHeight = 9;
+        int bytes = format.BytesPerPixel(), stride = width * bytes + gap;
+        byte[] content = new byte[(height - 1) * stride + width * bytes], flipped = new byte[content.Length];
+        new Random(3).NextBytes(content);
+        for (int y = 0; y < height; y++)
+            content.AsSpan(y * stride, width * bytes).CopyTo(flipped.AsSpan((height - 1 - y) * stride));
+
+        ImageView view = new ImageView(content, width, height, stride, format);
+        Image part = Image.Create(view.Crop(left, top, partWidth, partHeight));
+        using GuardedBuffer guarded = new GuardedBuffer(flipped);
+        ImageView bottomUp = new ImageView(guarded.Span, width, height, -stride, format);
+        Assert.That(Image.Create(bottomUp).Pixels.SequenceEqual(Image.Create(view).Pixels));
+        foreach ((int toWidth, int toHeight) in ((int, int)[])[(7, 40), (width, 5), (40, height)])
+        {
+            byte[] expected = new byte[3 * toWidth * toHeight], rgb = new byte[expected.Length];
+            foreach (Resize resize in Widths)
+            {
+                resize(view, expected, toWidth, toHeight, ResampleFilter.Bicubic);
+                resize(bottomUp, rgb, toWidth, toHeight, ResampleFilter.Bicubic);
+                Assert.That(rgb, Is.EqualTo(expected));
+                resize(part.View, expected, toWidth, toHeight, ResampleFilter.Bicubic);
+                resize(bottomUp.Crop(left, top, partWidth, partHeight), rgb, toWidth, toHeight, ResampleFilter.Bicubic);
+                Assert.That(rgb, Is.EqualTo(expected));
+            }
+        }
+    }
+
+    /// <summary>The source is high enough that the rows between the passes move on several times.</summary>
+    [Test]
+    public void BandsDoNotChangeTheResult([Values(1, 2, 3, 7, 40)] int bands, [Values] bool parallel)
+    {
+        Image source = PictureFixture.Pattern(31, 400);
+        foreach ((int width, int height) in ((int, int)[])[(50, 40), (31, 90), (20, 400), (31, 400), (9, 1200), (64, 41)])
+        {
+            byte[] expected = new byte[3 * width * height], rgb = new byte[expected.Length];
+            InOneBand<SampleSums128>(source.View, expected, width, height, ResampleFilter.Bicubic);
+            Resampler.Resize<SampleSums128>(
+                source.View, rgb, width, height, ResampleFilter.Bicubic, bands, parallel ? InParallel : null, default);
+            Assert.That(rgb, Is.EqualTo(expected), $"{width} x {height}");
+        }
+
+        static void InParallel(int count, Action<int> body) => Parallel.For(0, count, body);
+    }
+
+    [Test]
+    public void ParallelBandsAreUsedAndCancelled()
+    {
+        Image source = PictureFixture.Pattern(60, 50);
+        byte[] expected = new byte[3 * 300 * 200], rgb = new byte[expected.Length];
+        Resampler.Resize(source.View, expected, 300, 200);
+        int calls = 0;
+        Resampler.Resize(source.View, rgb, 300, 200, ResampleFilter.Bicubic, (count, body) =>
+        {
+            for (calls = 0; calls < count; calls++)
+                body(calls);
+        }, default);
+        Assert.That(calls, Is.GreaterThan(1));
+        Assert.That(rgb, Is.EqualTo(expected));
+
+        using CancellationTokenSource source2 = new CancellationTokenSource();
+        Array.Clear(rgb);
+        Assert.That(() => Resampler.Resize(source.View, rgb, 300, 200, ResampleFilter.Bicubic, (count, body) =>
+        {
+            for (int i = 0; i < count; i++)
+            {
+                body(i);
+                source2.Cancel();
+            }
+        }, source2.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(rgb.AsSpan(0, 300).IndexOfAnyExcept((byte)0), Is.Not.Negative, "the first band was done");
+        Assert.That(rgb.AsSpan(rgb.Length / 2 + 2000).IndexOfAnyExcept((byte)0), Is.Negative, "the last bands were not");
+        Assert.That(() => Resampler.Resize(source.View, rgb, 30, 20, cancellationToken: source2.Token),
+            Throws.InstanceOf<OperationCanceledException>());
+    }
+
+    /// <summary>All rows between the passes would take 3 GB.</summary>
+    [Test]
+    public void AVeryHighPictureNeedsLittleMemory()
+    {
+        const int height = 2_000_000;
+        byte[] gray = new byte[height];
+        Array.Fill(gray, (byte)77);
+        byte[] rgb = new byte[3 * 518 * 40];
+        Resampler.Resize(new ImageView(gray, 1, height, PixelFormat.Gray8), rgb, 518, 40, ResampleFilter.Bilinear);
+        Assert.That(rgb, Is.All.EqualTo((byte)77));
+    }
+
     /// <summary>The bound that lets sums of weights times bytes be 32-bit integers.</summary>
     [Test]
     public void AbsoluteWeightsSumToLittleMoreThanOne([Values] ResampleFilter filter)

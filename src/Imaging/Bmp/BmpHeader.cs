@@ -94,7 +94,7 @@ internal readonly record struct BmpHeader
 
         if (dataOffset < headersEnd || dataOffset >= bmp.Length)
         {
-            throw FormatError.Bmp(dataOffset, $"the pixels should start at offset {dataOffset}; " +
+            throw FormatError.Bmp(10, $"the pixels should start at offset {dataOffset}; " +
                 $"the headers end at {headersEnd} and the data at {bmp.Length}.");
         }
 

@@ -4,44 +4,44 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Bits from memory, the highest of a byte first. It looks ahead by up to 8 bytes and knows no end: whoever fills the memory
-/// sees to it that there is enough. A copy in a local variable lives in registers.
+/// Reads bits from memory, the highest bit of a byte first. It reads up to 8 bytes ahead and does not check for the end. A local copy
+/// is kept in registers.
 /// </summary>
 internal unsafe struct BitBuffer(byte* next)
 {
-    /// <summary>What <see cref="Refill"/> provides: the longest code, and the longest value after it.</summary>
+    /// <summary>The bits that <see cref="Refill"/> provides: the longest code and the longest value after it.</summary>
     private const int Least = 16 + 16;
 
     private ulong bits;
     private int count;
 
-    /// <summary>The next byte to look at.</summary>
+    /// <summary>The next byte to read.</summary>
     public byte* Next = next;
 
-    /// <summary>The bits to come, from the highest on; of the lowest some may be missing.</summary>
+    /// <summary>The next bits, from the highest on. Some of the lowest may be missing.</summary>
     public readonly ulong Bits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get => this.bits;
     }
 
-    /// <summary>The first byte of which no bit was taken yet.</summary>
+    /// <summary>The first byte of which no bit has been taken.</summary>
     public readonly byte* Position => Next - (count >> 3);
 
-    /// <summary>Makes sure that there are 32 bits.</summary>
+    /// <summary>Provides at least 32 bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Refill()
     {
         if (count < Least)
         {
-            // Bytes that do not fit wholly are read again next time, and are the same then.
+            // Bytes of which only a part fits are read again next time.
             this.bits |= BinaryPrimitives.ReadUInt64BigEndian(new ReadOnlySpan<byte>(Next, 8)) >> count;
             Next += (63 - count) >> 3;
             count |= 56;
         }
     }
 
-    /// <summary>Passes over 1 to 32 bits.</summary>
+    /// <summary>Skips 1 to 32 bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Skip(int bits)
     {
@@ -58,12 +58,9 @@ internal unsafe struct BitBuffer(byte* next)
         return value;
     }
 
-    /// <summary>
-    /// Takes a code and the value after it, of <paramref name="size"/> bits, which says: half of all values are positive and
-    /// stand as they are; the others are less by 2^size - 1.
-    /// </summary>
-    /// <param name="total">The bits of both, at least 1.</param>
-    /// <param name="size">Those of the value.</param>
+    /// <summary>Takes a code and the signed value after it (T.81, F.2.2.1, EXTEND).</summary>
+    /// <param name="total">The bits of the code and the value; at least 1.</param>
+    /// <param name="size">The bits of the value.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int TakeValue(int total, int size)
     {

@@ -1,13 +1,14 @@
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Estimates low coefficients that a progressive file leaves out, or leaves inexact, from the constant coefficients (DC) of the
-/// 5 x 5 blocks around, as libjpeg-turbo 2.1 does unasked (after T.81, K.8, with kernels of its own). Complete files have no need
-/// of it.
+/// Estimates low coefficients that an incomplete progressive file lacks, from the DC coefficients of the 5 x 5 blocks around, like
+/// libjpeg-turbo 2.1 does by default (T.81, K.8, with other kernels).
 /// </summary>
 internal sealed unsafe class BlockSmoothing : IDisposable
 {
-    /// <summary>Factors of the 5 x 5 blocks, by rows, in 256ths of a step, for the coefficients 0 to 9 in zigzag order.</summary>
+    /// <summary>
+    /// The factors of the 5 x 5 blocks by rows, in 256ths of a step, for the coefficients 0 to 9 in zigzag order, if only DC is known.
+    /// </summary>
     private static readonly int[][] IfNothingElseIsKnown =
     [
         [-2, -6, -8, -6, -2, -6, 6, 42, 6, -6, -8, 42, 152, 42, -8, -6, 6, 42, 6, -6, -2, -6, -8, -6, -2],
@@ -22,7 +23,7 @@ internal sealed unsafe class BlockSmoothing : IDisposable
         [0, 0, 0, 0, 0, 0, 1, 2, 1, 0, 0, 0, 0, 0, 0, 0, -1, -2, -1, 0, 0, 0, 0, 0, 0],
     ];
 
-    /// <summary>The same for the coefficients 1 to 5 if something of those is known.</summary>
+    /// <summary>The factors for the coefficients 1 to 5 if some of these are known.</summary>
     private static readonly int[][] IfMoreIsKnown =
     [
         [],
@@ -33,13 +34,13 @@ internal sealed unsafe class BlockSmoothing : IDisposable
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, 13, -24, 13, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     ];
 
-    /// <summary>What may be estimated: those and the constant one.</summary>
+    /// <summary>The number of coefficients that may be estimated, with DC.</summary>
     private static readonly int Estimated = IfNothingElseIsKnown.Length;
 
     private readonly JpegFrame frame;
     private readonly JpegCoefficients coefficients;
 
-    /// <summary>A row of completed blocks, and words that tell of no block that it is empty.</summary>
+    /// <summary>A row of completed blocks, and their nonzero words, which are all ones.</summary>
     private readonly NativeBuffer<short> row;
     private readonly NativeBuffer<ulong> nonzero;
 
@@ -52,7 +53,7 @@ internal sealed unsafe class BlockSmoothing : IDisposable
         new Span<ulong>(nonzero.Start, blocks).Fill(ulong.MaxValue);
     }
 
-    /// <summary>The smoothing of a picture, or null where there is nothing to estimate.</summary>
+    /// <summary>Creates the smoothing of a picture. Returns null if there is nothing to estimate.</summary>
     public static BlockSmoothing? Create(JpegFrame frame, JpegCoefficients coefficients)
     {
         bool possible = frame.Components.All(c => Enumerable.Range(0, Estimated).All(k => Step(c, k) != 0));
@@ -61,7 +62,7 @@ internal sealed unsafe class BlockSmoothing : IDisposable
     }
 
     /// <summary>
-    /// A row of blocks, completed, and words as those of <see cref="JpegCoefficients.NonzeroRow"/>; good until the next call.
+    /// Returns a row of completed blocks, and words like those of <see cref="JpegCoefficients.NonzeroRow"/>, valid until the next call.
     /// </summary>
     public (nint Blocks, nint Nonzero) Row(JpegComponent component, int y)
     {
@@ -76,7 +77,7 @@ internal sealed unsafe class BlockSmoothing : IDisposable
         int right = Math.Min(1, blocks - 1), farRight = 0;
         for (int x = 0; x < blocks; x++)
         {
-            // libjpeg-turbo's neighbours to the right, which in a row of two blocks are not the nearest.
+            // The right neighbours are those of libjpeg-turbo, which in a row of two blocks are not the nearest ones.
             right = x == 0 ? right : farRight;
             farRight = x + 2 < blocks ? x + 2 : farRight;
             for (int i = 0; i < 5; i++)
@@ -120,7 +121,7 @@ internal sealed unsafe class BlockSmoothing : IDisposable
         }
     }
 
-    /// <summary>The estimate, rounded, but none that the known higher bits would have told.</summary>
+    /// <summary>Returns the rounded estimate, limited to values that agree with the known higher bits.</summary>
     private static short Estimate(int[] kernel, int* around, long constantStep, long step, int unknownBits)
     {
         long sum = 0;
@@ -140,8 +141,8 @@ internal sealed unsafe class BlockSmoothing : IDisposable
     }
 
     /// <summary>
-    /// The rows of blocks from two above to two below, as libjpeg-turbo finds them: the next but one only where there is another
-    /// row of MCUs beyond, and at the edges the nearest.
+    /// Finds the rows of blocks from two above to two below, like libjpeg-turbo: the farther ones only if there is another row of MCUs
+    /// beyond, and the nearest ones at the edges.
     /// </summary>
     private void FindRows(JpegComponent component, int y, short** rows)
     {

@@ -4,18 +4,18 @@ using System.Runtime.InteropServices;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// Reads the coefficients of one block: T.81, F.2.2 (sequential) and G.2 (progressive). Blocks are zero before their first scan.
-/// Which alternating coefficients (AC) of a block are not zero is kept in a word, a bit each in zigzag order, so that a scan
-/// that refines them need not search. Damage is a result below zero.
-/// </summary>
+/// <summary>Reads the coefficients of one block: T.81, F.2.2 (sequential) and G.2 (progressive).</summary>
+/// <remarks>
+/// Blocks are zero before their first scan. A word per block has a bit for each nonzero AC coefficient in zigzag order, so that
+/// refining scans need not search for them. Damaged data gives a negative result.
+/// </remarks>
 internal static unsafe class CoefficientReader
 {
-    /// <summary>Damage: bits that are no code, or one that means nothing here; zeros that lead out of a block.</summary>
+    /// <summary>The results for damaged data: an invalid code, or a run of zeros beyond the end of a block.</summary>
     public const int BadCode = -1, TooManyZeros = -2;
 
-    /// <summary>Reads the difference of a constant coefficient (DC) from the one before it, and adds that.</summary>
-    /// <returns>False for damage.</returns>
+    /// <summary>Reads a DC coefficient, which is coded as the difference from the one before it.</summary>
+    /// <returns>False if the data is damaged.</returns>
     public static bool ReadDc(ref BitBuffer source, HuffmanCode code, ref int last)
     {
         BitBuffer bits = source;
@@ -31,16 +31,17 @@ internal static unsafe class CoefficientReader
         return true;
     }
 
-    /// <summary>Reads alternating coefficients, or the higher bits of them, for the first time.</summary>
+    /// <summary>Reads AC coefficients, or their higher bits, for the first time.</summary>
     /// <param name="source">The bits.</param>
-    /// <param name="code">Their code.</param>
+    /// <param name="code">The Huffman code.</param>
     /// <param name="block">The block, in natural order.</param>
-    /// <param name="start">The first in zigzag order, at least 1.</param>
-    /// <param name="end">Behind the last.</param>
-    /// <param name="shift">Lowest bits to come later.</param>
-    /// <param name="nonzero">Gets a bit for each coefficient that is not zero.</param>
+    /// <param name="start">The first coefficient in zigzag order; at least 1.</param>
+    /// <param name="end">The coefficient after the last one.</param>
+    /// <param name="shift">The number of lowest bits that later scans code.</param>
+    /// <param name="nonzero">Receives a bit for each nonzero coefficient.</param>
     /// <returns>
-    /// In how many blocks, from this one on, the rest of the band is zero; 0 where this block was read to the end; or damage.
+    /// The number of blocks, from this one on, in which the rest of the band is zero; 0 if this block was read to its end; negative
+    /// for damaged data.
     /// </returns>
     public static int ReadBand(
         ref BitBuffer source, HuffmanCode code, short* block, int start, int end, int shift, ref ulong nonzero)
@@ -57,7 +58,7 @@ internal static unsafe class CoefficientReader
             int zeros = (int)(entry >> 16);
             if (k + zeros >= end)
             {
-                // The end of the block, a run of zeros, a long code, or damage.
+                // This is the end of the block, a run of zeros, a long code, or damaged data.
                 entry = code.Find(bits.Bits);
                 if (entry >= HuffmanCode.Special)
                 {
@@ -89,16 +90,16 @@ internal static unsafe class CoefficientReader
         return k > end ? TooManyZeros : blocks;
     }
 
-    /// <summary>Reads one more bit of each alternating coefficient.</summary>
+    /// <summary>Reads one more bit of AC coefficients.</summary>
     /// <inheritdoc cref="ReadBand"/>
     /// <param name="source">The bits.</param>
-    /// <param name="code">Their code.</param>
+    /// <param name="code">The Huffman code.</param>
     /// <param name="block">The block, in natural order.</param>
-    /// <param name="start">The first in zigzag order, at least 1.</param>
-    /// <param name="end">Behind the last.</param>
-    /// <param name="shift">Which bit; all higher ones are known.</param>
-    /// <param name="nonzero">Has a bit for each coefficient that is not zero, and gets more.</param>
-    /// <param name="blocks">In how many blocks, from this one on, no coefficient of the band becomes nonzero any more.</param>
+    /// <param name="start">The first coefficient in zigzag order; at least 1.</param>
+    /// <param name="end">The coefficient after the last one.</param>
+    /// <param name="shift">The bit. All higher bits are known.</param>
+    /// <param name="nonzero">The bits of the nonzero coefficients; receives the new ones.</param>
+    /// <param name="blocks">The number of blocks, from this one on, in which no more coefficients become nonzero.</param>
     public static int RefineBand(
         ref BitBuffer source, HuffmanCode code, short* block, int start, int end, int shift, ref ulong nonzero, int blocks)
     {
@@ -130,7 +131,7 @@ internal static unsafe class CoefficientReader
                 return BadCode;
             }
 
-            // Passes over so many zeros, and over what is not zero on the way.
+            // Skips the zeros, and refines the nonzero coefficients between them.
             while (k < end)
             {
                 int next = BitOperations.TrailingZeroCount(known >> k);
@@ -170,10 +171,10 @@ internal static unsafe class CoefficientReader
         return blocks;
     }
 
-    /// <summary>A bit for each coefficient from one, at most 63, up to another.</summary>
+    /// <summary>Returns the bits of the coefficients from <paramref name="start"/>, at most 63, up to <paramref name="end"/>.</summary>
     public static ulong Band(int start, int end) => start < end ? (ulong.MaxValue << start) & (ulong.MaxValue >> (64 - end)) : 0;
 
-    /// <summary>Moves a coefficient that is not zero away from zero by its next bit.</summary>
+    /// <summary>Adds the next bit to the magnitude of a nonzero coefficient.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Refine(ref BitBuffer bits, ref short coefficient, int shift)
     {
@@ -183,7 +184,8 @@ internal static unsafe class CoefficientReader
     }
 
     /// <summary>
-    /// Takes what is no coefficient: of sixteen zeros 0; of the end of a block, in how many blocks the band ends here; or damage.
+    /// Takes a code that is not of a coefficient. Returns 0 for sixteen zeros, the number of blocks for the end of the band, or a
+    /// negative number for damaged data.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int TakeSpecial(ref BitBuffer bits, uint entry)

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>One block in 128-bit vectors, for any processor; x86 does by one instruction what takes others a few.</summary>
+/// <summary>Holds one block in 128-bit vectors, for any processor.</summary>
 internal readonly unsafe struct DctLanes1 : IDctLanes<DctLanes1>
 {
     private readonly Vector128<short> v;

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>Two blocks in 256-bit vectors, one in each half. For processors with AVX2.</summary>
+/// <summary>Holds two blocks in 256-bit vectors, one in each half, for processors with AVX2.</summary>
 internal readonly unsafe struct DctLanes2 : IDctLanes<DctLanes2>
 {
     private readonly Vector256<short> v;

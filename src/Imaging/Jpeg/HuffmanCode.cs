@@ -4,33 +4,32 @@ using System.Runtime.InteropServices;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// A Huffman code of JPEG, made for reading. A symbol is a byte: in its high half how many zeros come before a coefficient (AC
-/// only), in its low half how many bits of the coefficient follow the code. Immutable.
+/// Represents an immutable Huffman code. The high half of a symbol is the number of zeros before a coefficient (AC only), the low half
+/// is the number of bits of the coefficient after the code.
 /// </summary>
 /// <remarks>
-/// What is read is an entry. Of a coefficient: bits 0 to 7 are the length of the code and the value together, bits 8 to 15 the
-/// length of the value, bits 16 on the zeros before it. Of anything else, with <see cref="Special"/>: bits 0 to 7 are the length
-/// of the code, bits 8 to 15 the symbol; the length 0 says that there is no such code.
+/// Reading gives an entry. For a coefficient, bits 0 to 7 are the length of the code and the value, bits 8 to 15 the length of the
+/// value, bits 16 to 31 the zeros before it. For other codes, which have <see cref="Special"/>, bits 0 to 7 are the length of the code
+/// and bits 8 to 15 the symbol. The length 0 means that there is no such code.
 /// </remarks>
 internal sealed class HuffmanCode
 {
     /// <summary>
-    /// At an entry's place of zeros: not just a coefficient. More than there are coefficients, so that one comparison tells this
-    /// as well as zeros that lead out of a block.
+    /// Marks an entry that is not of a coefficient. As a number of zeros it exceeds a block, so one comparison detects both.
     /// </summary>
     public const uint Special = 64 << 16;
 
-    /// <summary>Codes up to this length are found by one look.</summary>
+    /// <summary>The longest codes in the lookup table.</summary>
     private const int LookupBits = 10;
 
     private const int MaxLength = 16;
 
     private readonly uint[] lookup = new uint[1 << LookupBits];
 
-    /// <summary>For each length: the first 16 bits that are beyond its codes.</summary>
+    /// <summary>For each length, the first 16 bits after its codes.</summary>
     private readonly uint[] limits = new uint[MaxLength + 1];
 
-    /// <summary>For each length: the place of its first symbol, less its first code.</summary>
+    /// <summary>For each length, the index of its first symbol minus its first code.</summary>
     private readonly int[] places = new int[MaxLength + 1];
 
     private readonly byte[] symbols;
@@ -43,8 +42,8 @@ internal sealed class HuffmanCode
         this.dc = dc;
     }
 
-    /// <summary>Makes a code from how many codes there are of each length, 1 to 16, and their symbols in order.</summary>
-    /// <returns>Null where there are more than there can be, or where a symbol of DC means nothing.</returns>
+    /// <summary>Creates a code from the number of codes of each length, 1 to 16, and the symbols in order.</summary>
+    /// <returns>Null if there are too many codes of a length or a DC symbol is invalid.</returns>
     public static HuffmanCode? Create(ReadOnlySpan<byte> counts, ReadOnlySpan<byte> symbols, bool dc)
     {
         if (dc && symbols.ContainsAnyExceptInRange((byte)0, (byte)15))
@@ -80,14 +79,14 @@ internal sealed class HuffmanCode
         return made;
     }
 
-    /// <summary>For <see cref="Look"/>: a loop keeps it in a register.</summary>
+    /// <summary>The table for <see cref="Look"/>, which a loop keeps in a register.</summary>
     public ref uint Lookup => ref MemoryMarshal.GetArrayDataReference(this.lookup);
 
-    /// <summary>The entry that some bits start with, if its code is short; else one with length 0.</summary>
+    /// <summary>Returns the entry of the code at the start of the bits; one with length 0 if the code is long.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint Look(ref uint lookup, ulong bits) => Unsafe.Add(ref lookup, (nint)(bits >> (64 - LookupBits)));
 
-    /// <summary>The entry that some bits start with; one with length 0 if there is none.</summary>
+    /// <summary>Returns the entry of the code at the start of the bits; one with length 0 if there is none.</summary>
     public uint Find(ulong bits)
     {
         uint entry = Look(ref Lookup, bits), first = (uint)(bits >> (64 - MaxLength));

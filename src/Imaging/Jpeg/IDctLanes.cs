@@ -1,21 +1,21 @@
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Vectors for <see cref="InverseDct"/>: of 1, 2 or 4 blocks that lie side by side, the same eight 16-bit numbers or four 32-bit
-/// ones of each. All operations stay within what belongs to a block. Sums and products wrap around.
+/// Represents a vector for <see cref="InverseDct"/>: eight 16-bit or four 32-bit numbers of each of 1 or 2 blocks side by side. All
+/// operations work on each block separately. Sums and products wrap around.
 /// </summary>
 internal unsafe interface IDctLanes<T> where T : unmanaged, IDctLanes<T>
 {
-    /// <summary>How many blocks.</summary>
+    /// <summary>The number of blocks.</summary>
     static abstract int Blocks { get; }
 
-    /// <summary>A row of 8 coefficients of each block; the next block's are 64 further.</summary>
+    /// <summary>Loads a row of 8 coefficients of each block. Blocks are 64 coefficients apart.</summary>
     static abstract T Load(short* row);
 
-    /// <summary>The same 8 numbers for each block.</summary>
+    /// <summary>Loads the same 8 numbers for each block.</summary>
     static abstract T Broadcast(short* row);
 
-    /// <summary>The same pair of 16-bit numbers, or one 32-bit number, everywhere.</summary>
+    /// <summary>Repeats a pair of 16-bit numbers or a 32-bit number.</summary>
     static abstract T Broadcast(int value);
 
     static abstract T operator |(T a, T b);
@@ -34,10 +34,10 @@ internal unsafe interface IDctLanes<T> where T : unmanaged, IDctLanes<T>
 
     static abstract T ShiftRight32(T a, int bits);
 
-    /// <summary>Of each pair of 16-bit numbers, the sum of their products with a pair of constants, in 32 bits.</summary>
+    /// <summary>Returns, for each pair of 16-bit numbers, the 32-bit sum of their products with a pair of constants.</summary>
     static abstract T MultiplyPairs(T pairs, T constants);
 
-    /// <summary>The lower halves of both, number by number in turn.</summary>
+    /// <summary>Interleaves the lower halves.</summary>
     static abstract T ZipLow16(T a, T b);
 
     static abstract T ZipHigh16(T a, T b);
@@ -50,10 +50,10 @@ internal unsafe interface IDctLanes<T> where T : unmanaged, IDctLanes<T>
 
     static abstract T ZipHigh64(T a, T b);
 
-    /// <summary>32-bit numbers to 16 bits, those beyond to the nearest.</summary>
+    /// <summary>Narrows 32-bit numbers to 16 bits with saturation.</summary>
     static abstract T Narrow32(T low, T high);
 
-    /// <summary>16-bit numbers to -128 ... 127, those beyond to the nearest, and from there to 0 ... 255.</summary>
+    /// <summary>Clamps 16-bit numbers to -128..127 and adds 128.</summary>
     static abstract T ToSamples(T low, T high);
 
     /// <summary><paramref name="yes"/> for blocks in which <paramref name="test"/> is zero, else <paramref name="no"/>.</summary>

@@ -4,16 +4,15 @@ using System.Runtime.Intrinsics;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Coefficients to samples: libjpeg's accurate integer inverse DCT (Loeffler, Ligtenberg and Moschytz 1989, with constants of 13
-/// bits), in the 16-bit arithmetic of libjpeg-turbo's SIMD code for x86. The two differ only where coefficients, larger than any
-/// encoder writes, overflow 16 bits; this gives what that code gives there, too.
+/// Computes libjpeg's accurate integer inverse DCT (Loeffler, Ligtenberg and Moschytz 1989, with constants of 13 bits) in the 16-bit
+/// arithmetic of libjpeg-turbo's SIMD code for x86. Results are equal even if coefficients overflow 16 bits.
 /// </summary>
 internal static unsafe class InverseDct
 {
-    /// <summary>The most blocks done at once. <see cref="Transform"/> takes a multiple of this.</summary>
+    /// <summary>The most blocks that are transformed at once. <see cref="Transform"/> takes a multiple of it.</summary>
     public const int MaxBlocks = 2;
 
-    /// <summary>Fractional bits of the constants, and those that are kept between the columns and the rows.</summary>
+    /// <summary>The fractional bits of the constants, and those between the two passes.</summary>
     private const int ConstantBits = 13, KeptBits = 2;
 
     private const int ColumnShift = ConstantBits - KeptBits, RowShift = ConstantBits + KeptBits + 3;
@@ -22,13 +21,13 @@ internal static unsafe class InverseDct
     private const short F0298 = 2446, F0390 = 3196, F0541 = 4433, F0765 = 6270, F0899 = 7373, F1175 = 9633, F1501 = 12299,
         F1847 = 15137, F1961 = 16069, F2053 = 16819, F2562 = 20995, F3072 = 25172;
 
-    /// <summary>Makes the samples of blocks that lie side by side.</summary>
-    /// <param name="blocks">The blocks, 64 coefficients each, rows from the top.</param>
-    /// <param name="nonzero">A word for each block: 0 where no coefficient but the first is other than 0.</param>
-    /// <param name="count">How many, a multiple of <see cref="MaxBlocks"/>.</param>
-    /// <param name="quantisation">What each coefficient is to be multiplied with.</param>
-    /// <param name="samples">Gets 8 rows of 8 samples a block.</param>
-    /// <param name="stride">Samples from one row to the next.</param>
+    /// <summary>Computes the samples of blocks side by side.</summary>
+    /// <param name="blocks">The blocks: 64 coefficients each, rows from top to bottom.</param>
+    /// <param name="nonzero">A word per block; 0 if all AC coefficients are 0.</param>
+    /// <param name="count">The number of blocks, a multiple of <see cref="MaxBlocks"/>.</param>
+    /// <param name="quantisation">The quantisation steps.</param>
+    /// <param name="samples">Receives 8 rows of 8 samples per block.</param>
+    /// <param name="stride">The samples from a row to the next.</param>
     public static void Transform(
         short* blocks, ulong* nonzero, int count, ReadOnlySpan<ushort> quantisation, byte* samples, nint stride)
     {
@@ -70,7 +69,7 @@ internal static unsafe class InverseDct
         }
     }
 
-    /// <summary>The one sample of a block that has only its first coefficient.</summary>
+    /// <summary>Returns the sample of a block with a DC coefficient only.</summary>
     private static byte Constant(short coefficient, short step)
     {
         short kept = (short)(coefficient * step << KeptBits);
@@ -98,7 +97,7 @@ internal static unsafe class InverseDct
             rows[y] = T.Multiply16(coefficients, T.Broadcast(steps + 8 * y));
         }
 
-        // Where a block has nothing below its first row, libjpeg-turbo does not saturate: visible only where numbers overflow.
+        // libjpeg-turbo does not saturate columns that are zero below the first row. This matters only for overflows.
         T alone = T.ShiftLeft16(rows[0], KeptBits);
         Pass(rows, ColumnShift);
         for (int y = 0; y < 8; y++)
@@ -115,7 +114,7 @@ internal static unsafe class InverseDct
         }
     }
 
-    /// <summary>The transform along each column. (Not inlined, as the next: the compiler gives up on so much in one.)</summary>
+    /// <summary>Transforms each column. It is not inlined, because the JIT compiler does not optimize methods that are too large.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Pass<T>(T* rows, int shift) where T : unmanaged, IDctLanes<T>
     {
@@ -145,7 +144,7 @@ internal static unsafe class InverseDct
         rows[4] = (e3 - o0).Narrow(shift);
     }
 
-    /// <summary>Rows become columns.</summary>
+    /// <summary>Transposes the blocks.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Transpose<T>(T* rows) where T : unmanaged, IDctLanes<T>
     {
@@ -160,7 +159,7 @@ internal static unsafe class InverseDct
         (rows[6], rows[7]) = (T.ZipLow64(b3, b7), T.ZipHigh64(b3, b7));
     }
 
-    /// <summary>32-bit numbers for the eight columns of each block: those of the first four, and those of the others.</summary>
+    /// <summary>Holds 32-bit numbers for the first four and the last four columns of each block.</summary>
     private readonly struct Wide<T>(T low, T high) where T : unmanaged, IDctLanes<T>
     {
         private readonly T low = low, high = high;
@@ -168,12 +167,12 @@ internal static unsafe class InverseDct
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Wide<T> Of(int value) => new(T.Broadcast(value), T.Broadcast(value));
 
-        /// <summary>16-bit numbers times 2^13.</summary>
+        /// <summary>Returns 16-bit numbers times 2^13.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Wide<T> Scaled(T a) => new(T.ShiftRight32(T.ZipLow16(default, a), 16 - ConstantBits),
             T.ShiftRight32(T.ZipHigh16(default, a), 16 - ConstantBits));
 
-        /// <summary>a * ca + b * cb.</summary>
+        /// <summary>Returns a * ca + b * cb.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Wide<T> Products(T a, short ca, T b, short cb)
         {

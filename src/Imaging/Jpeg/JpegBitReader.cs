@@ -3,14 +3,12 @@ using System.Runtime.InteropServices;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// The coded data of a scan as bits: takes the zero after each 0xFF away, stops at markers. It works through a small buffer of
-/// its own, in which more bits than any MCU has can be read without asking; zeros follow the last.
+/// Reads the entropy-coded data of a scan: it removes the zero after each 0xFF and stops at markers. The data goes through a small
+/// buffer that always holds a whole MCU, so that an MCU is read without checks. Zeros follow the last bit.
 /// </summary>
 internal unsafe ref struct JpegBitReader
 {
-    /// <summary>
-    /// More bytes than an MCU takes: 10 blocks of 64 codes and values of 16 bits each, and what the bits look ahead.
-    /// </summary>
+    /// <summary>More bytes than an MCU takes: 10 blocks of 64 codes and values of 16 bits each, and the bytes read ahead.</summary>
     private const int Reserve = 10 * 64 * 4 + 64;
 
     private const int BufferBytes = 1 << 14;
@@ -19,12 +17,12 @@ internal unsafe ref struct JpegBitReader
     private readonly byte* buffer;
     private byte* end;
 
-    /// <summary>Where the unread data goes on in the file; once ended, where the marker starts.</summary>
+    /// <summary>The offset of the next byte in the file, or of the marker at the end.</summary>
     private int at;
     private bool ended;
 
     /// <param name="jpeg">The file.</param>
-    /// <param name="start">Where the coded data starts.</param>
+    /// <param name="start">The offset of the coded data.</param>
     /// <param name="buffer">Memory of <see cref="NeededBytes"/>.</param>
     public JpegBitReader(ReadOnlySpan<byte> jpeg, int start, byte* buffer)
     {
@@ -35,21 +33,19 @@ internal unsafe ref struct JpegBitReader
 
     public static int NeededBytes => BufferBytes + Reserve;
 
-    /// <summary>The bits, to be taken.</summary>
+    /// <summary>The bits to take.</summary>
     public BitBuffer Bits;
 
-    /// <summary>
-    /// Sees to it that an MCU can be read. False where more was read than there is: the data ended too early.
-    /// </summary>
+    /// <summary>Prepares for reading an MCU. Returns false if more bits were taken than there are.</summary>
     public bool Prepare() => Bits.Position <= end - Reserve || Fill();
 
-    /// <summary>False where more was read than there is.</summary>
+    /// <summary>False if more bits were taken than there are.</summary>
     public readonly bool IsWithinData => Bits.Position <= end;
 
-    /// <summary>
-    /// Goes on behind the next marker, if that is the one expected; data before it that nobody read are passed over.
-    /// </summary>
-    /// <returns>The marker that was found where it is another one, null where none was.</returns>
+    /// <summary>Continues after the next marker if it is the expected one. Unread data before it is skipped.</summary>
+    /// <param name="expected">The expected marker.</param>
+    /// <param name="found">The next marker; null if there is none.</param>
+    /// <returns>True if the marker is the expected one.</returns>
     public bool Restart(byte expected, out JpegSegment? found)
     {
         found = JpegSegment.Next(this.jpeg, at);
@@ -62,7 +58,7 @@ internal unsafe ref struct JpegBitReader
         return true;
     }
 
-    /// <summary>Where to look for the next marker.</summary>
+    /// <summary>The offset at which to look for the next marker.</summary>
     public readonly int Offset => at;
 
     private void StartAt(int offset)
@@ -81,7 +77,7 @@ internal unsafe ref struct JpegBitReader
             return IsWithinData;
         }
 
-        // The last MCU was read from at least as many bytes as it can take, so that nothing behind the end was looked at.
+        // The last MCU had as many bytes as an MCU can take, so nothing beyond the end was read.
         byte* unread = Bits.Next;
         int left = (int)(end - unread);
         Buffer.MemoryCopy(unread, this.buffer, BufferBytes, left);
@@ -92,7 +88,7 @@ internal unsafe ref struct JpegBitReader
         return true;
     }
 
-    /// <summary>Fills the buffer with data from the file, up to a marker.</summary>
+    /// <summary>Fills the buffer from the file, up to a marker.</summary>
     private void Unstuff()
     {
         Span<byte> space = new Span<byte>(end, (int)(this.buffer + BufferBytes - end));
@@ -106,7 +102,7 @@ internal unsafe ref struct JpegBitReader
             at += plain;
             if (plain < data.Length)
             {
-                // 0xFF and 0 are one byte of data; between them, more 0xFF are padding.
+                // 0xFF 0x00 is one byte of data. More 0xFF between the two are padding.
                 int next = this.jpeg[at..].IndexOfAnyExcept((byte)0xFF);
                 ended = next < 0 || this.jpeg[at + next] != 0;
                 if (!ended)

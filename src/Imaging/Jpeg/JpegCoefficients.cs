@@ -1,12 +1,12 @@
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Blocks of coefficients, of each component row by row: those of one row of MCUs, which are used before the next is read, or
-/// those of the whole picture, where several scans tell of them. They start as zeros.
+/// Holds the blocks of coefficients of each component: those of one row of MCUs or, for several scans, of the whole picture. They are
+/// zero at first.
 /// </summary>
 internal sealed unsafe class JpegCoefficients : IDisposable
 {
-    /// <summary>Coefficients of a block, in natural order.</summary>
+    /// <summary>The coefficients of a block, in natural order.</summary>
     public const int BlockSize = 64;
 
     private readonly JpegFrame frame;
@@ -15,7 +15,7 @@ internal sealed unsafe class JpegCoefficients : IDisposable
     private readonly NativeBuffer<ulong>?[] nonzero;
 
     /// <param name="frame">The frame.</param>
-    /// <param name="whole">True for those of the whole picture.</param>
+    /// <param name="whole">True for the whole picture, false for one row of MCUs.</param>
     public JpegCoefficients(JpegFrame frame, bool whole)
     {
         (this.frame, this.whole) = (frame, whole);
@@ -23,7 +23,7 @@ internal sealed unsafe class JpegCoefficients : IDisposable
         nonzero = new NativeBuffer<ulong>?[frame.Components.Length];
     }
 
-    /// <summary>Makes room for the components of a scan, where there is none yet.</summary>
+    /// <summary>Allocates memory for the components of a scan that have none yet.</summary>
     public void Provide(JpegScan scan)
     {
         foreach (JpegScanComponent scanned in scan.Components)
@@ -34,17 +34,15 @@ internal sealed unsafe class JpegCoefficients : IDisposable
         }
     }
 
-    /// <summary>A component's row of blocks, counted in the picture.</summary>
+    /// <summary>Returns a component's row of blocks, counted in the picture.</summary>
     public short* Row(JpegComponent component, int row) =>
         this.blocks[component.Index]!.Start + (long)(row % RowsOf(component)) * component.RowBlocks * BlockSize;
 
-    /// <summary>
-    /// Of each block of such a row, which coefficients are not zero: a bit each in zigzag order, without the constant one.
-    /// </summary>
+    /// <summary>Returns, for each block of a row, a bit for each nonzero AC coefficient in zigzag order.</summary>
     public ulong* NonzeroRow(JpegComponent component, int row) =>
         nonzero[component.Index]!.Start + (long)(row % RowsOf(component)) * component.RowBlocks;
 
-    /// <summary>Makes all blocks zero again.</summary>
+    /// <summary>Clears all blocks.</summary>
     public void Clear()
     {
         foreach (JpegComponent component in this.frame.Components)

@@ -4,33 +4,33 @@ using System.Runtime.Intrinsics;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>What the components of a JPEG picture mean.</summary>
+/// <summary>Specifies the meaning of the components.</summary>
 internal enum JpegColourSpace
 {
     Gray,
     YCbCr,
     Rgb,
 
-    /// <summary>Inks as Adobe stores them: 255 is none.</summary>
+    /// <summary>Inverted CMYK, like Adobe stores it: 255 is no ink.</summary>
     Cmyk,
 
-    /// <summary>The same with the first three as YCbCr.</summary>
+    /// <summary>Inverted CMYK with the first three components as YCbCr.</summary>
     Ycck,
 }
 
-/// <summary>Rows of components, a sample a pixel, to rows of RGB: by libjpeg's arithmetic, and Pillow's for inks.</summary>
+/// <summary>Converts rows of components to RGB with the arithmetic of libjpeg and, for CMYK, of Pillow.</summary>
 internal static unsafe class JpegColour
 {
-    /// <summary>Pixels done at once: so many samples are read and pixels written, and <see cref="Beyond"/> more bytes.</summary>
+    /// <summary>The pixels that are converted at once.</summary>
     public static int Step => Vector<byte>.Count;
 
-    /// <summary>Bytes written behind the last pixel.</summary>
+    /// <summary>The bytes that are written after the last pixel.</summary>
     public const int Beyond = 4;
 
-    /// <summary>What libjpeg takes the components for, if nobody tells it.</summary>
+    /// <summary>Returns the meaning of the components that libjpeg assumes.</summary>
     /// <param name="frame">The frame.</param>
-    /// <param name="jfif">True where there is a JFIF header.</param>
-    /// <param name="adobe">The transform that Adobe's header names, or null where there is none.</param>
+    /// <param name="jfif">True if there is a JFIF header.</param>
+    /// <param name="adobe">The transform in Adobe's header; null if there is none.</param>
     public static JpegColourSpace Guess(JpegFrame frame, bool jfif, byte? adobe) => frame.Components.Length switch
     {
         1 => JpegColourSpace.Gray,
@@ -42,10 +42,10 @@ internal static unsafe class JpegColour
     };
 
     /// <summary>Converts a row.</summary>
-    /// <param name="space">What the components mean.</param>
-    /// <param name="rows">A row of each, readable up to a multiple of <see cref="Step"/>.</param>
-    /// <param name="width">Pixels.</param>
-    /// <param name="rgb">Three bytes for each, written up to that multiple, and <see cref="Beyond"/> bytes beyond it.</param>
+    /// <param name="space">The meaning of the components.</param>
+    /// <param name="rows">A row of each component, readable up to a multiple of <see cref="Step"/>.</param>
+    /// <param name="width">The pixels.</param>
+    /// <param name="rgb">Receives three bytes per pixel up to that multiple, and <see cref="Beyond"/> more bytes.</param>
     public static void ToRgb(JpegColourSpace space, byte** rows, int width, byte* rgb)
     {
         switch (space)
@@ -92,7 +92,7 @@ internal static unsafe class JpegColour
         Store(high | highBlue << 16, rgb + 3 * Vector<uint>.Count);
     }
 
-    /// <summary>Stores pixels of R, G, B and 0.</summary>
+    /// <summary>Stores pixels of R, G, B and 0 without the zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(Vector<uint> pixels, byte* rgb)
     {
@@ -122,7 +122,7 @@ internal static unsafe class JpegColour
     private static void Store(Vector128<uint> pixels, byte* rgb) => Vector128.Shuffle(pixels.AsByte(),
         Vector128.Create((byte)0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255)).Store(rgb);
 
-    /// <summary>Samples of up to four components to samples of RGB, all 0 to 255.</summary>
+    /// <summary>Converts samples of up to four components, 0 to 255, to RGB.</summary>
     private interface IConversion
     {
         static abstract (Vector<ushort> R, Vector<ushort> G, Vector<ushort> B) ToRgb(
@@ -144,8 +144,8 @@ internal static unsafe class JpegColour
     }
 
     /// <summary>
-    /// libjpeg's factors of 16 fractional bits, such as 1.402 = 91881 / 65536, in 16-bit numbers and yet exact: their whole parts
-    /// are added; the others are multiplied by halves, and what the lower product carries over is all that matters of it.
+    /// Computes libjpeg's products with factors of 16 fractional bits, such as 1.402 = 91881 / 65536, exactly in 16-bit numbers: the
+    /// integral parts are added, and the fractions are multiplied in two halves of 8 bits.
     /// </summary>
     private readonly struct FromYCbCr : IConversion
     {
@@ -172,14 +172,14 @@ internal static unsafe class JpegColour
             Vector.AsVectorUInt16(Vector.Min(Vector.Max(v, Vector<short>.Zero), new Vector<short>(255)));
     }
 
-    /// <summary>Pillow takes all inks for Adobe's, so inverts them, and lets black darken the rest.</summary>
+    /// <summary>Converts CMYK like Pillow, which assumes that it is inverted.</summary>
     private readonly struct FromCmyk : IConversion
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static (Vector<ushort> R, Vector<ushort> G, Vector<ushort> B) ToRgb(
             Vector<ushort> c, Vector<ushort> m, Vector<ushort> y, Vector<ushort> k) => (Darken(c, k), Darken(m, k), Darken(y, k));
 
-        /// <summary>What is left of light: k less its share 1 - ink / 255, which is rounded.</summary>
+        /// <summary>Returns k - round(k * (1 - ink / 255)).</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector<ushort> Darken(Vector<ushort> ink, Vector<ushort> k)
         {
@@ -188,7 +188,7 @@ internal static unsafe class JpegColour
         }
     }
 
-    /// <summary>libjpeg makes inks of YCCK as 255 less RGB.</summary>
+    /// <summary>Converts YCCK to CMYK as 255 - RGB, like libjpeg.</summary>
     private readonly struct FromYcck : IConversion
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,6 +1,6 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>One component of a JPEG frame, such as brightness.</summary>
+/// <summary>Represents a component of a frame, such as luma.</summary>
 internal sealed class JpegComponent
 {
     private readonly int quantTable;
@@ -12,41 +12,40 @@ internal sealed class JpegComponent
         Array.Fill(UnknownBits, Unknown);
     }
 
-    /// <summary>For <see cref="UnknownBits"/>: no scan has coded this coefficient yet.</summary>
+    /// <summary>The value in <see cref="UnknownBits"/> for a coefficient that no scan has coded yet.</summary>
     public const sbyte Unknown = -1;
 
-    /// <summary>Its place in the frame, from 0.</summary>
+    /// <summary>The index in the frame.</summary>
     public int Index { get; }
 
-    /// <summary>How scans call it.</summary>
+    /// <summary>The identifier in scans.</summary>
     public byte Id { get; }
 
-    /// <summary>Sampling factors: blocks an MCU, 1 to 4 each.</summary>
+    /// <summary>The sampling factors: blocks per MCU, 1 to 4 in each direction.</summary>
     public int H { get; }
 
     public int V { get; }
 
-    /// <summary>Samples a row and rows that show something.</summary>
+    /// <summary>The size in samples, without padding.</summary>
     public int Width { get; private set; }
 
     public int Height { get; private set; }
 
-    /// <summary>Blocks a row and rows of blocks that show something.</summary>
+    /// <summary>The size in blocks, without padding.</summary>
     public int BlocksWide { get; private set; }
 
     public int BlocksHigh { get; private set; }
 
-    /// <summary>Blocks of a row in memory: those of whole MCUs, and up to whole vectors.</summary>
+    /// <summary>The blocks per row in memory, padded to whole MCUs and vectors.</summary>
     public int RowBlocks { get; private set; }
 
     /// <summary>
-    /// The steps of quantisation in natural order: those that were defined when the first scan of the component started; null
-    /// before that.
+    /// The quantisation steps in natural order, as they are defined when the component's first scan starts; null before it.
     /// </summary>
     public ushort[]? Quantisation { get; private set; }
 
     /// <summary>
-    /// Of each coefficient, in zigzag order: how many of its lowest bits no scan has told yet, 0 where it is complete.
+    /// The number of lowest bits that no scan has coded yet, for each coefficient in zigzag order; 0 if it is complete.
     /// </summary>
     public sbyte[] UnknownBits { get; } = new sbyte[64];
 
@@ -68,7 +67,7 @@ internal sealed class JpegComponent
         return new JpegComponent(index, data[0], h, v, data[2]);
     }
 
-    /// <summary>Computes the sizes from those of the frame.</summary>
+    /// <summary>Computes the sizes.</summary>
     public void Place(JpegFrame frame)
     {
         Width = (frame.Width * H - 1) / frame.MaxH + 1;
@@ -79,7 +78,7 @@ internal sealed class JpegComponent
         RowBlocks = (frame.McusWide * H + vector - 1) / vector * vector;
     }
 
-    /// <summary>Keeps the quantisation table for all scans to come, if this one is the component's first.</summary>
+    /// <summary>Stores the quantisation table at the component's first scan.</summary>
     public void LatchQuantisation(JpegTables tables, JpegSegment scan) =>
         Quantisation ??= tables.Quantisation(this.quantTable) ?? throw FormatError.Jpeg(scan.Offset,
                 $"{scan} needs quantisation table {this.quantTable}, which no DQT before it defines.");

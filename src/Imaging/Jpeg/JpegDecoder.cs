@@ -1,21 +1,21 @@
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// JPEG (ITU-T T.81): baseline, extended sequential and progressive Huffman coding of 8 bits, with 1, 3 or 4 components. The
-/// pixels are those of libjpeg-turbo 2.1's default settings, and Pillow's where there are inks.
+/// Decodes JPEG (ITU-T T.81): baseline, extended sequential and progressive Huffman coding with 8 bits and 1, 3 or 4 components. The
+/// pixels equal those of libjpeg-turbo 2.1 with default settings and, for CMYK, those of Pillow.
 /// </summary>
 /// <remarks>
-/// Harmless faults do not matter, as with libjpeg: bytes between segments and behind the coded data of a scan or a restart
-/// interval, padding, segments that nobody needs, whatever follows the picture, no EOI where nothing can be missing. Where data
-/// are damaged or missing, libjpeg guesses on; this decoder refuses, as it does where scans contradict each other.
+/// Like libjpeg, the decoder tolerates harmless faults: extra bytes between segments and after coded data, padding, unneeded segments,
+/// data after the picture, and a missing EOI if the picture is complete. Unlike libjpeg, it refuses damaged or missing data, and scans
+/// that contradict each other.
 /// </remarks>
 internal sealed unsafe class JpegDecoder : IDisposable
 {
     public const string Format = "JPEG";
 
     /// <summary>
-    /// The most scans: libjpeg-turbo's own limit for files that one does not trust. A scan takes time by the size of the picture,
-    /// however few bytes it has, so that this bounds the time.
+    /// The most scans, the limit of libjpeg-turbo for untrusted files. The time for a scan depends on the size of the picture and not
+    /// on the length of the scan, so this limits the time.
     /// </summary>
     private const int MaxScans = 500;
 

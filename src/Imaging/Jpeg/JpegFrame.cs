@@ -2,10 +2,10 @@ using System.Buffers.Binary;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>What SOF says, checked: a known coding, a size that the limits allow, components that fit each other.</summary>
+/// <summary>Represents the SOF segment. The coding is supported, the size within the limits, and the components are valid.</summary>
 internal sealed class JpegFrame
 {
-    /// <summary>Samples of a block in each direction.</summary>
+    /// <summary>The width and the height of a block, in samples.</summary>
     public const int BlockSide = 8;
 
     private JpegFrame(int width, int height, bool progressive, JpegComponent[] components)
@@ -28,18 +28,18 @@ internal sealed class JpegFrame
 
     public int Height { get; }
 
-    /// <summary>True for SOF2: coefficients come in parts, by several scans.</summary>
+    /// <summary>True for SOF2: several scans code parts of the coefficients.</summary>
     public bool Progressive { get; }
 
     public JpegComponent[] Components { get; }
 
-    /// <summary>The largest sampling factors; a component with these has a sample a pixel.</summary>
+    /// <summary>The largest sampling factors. A component with these has a sample per pixel.</summary>
     public int MaxH { get; }
 
     public int MaxV { get; }
 
     /// <summary>
-    /// MCUs (minimum coded units): groups of blocks of all components, <see cref="MaxH"/> by <see cref="MaxV"/> blocks of pixels.
+    /// The size in MCUs (minimum coded units), which are <see cref="MaxH"/> by <see cref="MaxV"/> blocks of pixels.
     /// </summary>
     public int McusWide { get; }
 
@@ -84,7 +84,7 @@ internal sealed class JpegFrame
         return new JpegFrame(width, height, segment.Marker == JpegMarker.Sof2, components);
     }
 
-    /// <summary>How many blocks so many samples take, several of them an MCU.</summary>
+    /// <summary>Returns the number of MCUs that samples take.</summary>
     public static int Blocks(int samples, int blocksPerMcu) => (samples - 1) / (BlockSide * blocksPerMcu) + 1;
 
     private static void RequireKnownCoding(JpegSegment segment)
@@ -105,7 +105,7 @@ internal sealed class JpegFrame
         }
     }
 
-    /// <summary>A sample must stand for a whole number of pixels, as libjpeg demands as well.</summary>
+    /// <summary>Checks that a sample covers a whole number of pixels, like libjpeg.</summary>
     private static void RequireWholeSteps(JpegComponent[] components, JpegSegment segment)
     {
         int maxH = components.Max(c => c.H), maxV = components.Max(c => c.V);

@@ -1,6 +1,6 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>JPEG's markers: the byte after 0xFF (ITU-T T.81, table B.1).</summary>
+/// <summary>Defines the markers: the byte after 0xFF (ITU-T T.81, table B.1).</summary>
 internal static class JpegMarker
 {
     public const byte Sof0 = 0xC0, Sof1 = 0xC1, Sof2 = 0xC2, Dht = 0xC4, Jpg = 0xC8, Dac = 0xCC, Sof15 = 0xCF;
@@ -12,10 +12,10 @@ internal static class JpegMarker
     /// <summary>Returns whether a marker is one of SOF0 to SOF15.</summary>
     public static bool StartsFrame(byte marker) => marker is >= Sof0 and <= Sof15 and not (Dht or Jpg or Dac);
 
-    /// <summary>Returns whether a marker is one without a length and parameters.</summary>
+    /// <summary>Returns whether a marker has no length and no parameters.</summary>
     public static bool StandsAlone(byte marker) => marker is >= Rst0 and <= Eoi or Tem;
 
-    /// <summary>The standard's name of a marker, for messages.</summary>
+    /// <summary>Returns the standard's name of a marker, for messages.</summary>
     public static string Name(byte marker) => marker switch
     {
         Dht => "DHT",

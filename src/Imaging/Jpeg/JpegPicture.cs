@@ -1,6 +1,6 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>Blocks to pixels: transforms one row of MCUs after the other, and writes what rows of pixels that gives.</summary>
+/// <summary>Converts rows of MCUs to rows of pixels.</summary>
 internal sealed unsafe class JpegPicture : IDisposable
 {
     private readonly JpegFrame frame;
@@ -9,10 +9,10 @@ internal sealed unsafe class JpegPicture : IDisposable
     private readonly bool waits;
     private readonly Memory<byte> pixels;
 
-    /// <summary>For a row of pixels, as <see cref="JpegColour"/> writes them.</summary>
+    /// <summary>Memory for a row of pixels with the bytes that <see cref="JpegColour"/> writes after it.</summary>
     private readonly byte[] row;
 
-    /// <summary>Rows of pixels that are written.</summary>
+    /// <summary>The rows of pixels that are complete.</summary>
     private int done;
 
     /// <param name="frame">The frame.</param>
@@ -28,9 +28,9 @@ internal sealed unsafe class JpegPicture : IDisposable
     }
 
     /// <summary>Adds a row of MCUs.</summary>
-    /// <param name="coefficients">Where its blocks are.</param>
-    /// <param name="smoothing">What completes them, where the file tells too little.</param>
-    /// <param name="row">Its number, the one after the last call's.</param>
+    /// <param name="coefficients">The blocks.</param>
+    /// <param name="smoothing">Completes the blocks of an incomplete file; may be null.</param>
+    /// <param name="row">The row of MCUs. The rows must be added in order.</param>
     public void Add(JpegCoefficients coefficients, BlockSmoothing? smoothing, int row)
     {
         foreach (JpegPlane plane in planes)
@@ -38,7 +38,7 @@ internal sealed unsafe class JpegPicture : IDisposable
             plane.Transform(coefficients, smoothing, row);
         }
 
-        // The lowest samples of a row of MCUs wait for those below them.
+        // The lowest pixels of a row of MCUs may need the samples below them.
         int end = row == this.frame.McusHigh - 1 ? this.frame.Height
             : ((row + 1) * JpegFrame.BlockSide - (waits ? 1 : 0)) * this.frame.MaxV;
         byte** rows = stackalloc byte*[4];
@@ -51,7 +51,7 @@ internal sealed unsafe class JpegPicture : IDisposable
                     rows[i] = planes[i].PixelRow(done);
                 }
 
-                // A row is written in whole vectors. What is too much the rows below overwrite, if there are such.
+                // A row is written in whole vectors. The next row overwrites the excess.
                 long at = 3L * this.frame.Width * done;
                 bool fits = at + this.row.Length <= this.pixels.Length;
                 JpegColour.ToRgb(this.space, rows, this.frame.Width, fits ? pixels + at : spare);

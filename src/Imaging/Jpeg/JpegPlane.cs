@@ -3,14 +3,14 @@ using System.Numerics;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// The samples of one component around the row of MCUs that was read last, and their way up to a sample a pixel: as libjpeg does
-/// it, by triangle filters where it is to twice as many ("fancy upsampling"), else by repeating them.
+/// Holds the samples of one component around the last row of MCUs, and upsamples them like libjpeg: by triangle filters for a factor of
+/// two ("fancy upsampling"), by repetition for others.
 /// </summary>
 internal sealed unsafe class JpegPlane : IDisposable
 {
     /// <summary>
-    /// Rows that are kept of the rows of MCUs before, in units of <see cref="JpegComponent.V"/>: those whose pixels wait for the
-    /// rows below, and those above them.
+    /// The rows that are kept from the row of MCUs before, in units of <see cref="JpegComponent.V"/>: those whose pixels need the rows
+    /// below, and those above them.
     /// </summary>
     private const int Kept = 2;
 
@@ -19,11 +19,11 @@ internal sealed unsafe class JpegPlane : IDisposable
     private readonly Way way;
     private readonly int stride;
 
-    /// <summary>Rows of samples, a row of the output, and what lies between.</summary>
+    /// <summary>The rows of samples, a row of the output, and temporary memory.</summary>
     private readonly NativeBuffer<byte> rows, pixels;
     private readonly NativeBuffer<ushort> scratch;
 
-    /// <summary>Which row of the component is the first in memory.</summary>
+    /// <summary>The row of the component that is the first one in memory.</summary>
     private int first;
 
     public JpegPlane(JpegFrame frame, JpegComponent component)
@@ -46,13 +46,13 @@ internal sealed unsafe class JpegPlane : IDisposable
         Smooth2x2,
     }
 
-    /// <summary>True where pixels depend on the rows of samples above and below.</summary>
+    /// <summary>True if pixels depend on the rows of samples above and below.</summary>
     public bool NeedsNeighbours => way is Way.Smooth1x2 or Way.Smooth2x2;
 
-    /// <summary>Makes the samples of a row of MCUs.</summary>
-    /// <param name="coefficients">Where its blocks are.</param>
-    /// <param name="smoothing">What completes them, where the file tells too little.</param>
-    /// <param name="row">Its number, the one after the last call's.</param>
+    /// <summary>Computes the samples of a row of MCUs.</summary>
+    /// <param name="coefficients">The blocks.</param>
+    /// <param name="smoothing">Completes the blocks of an incomplete file; may be null.</param>
+    /// <param name="row">The row of MCUs. The rows must be transformed in order.</param>
     public void Transform(JpegCoefficients coefficients, BlockSmoothing? smoothing, int row)
     {
         int v = this.component.V, height = JpegFrame.BlockSide * v;
@@ -75,15 +75,15 @@ internal sealed unsafe class JpegPlane : IDisposable
     }
 
     /// <summary>
-    /// A sample for each pixel of a row, readable some way beyond the last; good until the next call. The rows of MCUs that it
-    /// depends on are transformed, and none beyond the one after these.
+    /// Returns a sample for each pixel of a row, valid until the next call and readable a vector beyond the last one. The rows of MCUs on
+    /// which it depends must be the last ones that were transformed.
     /// </summary>
     /// <param name="y">The row of the picture.</param>
     public byte* PixelRow(int y)
     {
         int row = y * this.component.V / this.frame.MaxV, width = this.component.Width;
 
-        // Of two rows of pixels, the first lies above the nearest samples, the second below. Beyond the edges nothing changes.
+        // An even row of pixels lies above the nearest samples, an odd one below. The edges are repeated.
         bool above = y % 2 == 0;
         byte* near = At(row), far = At(Math.Clamp(above ? row - 1 : row + 1, 0, this.component.Height - 1));
         byte* pixels = this.pixels.Start;
@@ -118,7 +118,7 @@ internal sealed unsafe class JpegPlane : IDisposable
 
     private static Way Choose(JpegFrame frame, JpegComponent component)
     {
-        // Rows of one or two samples have no inner ones, and are repeated.
+        // libjpeg repeats samples in rows of one or two.
         bool wide = component.Width > 2;
         return (frame.MaxH / component.H, frame.MaxV / component.V) switch
         {

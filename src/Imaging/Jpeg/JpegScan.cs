@@ -1,31 +1,31 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>What a scan codes.</summary>
+/// <summary>Specifies what a scan codes.</summary>
 internal enum JpegScanKind
 {
-    /// <summary>All coefficients of its blocks.</summary>
+    /// <summary>All coefficients.</summary>
     Sequential,
 
-    /// <summary>The constant coefficients (DC), or their higher bits.</summary>
+    /// <summary>The DC coefficients, or their higher bits.</summary>
     DcFirst,
 
-    /// <summary>One more bit of these.</summary>
+    /// <summary>One more bit of the DC coefficients.</summary>
     DcRefined,
 
-    /// <summary>A band of alternating coefficients (AC) of one component, or their higher bits.</summary>
+    /// <summary>A band of AC coefficients of one component, or their higher bits.</summary>
     AcFirst,
 
-    /// <summary>One more bit of these.</summary>
+    /// <summary>One more bit of a band of AC coefficients.</summary>
     AcRefined,
 }
 
-/// <summary>What SOS says, checked against the frame and the scans before.</summary>
+/// <summary>Represents the SOS segment. It agrees with the frame and the scans before.</summary>
 internal sealed class JpegScan
 {
-    /// <summary>The most blocks that may be interleaved in an MCU.</summary>
+    /// <summary>The most blocks in an MCU.</summary>
     private const int MaxMcuBlocks = 10;
 
-    /// <summary>The most lowest bits that a scan may leave to others.</summary>
+    /// <summary>The most lowest bits that a scan may leave to later scans.</summary>
     private const int MaxShift = 13;
 
     private JpegScan(JpegSegment segment, JpegScanKind kind, JpegScanComponent[] components, JpegFrame frame, int start,
@@ -47,26 +47,26 @@ internal sealed class JpegScan
     /// <summary>The first coefficient in zigzag order.</summary>
     public int Start { get; }
 
-    /// <summary>Behind the last.</summary>
+    /// <summary>The coefficient after the last one.</summary>
     public int End { get; }
 
-    /// <summary>These coefficients, a bit each.</summary>
+    /// <summary>The bits of the coefficients.</summary>
     public ulong Band { get; }
 
-    /// <summary>How many of the lowest bits are left to later scans.</summary>
+    /// <summary>The number of lowest bits that later scans code.</summary>
     public int Shift { get; }
 
-    /// <summary>With several components, an MCU has blocks of each; with one, it is a block.</summary>
+    /// <summary>True if an MCU has blocks of several components. Otherwise it is a single block.</summary>
     public bool Interleaved => Components.Length > 1;
 
-    /// <summary>MCUs of the scan, and blocks of each.</summary>
+    /// <summary>The size in MCUs, and the blocks per MCU.</summary>
     public int McusWide { get; }
 
     public int McusHigh { get; }
 
     public int McuBlocks { get; }
 
-    /// <summary>Reads the header, and marks in the components what the scan codes.</summary>
+    /// <summary>Reads the segment, and records in the components what the scan codes.</summary>
     public static JpegScan Read(ReadOnlySpan<byte> jpeg, JpegSegment segment, JpegFrame frame, JpegTables tables)
     {
         ReadOnlySpan<byte> data = segment.Data(jpeg);
@@ -115,8 +115,8 @@ internal sealed class JpegScan
     }
 
     /// <summary>
-    /// Checks that the file can hold the scan, before anything is allocated for it: a block takes a bit for its constant
-    /// coefficient, and a sequential one another for the end of the others.
+    /// Checks that the file is long enough before memory is allocated: a block takes at least a bit for DC and, in a sequential file, a
+    /// bit for AC.
     /// </summary>
     public void RequireData(int fileBytes)
     {
@@ -134,7 +134,7 @@ internal sealed class JpegScan
         }
     }
 
-    /// <summary>Notes what will be known of a component's coefficients; each bit is coded once, the highest first.</summary>
+    /// <summary>Records the bits that the scan codes. Each bit must be coded once, the highest first.</summary>
     private static void Mark(JpegComponent component, JpegSegment segment, int start, int end, int before, int shift)
     {
         sbyte[] unknown = component.UnknownBits;
@@ -158,5 +158,5 @@ internal sealed class JpegScan
     }
 }
 
-/// <summary>A component in a scan, with the codes of its coefficients where the scan has such.</summary>
+/// <summary>Represents a component in a scan, with the Huffman codes that the scan uses.</summary>
 internal sealed record JpegScanComponent(JpegComponent Component, HuffmanCode? Dc, HuffmanCode? Ac);

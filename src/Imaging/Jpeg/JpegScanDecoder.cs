@@ -1,31 +1,31 @@
 namespace TinyZsad.Imaging;
 
-/// <summary>Reads the coefficients of a scan, one row of the frame's MCUs after the other.</summary>
+/// <summary>Reads the coefficients of a scan, a row of the frame's MCUs at a time.</summary>
 internal unsafe ref struct JpegScanDecoder
 {
     private readonly JpegScan scan;
     private readonly JpegCoefficients coefficients;
     private readonly int restartInterval;
 
-    /// <summary>The blocks of an MCU, each with its component.</summary>
+    /// <summary>The blocks of an MCU.</summary>
     private readonly McuBlock[] mcu;
 
-    /// <summary>Of each component of the scan: its last constant coefficient.</summary>
+    /// <summary>The last DC coefficient of each component of the scan.</summary>
     private readonly int[] last;
     private JpegBitReader reader;
 
-    /// <summary>MCUs done, and those until the next restart marker.</summary>
+    /// <summary>The number of MCUs that were read, and of those until the next restart marker.</summary>
     private long done;
     private int toRestart;
     private int restarts;
 
-    /// <summary>In how many blocks to come a band ends before it starts.</summary>
+    /// <summary>The number of following blocks whose band is empty.</summary>
     private int endedBlocks;
 
     /// <param name="jpeg">The file.</param>
-    /// <param name="scan">The scan, whose data start behind its header.</param>
-    /// <param name="restartInterval">MCUs between two restart markers, or 0.</param>
-    /// <param name="coefficients">Gets what is read.</param>
+    /// <param name="scan">The scan.</param>
+    /// <param name="restartInterval">The MCUs between restart markers; 0 if there are none.</param>
+    /// <param name="coefficients">Receives the coefficients.</param>
     /// <param name="buffer">Memory of <see cref="JpegBitReader.NeededBytes"/>.</param>
     public JpegScanDecoder(ReadOnlySpan<byte> jpeg, JpegScan scan, int restartInterval, JpegCoefficients coefficients,
         byte* buffer)
@@ -39,10 +39,10 @@ internal unsafe ref struct JpegScanDecoder
             .Select(b => new McuBlock(c.Component, i, b % c.Component.H, b / c.Component.H, c.Dc, c.Ac)))];
     }
 
-    /// <summary>Where to look for the marker after the scan, once it is read.</summary>
+    /// <summary>The offset at which to look for the marker after the scan.</summary>
     public readonly int Offset => reader.Offset;
 
-    /// <summary>Reads what the scan tells of a row of the frame's MCUs.</summary>
+    /// <summary>Reads a row of the frame's MCUs.</summary>
     public void ReadRow(int row)
     {
         int blockRows = this.scan.Interleaved ? 1 : this.scan.Components[0].Component.V;
@@ -53,7 +53,7 @@ internal unsafe ref struct JpegScanDecoder
         }
     }
 
-    /// <summary>Checks that the scan's data did not end before its last MCU.</summary>
+    /// <summary>Checks that the data did not end before the last MCU.</summary>
     public readonly void RequireEnd()
     {
         if (!reader.IsWithinData)
@@ -64,7 +64,7 @@ internal unsafe ref struct JpegScanDecoder
 
     private void ReadMcus(int row)
     {
-        // Where each block of the MCU lies, and how far it is to the next MCU's.
+        // The addresses of the blocks of the MCU, and the distances to the next MCU.
         int blocks = this.mcu.Length;
         short** at = stackalloc short*[blocks];
         ulong** nonzero = stackalloc ulong*[blocks];
@@ -171,7 +171,7 @@ internal unsafe ref struct JpegScanDecoder
     {
         if ((uint)blocks > (uint)most)
         {
-            // Behind the end of the data there are only zeros, which may well be no code.
+            // The zeros after the end of the data may be an invalid code.
             throw !reader.IsWithinData ? EndedEarly() : FormatError.Jpeg(reader.Offset,
                 $"the scan of {this.scan.Segment} is damaged in MCU {done} of {Mcus}, before offset {reader.Offset}: " +
                 (blocks == CoefficientReader.TooManyZeros ? "a run of zeros leads out of a block." : "some bits are no code."));
@@ -184,7 +184,7 @@ internal unsafe ref struct JpegScanDecoder
 
     private readonly long Mcus => (long)this.scan.McusWide * this.scan.McusHigh;
 
-    /// <summary>One of the blocks of an MCU: whose it is, which of these, and how it is coded.</summary>
+    /// <summary>Represents a block of an MCU: the component, its position, and the Huffman codes.</summary>
     private readonly record struct McuBlock(
         JpegComponent Component, int Index, int X, int Y, HuffmanCode? Dc, HuffmanCode? Ac);
 }

@@ -2,17 +2,21 @@ using System.Buffers.Binary;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>One marker of a JPEG file with its parameters, if it has any: where it starts, and where they lie.</summary>
+/// <summary>Represents a marker with its parameters.</summary>
+/// <param name="Marker">The byte after 0xFF.</param>
+/// <param name="Offset">The offset of the marker.</param>
+/// <param name="DataOffset">The offset of the parameters.</param>
+/// <param name="Length">The bytes of the parameters.</param>
 internal readonly record struct JpegSegment(byte Marker, int Offset, int DataOffset, int Length)
 {
-    /// <summary>Where what follows starts.</summary>
+    /// <summary>The offset after the segment.</summary>
     public int End => DataOffset + Length;
 
     /// <summary>
-    /// The first marker at or after an offset, wholly inside the data, or null where there is none. What lies between segments
-    /// and is no marker is passed over, as libjpeg does: bytes of padding, 0xFF repeated, left-over data of a scan.
+    /// Returns the first segment at or after an offset; null if there is none. Other bytes are skipped, like in libjpeg: padding and
+    /// remaining data of a scan.
     /// </summary>
-    /// <exception cref="ImageFormatException">The parameters are cut off, or their length is impossible.</exception>
+    /// <exception cref="ImageFormatException">The parameters are truncated, or their length is invalid.</exception>
     public static JpegSegment? Next(ReadOnlySpan<byte> jpeg, int offset)
     {
         int at = FindMarker(jpeg, offset);
@@ -43,12 +47,12 @@ internal readonly record struct JpegSegment(byte Marker, int Offset, int DataOff
         return new JpegSegment(marker, at, at + 4, length - 2);
     }
 
-    /// <summary>The parameters.</summary>
+    /// <summary>Returns the parameters.</summary>
     public ReadOnlySpan<byte> Data(ReadOnlySpan<byte> jpeg) => jpeg.Slice(DataOffset, Length);
 
     public override string ToString() => $"{JpegMarker.Name(Marker)} at offset {Offset}";
 
-    /// <summary>Where the last 0xFF before a marker's byte lies, or -1.</summary>
+    /// <summary>Returns the offset of the next marker; -1 if there is none.</summary>
     private static int FindMarker(ReadOnlySpan<byte> jpeg, int offset)
     {
         while (offset < jpeg.Length - 1)
@@ -65,7 +69,7 @@ internal readonly record struct JpegSegment(byte Marker, int Offset, int DataOff
                 return offset;
             }
 
-            // 0xFF 0x00 is a byte of a scan; 0xFF 0xFF is padding before the marker.
+            // 0xFF 0x00 is a byte of a scan. 0xFF 0xFF is padding before a marker.
             offset += jpeg[offset + 1] == 0 ? 2 : 1;
         }
 

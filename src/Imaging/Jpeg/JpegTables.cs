@@ -2,19 +2,19 @@ using System.Buffers.Binary;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>What DQT, DHT and DRI define: what holds for the scans that follow, until it is defined anew.</summary>
+/// <summary>Holds what DQT, DHT and DRI define for the scans that follow.</summary>
 internal sealed class JpegTables
 {
-    /// <summary>How many tables of each kind there are.</summary>
+    /// <summary>The number of tables of each kind.</summary>
     public const int Slots = 4;
 
     private readonly ushort[]?[] quantisation = new ushort[]?[Slots];
     private readonly CodeSlot?[] dc = new CodeSlot?[Slots], ac = new CodeSlot?[Slots];
 
-    /// <summary>MCUs of a scan between two restart markers; 0 where there are none.</summary>
+    /// <summary>The MCUs between restart markers; 0 if there are none.</summary>
     public int RestartInterval { get; private set; }
 
-    /// <summary>The order in which the coefficients of a block are coded, as places in the block.</summary>
+    /// <summary>The indices in the block of the coefficients in zigzag order.</summary>
     public static ReadOnlySpan<byte> NaturalOrder =>
     [
         0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
@@ -22,11 +22,11 @@ internal sealed class JpegTables
         62, 63,
     ];
 
-    /// <summary>The 64 steps of a quantisation table in natural order, or null where it is not defined.</summary>
+    /// <summary>Returns the 64 steps of a quantisation table in natural order; null if it is not defined.</summary>
     public ushort[]? Quantisation(int slot) => quantisation[slot];
 
     /// <summary>
-    /// The code of a scan's DC or AC symbols. Where a sequential file defines none, as frames of Motion JPEG do, it is the
+    /// Returns the Huffman code of a scan's DC or AC symbols. If a sequential file, such as a Motion JPEG frame, defines none, it is the
     /// standard's typical one.
     /// </summary>
     public HuffmanCode Code(bool dc, int slot, bool progressive, JpegSegment scan)
@@ -107,8 +107,8 @@ internal sealed class JpegTables
     }
 
     /// <summary>
-    /// A code as it was defined, and where. It is made when a scan needs it: until then a damaged one does no harm, and one that is
-    /// defined a thousand times costs no more than its bytes.
+    /// Holds the definition of a Huffman code. The code is created when a scan needs it, so that unused definitions cost no time and may
+    /// be damaged.
     /// </summary>
     private sealed class CodeSlot(byte[] definition, bool dc, JpegSegment source)
     {
@@ -116,7 +116,7 @@ internal sealed class JpegTables
 
         public JpegSegment Source => source;
 
-        /// <summary>Null for a damaged one.</summary>
+        /// <summary>The code; null if it is damaged.</summary>
         public HuffmanCode? Code => code ??= HuffmanCode.Create(definition.AsSpan(0, 16), definition.AsSpan(16), dc);
     }
 }

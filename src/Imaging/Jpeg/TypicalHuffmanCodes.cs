@@ -1,7 +1,7 @@
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// The codes of T.81's annex K, which frames of Motion JPEG take for granted: 0 of brightness, 1 of colour.
+/// Provides the Huffman codes of T.81, annex K, which Motion JPEG frames do not define: 0 for luma, 1 for chroma.
 /// </summary>
 internal static class TypicalHuffmanCodes
 {

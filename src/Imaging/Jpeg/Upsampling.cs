@@ -4,13 +4,12 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// One row of samples to more of them: libjpeg's triangle filters ("fancy upsampling"), in which a new sample is three parts of
-/// the nearest and one of the next, and repetition. Rows are read and written in whole vectors: up to a multiple of
-/// <see cref="Vector{T}.Count"/> bytes, twice that where the row doubles.
+/// Upsamples rows by libjpeg's triangle filters ("fancy upsampling"), which weigh the nearest sample by 3/4 and the next one by 1/4, or
+/// by repetition. Rows are read and written in whole vectors.
 /// </summary>
 internal static unsafe class Upsampling
 {
-    /// <summary>Each sample so many times.</summary>
+    /// <summary>Repeats each sample.</summary>
     public static void Repeat(byte* row, int width, int times, byte* output)
     {
         for (int x = 0; x < width; x++, output += times)
@@ -19,12 +18,12 @@ internal static unsafe class Upsampling
         }
     }
 
-    /// <summary>A row between two, nearer to one of them.</summary>
-    /// <param name="near">That one.</param>
-    /// <param name="far">The other one.</param>
-    /// <param name="width">Samples.</param>
-    /// <param name="rounding">What is added to four times a sample: 1 for rows above the near one, 2 for rows below.</param>
-    /// <param name="output">The new row.</param>
+    /// <summary>Computes a row between two rows.</summary>
+    /// <param name="near">The nearer row.</param>
+    /// <param name="far">The other row.</param>
+    /// <param name="width">The number of samples.</param>
+    /// <param name="rounding">The rounding term: 1 for rows above the nearer row, 2 for rows below it.</param>
+    /// <param name="output">Receives the row.</param>
     public static void Between(byte* near, byte* far, int width, int rounding, byte* output)
     {
         Vector<ushort> half = new((ushort)rounding);
@@ -35,11 +34,11 @@ internal static unsafe class Upsampling
         }
     }
 
-    /// <summary>Twice as many samples.</summary>
+    /// <summary>Doubles the number of samples.</summary>
     /// <param name="row">The samples.</param>
-    /// <param name="width">How many, at least 1.</param>
-    /// <param name="scratch">For as many numbers, one before, and a vector of them behind.</param>
-    /// <param name="output">The new samples.</param>
+    /// <param name="width">The number of samples; at least 1.</param>
+    /// <param name="scratch">Memory for as many numbers, one before them, and a vector after them.</param>
+    /// <param name="output">Receives the samples.</param>
     public static void Double(byte* row, int width, ushort* scratch, byte* output)
     {
         for (int x = 0; x < width; x += Vector<byte>.Count)
@@ -52,13 +51,13 @@ internal static unsafe class Upsampling
         Interpolate(scratch, width, 1, 2, 2, output);
     }
 
-    /// <summary>Twice as many samples in a row between two, nearer to one of them.</summary>
+    /// <summary>Computes a row between two rows, with twice as many samples.</summary>
     /// <inheritdoc cref="Double"/>
     /// <param name="near">The nearer row.</param>
-    /// <param name="far">The other one.</param>
-    /// <param name="width">Their samples, at least 1.</param>
-    /// <param name="scratch">For as many numbers, one before, and a vector of them behind.</param>
-    /// <param name="output">The new samples.</param>
+    /// <param name="far">The other row.</param>
+    /// <param name="width">The number of samples in each; at least 1.</param>
+    /// <param name="scratch">Memory for as many numbers, one before them, and a vector after them.</param>
+    /// <param name="output">Receives the samples.</param>
     public static void DoubleBetween(byte* near, byte* far, int width, ushort* scratch, byte* output)
     {
         for (int x = 0; x < width; x += Vector<byte>.Count)
@@ -80,8 +79,8 @@ internal static unsafe class Upsampling
     }
 
     /// <summary>
-    /// Two samples of each number: three parts of it with one of its left neighbour, and with one of its right. They are rounded
-    /// differently, so that halves go up as often as down. Beyond the edges the row goes on as it is.
+    /// Computes two samples of each number, with its left and its right neighbour. The two are rounded differently, so that halves are
+    /// rounded up as often as down. The edges are repeated.
     /// </summary>
     private static void Interpolate(ushort* row, int width, int leftRounding, int rightRounding, int shift, byte* output)
     {

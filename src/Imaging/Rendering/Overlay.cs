@@ -222,7 +222,8 @@ public static unsafe class Overlay
 
         private void Fill(Span<byte> row, long from, long to)
         {
-            for (int x = (int)Math.Max(from, 0); x < Math.Min(to, this.width); x++)
+            int end = (int)Math.Min(to, this.width);
+            for (int x = (int)Math.Clamp(from, 0, this.width); x < end; x++)
             {
                 (row[3 * x], row[3 * x + 1], row[3 * x + 2]) = BoxColour;
             }

@@ -1,7 +1,7 @@
 namespace TinyZsad.Imaging;
 
 /// <summary>Specifies the filter that <see cref="Resampler"/> uses.</summary>
-public enum ResampleFilter
+internal enum ResampleFilter
 {
     /// <summary>Cubic convolution with a = -0.5 and a support of 2 pixels, like Pillow's BICUBIC.</summary>
     Bicubic,

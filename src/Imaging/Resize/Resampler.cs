@@ -9,7 +9,7 @@ namespace TinyZsad.Imaging;
 /// The rows are resized first, then the columns, with 8 bits between the passes; a pass that changes nothing is left out. An output
 /// sample is clamp((2^21 + sum_j k_j * in_j) >> 22). The weights k_j are integers, so the order of the sum does not matter.
 /// </remarks>
-public static unsafe class Resampler
+internal static unsafe class Resampler
 {
     /// <summary>The pixels that the horizontal pass takes at once: sixteen bytes as R, G, B, 0.</summary>
     private const int Group = 4;
