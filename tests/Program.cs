@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.Intrinsics;
 using TinyZsad.Kernels;
 using TinyZsad.Tests;
@@ -11,6 +12,7 @@ return args switch
     ["kernels", ..] => KernelSuite.Run(args.Length > 1 ? args[1] : "", Console.Out),
     ["jpeg", string folder] => CheckJpeg(folder),
     ["memory", string model, string picture, string className] => MemoryTests.Run(model, picture, className, Console.Out),
+    ["soak", string seconds] => SoakTests.Run(double.Parse(seconds, CultureInfo.InvariantCulture), Console.Out),
     _ => 0,
 };
 

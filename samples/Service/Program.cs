@@ -1,0 +1,86 @@
+// A small inspection service:
+//   dotnet run -c Release --project samples/Service -- --urls http://127.0.0.1:5080 [--model lizad.safetensors]
+//   curl --data-binary @samples/brick-stain.png "http://127.0.0.1:5080/detect?threshold=0.5"
+using System.Buffers;
+using TinyZsad;
+using TinyZsad.Imaging;
+
+WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
+builder.Logging.SetMinimumLevel(LogLevel.Warning);
+
+string? model = builder.Configuration["model"];
+
+// In memory, because somebody may write over the file while the service runs.
+DetectorOptions options = new() { InMemory = true, MaxQueueLength = 64 };
+ImageLoadOptions loading = new()
+{
+    Limits = new ImageLimits { MaxEncodedBytes = 30 << 20, MaxPixels = 50_000_000 },
+    Pool = ArrayPool<byte>.Shared,
+};
+
+// The container disposes the detector when the service stops, after the last request.
+SwappableDetector first = new(await LoadAsync(default));
+builder.Services.AddSingleton(_ => first);
+
+WebApplication app = builder.Build();
+app.MapGet("/health", () => "healthy");
+app.MapGet("/model", (SwappableDetector detector) => detector.Model.SystemName);
+
+app.MapPost("/detect", async (HttpRequest request, SwappableDetector detector, float? threshold, int? minimumArea,
+    string? className, CancellationToken cancellationToken) =>
+{
+    try
+    {
+        using Image image = await Image.LoadAsync(request.Body, loading, cancellationToken);
+        AnomalyResult result = await detector.DetectAsync(image, className, cancellationToken);
+        RegionOptions regions = new() { MinimumArea = minimumArea ?? 1, MaximumCount = 100 };
+        return Results.Ok(new
+        {
+            result.Score,
+            result.ClassName,
+            Width = result.PictureWidth,
+            Height = result.PictureHeight,
+            Regions = result.Regions(threshold ?? 0.5f, regions),
+            WaitingMilliseconds = result.Timings.Waiting.TotalMilliseconds,
+        });
+    }
+    catch (DetectorBusyException e)
+    {
+        return Results.Problem(e.Message, statusCode: StatusCodes.Status503ServiceUnavailable);
+    }
+    catch (Exception e) when (e is ImageFormatException or UnknownClassException or ArgumentException)
+    {
+        return Results.Problem(e.Message, statusCode: StatusCodes.Status400BadRequest);
+    }
+    catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+    {
+        // The client has gone away; nobody reads the answer.
+        return Results.StatusCode(StatusCodes.Status499ClientClosedRequest);
+    }
+});
+
+app.MapPost("/reload", async (SwappableDetector detector, CancellationToken cancellationToken) =>
+{
+    // Requests go on with the old model until the new one is warm.
+    _ = detector.Swap(await LoadAsync(cancellationToken));
+    return Results.NoContent();
+});
+
+await app.RunAsync();
+
+async Task<AnomalyDetector> LoadAsync(CancellationToken cancellationToken)
+{
+    AnomalyDetector detector = model is null
+        ? AnomalyDetector.LoadDefault(options)
+        : await AnomalyDetector.LoadAsync(model, options, cancellationToken);
+    try
+    {
+        await detector.WarmupAsync(cancellationToken: cancellationToken);
+        return detector;
+    }
+    catch
+    {
+        detector.Dispose();
+        throw;
+    }
+}
