@@ -66,6 +66,10 @@ public class ImageTests
         Assert.That(() => { _ = new ImageView((nint)16, 1, 1, 2, PixelFormat.Rgb24); }, Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => { _ = new ImageView((nint)16, int.MaxValue, 1, int.MaxValue, PixelFormat.Rgb24); },
             Throws.TypeOf<ArgumentOutOfRangeException>());
+
+        // A row of 2^31 bytes is more than a span holds, although the stride allows it.
+        Assert.That(() => { _ = new ImageView((nint)16, 1 << 29, 1, int.MinValue, PixelFormat.Rgba32); },
+            Throws.TypeOf<ArgumentOutOfRangeException>());
     }
 
     /// <summary>Only the pages of the rows are touched.</summary>
