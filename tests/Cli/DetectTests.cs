@@ -90,7 +90,7 @@ public sealed class DetectTests : InFolder
         Assert.That(Areas(ToolRun.Detect([.. arguments, "--min-area", $"{most}", picture])),
             Is.EqualTo(regions.Where(r => r.Area == most).Select(r => r.Area)));
         Assert.That(Areas(ToolRun.Detect([.. arguments, "--min-area", $"{most + 1}", picture])), Is.Empty);
-        Assert.That(ToolRun.Detect("--class", "nut", "--min-area", "3", picture).ExitCode, Is.EqualTo(2));
+        Assert.That(ToolRun.Detect("--class", "nut", "--min-area", "3", picture).Code, Is.EqualTo(2));
         Assert.That(ToolRun.Detect("--class", "nut", "--format", "json", picture).Output, Does.Not.Contain("regions"));
 
         static int[] Areas(ToolRun run) => [.. JsonDocument.Parse(run.Lines.Single()).RootElement.GetProperty("regions")

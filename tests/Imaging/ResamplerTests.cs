@@ -4,7 +4,7 @@ using TinyZsad.Imaging;
 namespace TinyZsad.Tests.Imaging;
 
 /// <summary>The resize against Pillow's own results, in vectors of every width, over every format and stride.</summary>
-public class ResamplerTests
+internal sealed class ResamplerTests
 {
     private delegate void Resize(ImageView source, Span<byte> rgb, int width, int height, ResampleFilter filter);
 

@@ -8,7 +8,7 @@ using TinyZsad.Verification;
 namespace TinyZsad.Tests;
 
 /// <summary>Metrics, masks, test sets, and the reference cases about them.</summary>
-public sealed class EvaluationTests
+internal sealed class EvaluationTests
 {
     [TestCase("metrics", ReferenceCaseKind.Metrics, 85)]
     [TestCase("preprocess", ReferenceCaseKind.Preprocessing, 36)]
