@@ -9,10 +9,8 @@ if (args is not [string model, string picture, string className, string overlay]
 }
 
 using AnomalyDetector detector = AnomalyDetector.Load(model);
-Image image = Image.Load(picture);
+using Image image = Image.Load(picture);
 AnomalyResult result = detector.Detect(image, className);
 Console.WriteLine($"{picture}: {result.Score:0.0000}");
-AnomalyMap map = result.PictureMap;
-OverlayOptions options = new OverlayOptions { Score = result.Score };
-Overlay.Render(image.View, map.Values, map.Width, map.Height, options).SavePng(overlay);
+result.RenderOverlay(image.View).SavePng(overlay);
 return 0;

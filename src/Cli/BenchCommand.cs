@@ -23,6 +23,8 @@ internal sealed class BenchCommand
     private readonly Option<int> runs = Arguments.Whole("--runs", "Detections to measure.", 20, 1, 1_000_000);
     private readonly Option<int> warmup = Arguments.Whole("--warmup", "Detections to run before measuring, including the first.",
         3, 1, 1_000_000);
+    private readonly Option<int> batch = Arguments.Whole("--batch",
+        "Also measure batches of this many pictures, each picture on one thread; 0 measures none.", 0, 0, 10_000);
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
@@ -39,7 +41,7 @@ internal sealed class BenchCommand
         this.terminal = terminal;
         source = new ModelSource(command);
         profile.AcceptOnlyFromAmong("all");
-        foreach (Option option in new Option[] { image, className, runs, warmup, threads, precision, json,
+        foreach (Option option in new Option[] { image, className, runs, warmup, batch, threads, precision, json,
             profile })
         {
             command.Add(option);
@@ -56,6 +58,7 @@ internal sealed class BenchCommand
         [
             "bench -m lizad.safetensors",
             "bench -m lizad.safetensors --image nut.png --class \"metal nut\" --runs 100 --threads 4",
+            "bench -m lizad.safetensors --batch 8",
             "bench --case tests/reference/lizad/vision-full --profile",
             "bench --case tests/reference/lizad/vision-full --precision int8 --json",
         ]);
@@ -75,7 +78,10 @@ internal sealed class BenchCommand
         TimeSpan first = Stopwatch.GetElapsedTime(start);
         for (int i = 1; i < parsed.GetValue(warmup); i++) detector.Detect(picture, asked, cancellationToken);
 
+        Image[] pictures = [.. Enumerable.Repeat(picture, parsed.GetValue(batch))];
+        if (pictures.Length > 0) detector.DetectBatch(pictures, asked, cancellationToken);
         TimeSpan[] times = new TimeSpan[parsed.GetValue(runs)];
+        TimeSpan[] batches = pictures.Length > 0 ? new TimeSpan[times.Length] : [];
         terminal.Track("Detecting", times.Length, resultsAsTheyCome: false, step =>
         {
             for (int i = 0; i < times.Length; i++)
@@ -83,16 +89,24 @@ internal sealed class BenchCommand
                 start = Stopwatch.GetTimestamp();
                 detector.Detect(picture, asked, cancellationToken);
                 times[i] = Stopwatch.GetElapsedTime(start);
+                if (batches.Length > 0)
+                {
+                    start = Stopwatch.GetTimestamp();
+                    detector.DetectBatch(pictures, asked, cancellationToken);
+                    batches[i] = Stopwatch.GetElapsedTime(start);
+                }
+
                 step();
             }
         });
         Array.Sort(times);
+        Array.Sort(batches);
 
         IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null
             : Profile(detector, asked, parsed.GetValue(profile) == "all", cancellationToken);
         Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads,
             parsed.GetValue(precision), load, first,
-            firstResult.Timings.ClassEmbedding, times, PeakMemory(), entries);
+            firstResult.Timings.ClassEmbedding, times, pictures.Length, batches, PeakMemory(), entries);
         if (parsed.GetValue(json)) WriteJson(measured);
         else WriteTables(measured);
         return ExitCode.Done;
@@ -100,10 +114,12 @@ internal sealed class BenchCommand
 
     private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads,
         Precision Precision,
-        TimeSpan Load, TimeSpan First, TimeSpan Embedding, TimeSpan[] Sorted, long PeakMemory,
+        TimeSpan Load, TimeSpan First, TimeSpan Embedding, TimeSpan[] Sorted, int BatchSize, TimeSpan[] SortedBatches, long PeakMemory,
         IReadOnlyList<ProfileEntry>? Profile)
     {
-        public TimeSpan Median => (Sorted[(Sorted.Length - 1) / 2] + Sorted[Sorted.Length / 2]) / 2;
+        public TimeSpan Median => MedianOf(Sorted);
+
+        public TimeSpan BatchMedian => MedianOf(SortedBatches);
 
         public TimeSpan Minimum => Sorted[0];
 
@@ -111,6 +127,9 @@ internal sealed class BenchCommand
         public TimeSpan P95 => Sorted[(int)Math.Ceiling(0.95 * Sorted.Length) - 1];
 
         public double PicturesPerSecond => 1 / Median.TotalSeconds;
+
+        private static TimeSpan MedianOf(TimeSpan[] sorted) =>
+            (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 
     /// <summary>
@@ -143,7 +162,8 @@ internal sealed class BenchCommand
                 + (m.Embedding > TimeSpan.Zero ? $", {Units.Milliseconds(m.Embedding)} of it for the class" : "")),
             ("median", $"{Units.Milliseconds(m.Median)} of {m.Sorted.Length}"),
             ("minimum", Units.Milliseconds(m.Minimum)), ("95th percentile", Units.Milliseconds(m.P95)),
-            ("pictures a second", $"{m.PicturesPerSecond:0.00}"), ("peak memory", Units.Bytes(m.PeakMemory)),
+            ("pictures a second", $"{m.PicturesPerSecond:0.00}"),
+            .. BatchOf(m), ("peak memory", Units.Bytes(m.PeakMemory)),
         ]));
         if (m.Profile is null) return;
 
@@ -158,6 +178,12 @@ internal sealed class BenchCommand
         terminal.Space();
         terminal.Show(table);
     }
+
+    private static (string, string)[] BatchOf(Measurements m) => m.BatchSize == 0 ? [] :
+    [
+        ($"batch of {m.BatchSize}", $"median {Units.Milliseconds(m.BatchMedian)}, minimum "
+            + $"{Units.Milliseconds(m.SortedBatches[0])}; {m.BatchSize / m.BatchMedian.TotalSeconds:0.00} pictures a second"),
+    ];
 
     private static string NameOf(Precision precision) => precision == Precision.Int8 ? "int8" : "float32";
 
@@ -181,6 +207,13 @@ internal sealed class BenchCommand
         json.Milliseconds("minimum_ms", m.Minimum);
         json.Milliseconds("p95_ms", m.P95);
         json.Number("pictures_per_second", m.PicturesPerSecond);
+        if (m.BatchSize > 0)
+        {
+            json.WriteNumber("batch", m.BatchSize);
+            json.Milliseconds("batch_median_ms", m.BatchMedian);
+            json.Milliseconds("batch_minimum_ms", m.SortedBatches[0]);
+        }
+
         json.WriteNumber("peak_memory_bytes", m.PeakMemory);
         if (m.Profile is not null)
         {

@@ -27,13 +27,15 @@ public sealed class BenchTests
     [Test]
     public void Figures_agree_with_one_another()
     {
-        JsonElement root = JsonDocument.Parse(ToolRun.Of([.. Short, "--json", "--profile", "all"]).Output).RootElement;
+        JsonElement root = JsonDocument.Parse(ToolRun.Of([.. Short, "--json", "--profile", "all", "--batch", "3"]).Output).RootElement;
         double median = Value("median_ms");
         Assert.That((Value("runs"), Value("threads"), Value("width")), Is.EqualTo((5.0, 1.0, 640.0)));
         Assert.That(median, Is.InRange(Value("minimum_ms"), Value("p95_ms")));
         Assert.That(Value("pictures_per_second") * median, Is.EqualTo(1000).Within(0.1).Percent);
         Assert.That(Value("class_embedding_ms"), Is.InRange(1e-3, Value("first_ms")));
         Assert.That(Value("peak_memory_bytes"), Is.GreaterThan(1e7));
+        Assert.That((Value("batch"), Value("batch_minimum_ms")), Is.EqualTo((3.0, Value("batch_minimum_ms"))));
+        Assert.That(Value("batch_minimum_ms"), Is.InRange(Value("minimum_ms"), Value("batch_median_ms")));
         JsonElement[] profile = [.. root.GetProperty("profile").EnumerateArray()];
         Assert.That(profile.Count(e => e.GetProperty("operation").GetString() == "Attention"), Is.EqualTo(4), "one a block");
         Assert.That(profile.Sum(e => e.GetProperty("flops").GetInt64()), Is.GreaterThan(1_000_000));
@@ -44,6 +46,7 @@ public sealed class BenchTests
     [Test]
     public void It_measures_integers_where_asked_to()
     {
+        Assert.That(ToolRun.Of([.. Short, "--batch", "2"]).Lines, Has.Some.StartsWith("batch of 2"));
         string[] line = [.. Short, "--profile", "--json"];
         Assert.That(Kinds([.. line, "--precision", "int8"]), Does.Contain("int8").And.Contain("Int8Linear"));
         Assert.That(Kinds(line), Does.Contain("float32").And.Contain("Linear").And.Not.Contain("Int8Linear"));
