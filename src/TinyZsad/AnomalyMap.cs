@@ -11,21 +11,21 @@ public sealed class AnomalyMap
     /// <summary>NaN until it is computed.</summary>
     private float maximum = float.NaN;
 
-    /// <summary>Initializes a map from values, which are copied.</summary>
-    /// <param name="width">The values in a row; at least 1.</param>
-    /// <param name="height">The rows; at least 1.</param>
-    /// <param name="values">width * height values, row by row.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A side is less than 1.</exception>
-    /// <exception cref="ArgumentException">The number of values is wrong.</exception>
-    public AnomalyMap(int width, int height, ReadOnlySpan<float> values)
-        : this(width, height, Checked(width, height, values).ToArray().AsMemory()) { }
-
     /// <summary>Initializes a map over memory that is not copied.</summary>
     internal AnomalyMap(int width, int height, ReadOnlyMemory<float> memory)
     {
         _ = Checked(width, height, memory.Span);
         (Width, Height, Memory) = (width, height, memory);
     }
+
+    /// <summary>Makes a map from values, which are copied.</summary>
+    /// <param name="width">The values in a row; at least 1.</param>
+    /// <param name="height">The rows; at least 1.</param>
+    /// <param name="values">width * height values, row by row.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A side is less than 1.</exception>
+    /// <exception cref="ArgumentException">The number of values is wrong.</exception>
+    public static AnomalyMap Create(int width, int height, ReadOnlySpan<float> values) =>
+        new(width, height, Checked(width, height, values).ToArray());
 
     /// <summary>Gets the width in pixels.</summary>
     public int Width { get; }
@@ -85,7 +85,7 @@ public sealed class AnomalyMap
         PictureMap resized = new(Memory, Width, Height, logits: false, width, height);
         float[] values = new float[checked(width * height)];
         resized.CopyTo(values, device: null);
-        return new AnomalyMap(width, height, values.AsMemory());
+        return new AnomalyMap(width, height, values);
     }
 
     /// <summary>Returns the size and the highest value.</summary>

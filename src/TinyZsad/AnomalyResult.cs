@@ -154,6 +154,6 @@ public sealed class AnomalyResult
     {
         float[] values = new float[checked(PictureWidth * PictureHeight)];
         AtPictureSize().CopyTo(values, device);
-        return new AnomalyMap(PictureWidth, PictureHeight, values.AsMemory());
+        return new AnomalyMap(PictureWidth, PictureHeight, values);
     }
 }

@@ -304,7 +304,7 @@ public sealed class DetectorServiceTests
         public ModelInfo Model { get; } = new() { SystemName = "fake", ImageSize = 2, Sha256 = "00" };
 
         public AnomalyResult Detect(ImageView image, string? className = null, CancellationToken cancellationToken = default) =>
-            new(image.Width, new AnomalyMap(2, 2, [0, 0, 0, 1]), image.Width, image.Height) { ClassName = className };
+            new(image.Width, AnomalyMap.Create(2, 2, [0, 0, 0, 1]), image.Width, image.Height) { ClassName = className };
 
         public Task<AnomalyResult> DetectAsync(
             ImageFrame image, string? className = null, CancellationToken cancellationToken = default) =>

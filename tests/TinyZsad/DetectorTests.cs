@@ -366,7 +366,7 @@ public sealed class DetectorTests
     [Test]
     public void AMapIsReadByPixelAndResized()
     {
-        AnomalyMap map = new(2, 2, [0, 1, 2, 3]);
+        AnomalyMap map = AnomalyMap.Create(2, 2, [0, 1, 2, 3]);
         Assert.That((map[0, 0], map[1, 0], map[0, 1], map[1, 1]), Is.EqualTo((0f, 1f, 2f, 3f)));
         foreach ((int x, int y) in new[] { (-1, 0), (2, 0), (0, -1), (0, 2) })
             Assert.That(() => map[x, y], Throws.InstanceOf<ArgumentOutOfRangeException>());
@@ -374,7 +374,7 @@ public sealed class DetectorTests
         // Half-pixel centres: 0, 1/4, 3/4, 1 between the two.
         Assert.That(map.Resize(4, 2).Values.ToArray(), Is.EqualTo(new[] { 0, 0.25f, 0.75f, 1, 2, 2.25f, 2.75f, 3 }).Within(1e-6));
         Assert.That(() => map.Resize(0, 2), Throws.InstanceOf<ArgumentOutOfRangeException>());
-        Assert.That(() => new AnomalyMap(2, 2, new float[5]), Throws.ArgumentException);
+        Assert.That(() => AnomalyMap.Create(2, 2, new float[5]), Throws.ArgumentException);
     }
 
     private static float[] Map(AnomalyResult result) => result.Map.Values.ToArray();

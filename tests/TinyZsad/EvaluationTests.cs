@@ -162,10 +162,10 @@ internal sealed class EvaluationTests
     public void A_class_without_pictures_has_no_answer()
     {
         DetectionEvaluation evaluation = new(2);
-        AnomalyMap map = new(2, 2, [0, 1, 2, 3]);
+        AnomalyMap map = AnomalyMap.Create(2, 2, [0, 1, 2, 3]);
         evaluation.Add("a", true, 1, map, [false, false, false, true]);
         Assert.That(() => evaluation.Add("a", true, 1, map, [true]), Throws.ArgumentException);
-        Assert.That(() => evaluation.Add("a", true, 1, new AnomalyMap(1, 1, [0]), [true]), Throws.ArgumentException);
+        Assert.That(() => evaluation.Add("a", true, 1, AnomalyMap.Create(1, 1, [0]), [true]), Throws.ArgumentException);
         ClassMetrics row = evaluation.Measure().Single();
         Assert.That(row.Name, Is.EqualTo("a"));
         Assert.That(row.Pixel.Auroc, Is.EqualTo(1));

@@ -9,7 +9,7 @@ namespace TinyZsad.Tests;
 public sealed class RegionTests
 {
     private static AnomalyResult Result(int width, int height, float[] values) =>
-        new(0.5f, new AnomalyMap(width, height, values), width, height);
+        new(0.5f, AnomalyMap.Create(width, height, values), width, height);
 
     [Test]
     public void RegionsAreThoseOfAFloodFill([Values(1, 2, 3, 4, 5, 6, 7, 8)] int seed, [Values(0.3f, 0.5f, 0.7f, 0.95f)] float threshold)
@@ -68,7 +68,7 @@ public sealed class RegionTests
     public void RegionsAreAtThePicturesSizeWhetherItsMapExistsOrNot(int width, int height)
     {
         Random random = new(3);
-        AnomalyMap map = new(20, 20, [.. Enumerable.Range(0, 400).Select(_ => random.NextSingle())]);
+        AnomalyMap map = AnomalyMap.Create(20, 20, [.. Enumerable.Range(0, 400).Select(_ => random.NextSingle())]);
         AnomalyResult before = new(0.5f, map, width, height), after = new(0.5f, map, width, height);
         float[] copied = new float[width * height];
         before.CopyPictureMapTo(copied);
@@ -83,7 +83,7 @@ public sealed class RegionTests
     [Test]
     public void JsonHoldsTheResultAndItsRegions()
     {
-        AnomalyResult result = new(0.75f, new AnomalyMap(2, 1, [0.1f, 0.9f]), 2, 1) { RawScore = 1.5f, ClassName = "nut" };
+        AnomalyResult result = new(0.75f, AnomalyMap.Create(2, 1, [0.1f, 0.9f]), 2, 1) { RawScore = 1.5f, ClassName = "nut" };
         string json = JsonSerializer.Serialize(new { result, regions = result.Regions(0.5f), map = result.Map });
         using JsonDocument read = JsonDocument.Parse(json);
         JsonElement written = read.RootElement.GetProperty("result");
@@ -105,7 +105,7 @@ public sealed class RegionTests
     public void AMapKeepsItsValues()
     {
         float[] values = [1, 2, 3, 4];
-        AnomalyMap map = new(2, 2, values);
+        AnomalyMap map = AnomalyMap.Create(2, 2, values);
         values[0] = 9;
         Assert.That(map[0, 0], Is.EqualTo(1), "the values were copied");
         Assert.That(map.Maximum, Is.EqualTo(4));
