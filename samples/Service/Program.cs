@@ -2,6 +2,7 @@
 //   dotnet run -c Release --project samples/Service -- --urls http://127.0.0.1:5080 [--model lizad.safetensors]
 //   curl --data-binary @samples/brick-stain.png "http://127.0.0.1:5080/detect?threshold=0.5"
 using System.Buffers;
+using Microsoft.AspNetCore.RateLimiting;
 using TinyZsad;
 using TinyZsad.Imaging;
 
@@ -22,7 +23,15 @@ ImageLoadOptions loading = new()
 SwappableDetector first = new(await LoadAsync(default));
 builder.Services.AddSingleton(_ => first);
 
+// A picture is decoded before it waits for the detector: this bounds the memory of those that wait, in order of arrival.
+builder.Services.AddRateLimiter(limiter =>
+{
+    limiter.RejectionStatusCode = StatusCodes.Status503ServiceUnavailable;
+    limiter.AddConcurrencyLimiter("detect", o => (o.PermitLimit, o.QueueLimit) = (32, 256));
+});
+
 WebApplication app = builder.Build();
+app.UseRateLimiter();
 app.MapGet("/health", () => "healthy");
 app.MapGet("/model", (SwappableDetector detector) => detector.Model.SystemName);
 
@@ -57,12 +66,22 @@ app.MapPost("/detect", async (HttpRequest request, SwappableDetector detector, f
         // The client has gone away; nobody reads the answer.
         return Results.StatusCode(StatusCodes.Status499ClientClosedRequest);
     }
-});
+}).RequireRateLimiting("detect");
 
 app.MapPost("/reload", async (SwappableDetector detector, CancellationToken cancellationToken) =>
 {
     // Requests go on with the old model until the new one is warm.
-    _ = detector.Swap(await LoadAsync(cancellationToken));
+    AnomalyDetector next = await LoadAsync(cancellationToken);
+    try
+    {
+        _ = detector.Swap(next);
+    }
+    catch
+    {
+        next.Dispose();
+        throw;
+    }
+
     return Results.NoContent();
 });
 

@@ -8,13 +8,15 @@ namespace TinyZsad.Cpu;
 /// </summary>
 internal sealed class ThreadTeam : IDisposable
 {
+    /// <summary>What the team is busy with: a loop gives it up to a job that wants it.</summary>
+    private const int Idle = 0, Job = 1, Loop = 2;
+
     private readonly SemaphoreSlim[] wake;
     private readonly Thread[] threads;
     private Action<int, int>? job;
     private int running;
     private int busy;
     private int wanted;
-    private volatile bool jobYields;
     private volatile bool disposed;
 
     /// <summary>Starts the threads.</summary>
@@ -25,7 +27,7 @@ internal sealed class ThreadTeam : IDisposable
         wake = [.. Enumerable.Range(1, size - 1).Select(_ => new SemaphoreSlim(0))];
         threads = [.. wake.Select(
             (signal, i) => new Thread(() => Serve(i + 1, signal)) { IsBackground = true, Name = $"TinyZsad {i + 1}" })];
-        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.UnsafeStart();
     }
 
     /// <summary>Gets the number of threads of a job, including the calling one.</summary>
@@ -57,17 +59,16 @@ internal sealed class ThreadTeam : IDisposable
     {
         int next = 0;
         Exception? failure = null;
-        if (count > 1 && threads.Length > 0 && TryTake())
+        if (count > 1 && threads.Length > 0 && Volatile.Read(ref wanted) == 0 && TryTake(Loop))
         {
-            jobYields = true;
-            RunTaken((_, _) => Loop(mayYield: true));
+            RunTaken((_, _) => Iterate(mayYield: true));
         }
 
         // What is left if a job wanted the team, or all of it.
-        Loop(mayYield: false);
+        Iterate(mayYield: false);
         if (failure is not null) ExceptionDispatchInfo.Throw(failure);
 
-        void Loop(bool mayYield)
+        void Iterate(bool mayYield)
         {
             while (!(mayYield && Volatile.Read(ref wanted) > 0))
             {
@@ -89,13 +90,17 @@ internal sealed class ThreadTeam : IDisposable
     /// <summary>Takes the team for a job; false if another job has it that does not give it up.</summary>
     private bool Take()
     {
-        if (TryTake()) return true;
+        if (TryTake(Job)) return true;
         Interlocked.Increment(ref wanted);
         try
         {
-            for (SpinWait spin = default; jobYields; spin.SpinOnce(sleep1Threshold: -1))
-                if (TryTake()) return true;
-            return TryTake();
+            for (SpinWait spin = default; Volatile.Read(ref busy) != Job; spin.SpinOnce(sleep1Threshold: -1))
+            {
+                if (TryTake(Job)) return true;
+                if (disposed) return false;
+            }
+
+            return false;
         }
         finally
         {
@@ -103,7 +108,7 @@ internal sealed class ThreadTeam : IDisposable
         }
     }
 
-    private bool TryTake() => !disposed && Interlocked.CompareExchange(ref busy, 1, 0) == 0;
+    private bool TryTake(int use) => !disposed && Interlocked.CompareExchange(ref busy, use, Idle) == Idle;
 
     private void RunTaken(Action<int, int> work)
     {
@@ -113,8 +118,7 @@ internal sealed class ThreadTeam : IDisposable
         work(0, Size);
         Spin.Until(ref running, 0);
         job = null;
-        jobYields = false;
-        Volatile.Write(ref busy, 0);
+        Volatile.Write(ref busy, Idle);
     }
 
     private void Serve(int number, SemaphoreSlim signal)
@@ -134,7 +138,7 @@ internal sealed class ThreadTeam : IDisposable
         // Taking the team for good makes sure that no job is under way, and that none will find it free.
         while (!disposed)
         {
-            if (Interlocked.CompareExchange(ref busy, 1, 0) != 0)
+            if (Interlocked.CompareExchange(ref busy, Job, Idle) != Idle)
             {
                 Thread.Sleep(1);
                 continue;

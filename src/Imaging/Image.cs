@@ -94,6 +94,7 @@ public sealed class Image : IDisposable
     /// The format is unknown or unsupported, the data is damaged, or the picture is larger than the limits allow.
     /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The path is a folder, or the file may not be read.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static Image Load(string path, ImageLoadOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -200,6 +201,7 @@ public sealed class Image : IDisposable
     /// <summary>Saves the picture as an 8-bit RGB PNG file.</summary>
     /// <param name="path">The file's path. An existing file is replaced.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">The path is a folder, or the file may not be written.</exception>
     /// <exception cref="ObjectDisposedException">The picture has returned its array to the pool.</exception>
     public void SavePng(string path) => PngEncoder.Save(path, View);
 

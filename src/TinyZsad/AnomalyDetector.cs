@@ -48,7 +48,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         score = options.Score == ImageScore.Default ? system.DefaultScore : options.Score;
         throughput = options.Mode == DetectionMode.Throughput;
         plan = device.Compile(system.DetectionGraph(score), new CompileOptions { Precision = options.Precision });
-        Model = new ModelInfo(system);
+        Model = new ModelInfo(system, ComputeSha256);
         int concurrency = Math.Min(device.Threads, options.MaxConcurrency == 0 ? device.Threads : options.MaxConcurrency);
         PipelineWidth = concurrency + 1;
         Queue = new DetectionQueue(device.Threads, concurrency, options.MaxQueueLength);
@@ -85,6 +85,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <param name="path">A .safetensors file.</param>
     /// <param name="options">How to compute; null for the defaults.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="ModelFormatException">
     /// The file is not a model, or is damaged or incomplete; the properties name the tensor, the metadata key or the offset.
     /// </exception>
@@ -158,7 +159,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <summary>Loads a model from a file on a thread of its own.</summary>
     /// <param name="path">A .safetensors file.</param>
     /// <param name="options">How to compute; null for the defaults.</param>
-    /// <param name="cancellationToken">Cancels loading.</param>
+    /// <param name="cancellationToken">Cancels loading before it begins or when it has ended, not in between.</param>
     /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
     /// <inheritdoc cref="Load(string, DetectorOptions?)" path="/remarks|/exception"/>
     public static Task<AnomalyDetector> LoadAsync(
@@ -205,6 +206,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <see cref="DetectorOptions.MaxQueueLength"/> detections wait already.
     /// </exception>
     /// <exception cref="UnknownClassException">The file holds neither the class nor a text tower to embed it.</exception>
+    /// <exception cref="ArgumentException">The picture is empty, or the name of the class is blank.</exception>
     /// <exception cref="ModelFormatException">
     /// The result is not finite, because weights are damaged; <see cref="ModelFormatException.Operation"/> is the first operation whose
     /// output is not.
@@ -267,7 +269,9 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     {
         CheckArguments(image.View, mapBuffer);
         className = ClassOf(className);
-        return DetectAsync(image, mapBuffer, className, NeedsAllThreads(className), canBeRefused: true, cancellationToken);
+        return lifetime.TryEnter()
+            ? ComputeAsync(image, mapBuffer, className, NeedsAllThreads(className), canBeRefused: true, cancellationToken)
+            : Task.FromException<AnomalyResult>(Disposed());
     }
 
     /// <summary>
@@ -277,7 +281,8 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <typeparam name="TItem">What the caller has of each picture: its path, or the picture itself.</typeparam>
     /// <param name="items">The items.</param>
     /// <param name="load">
-    /// Loads the picture of an item, on the calling thread, a few pictures ahead. What it throws becomes the outcome of the item.
+    /// Loads the picture of an item, on the calling thread, a few pictures ahead. What it throws becomes the outcome of the item. The
+    /// detector does not dispose the picture.
     /// </param>
     /// <param name="className">See <see cref="Detect(Image, string?, CancellationToken)"/>.</param>
     /// <param name="cancellationToken">Cancels the batch.</param>
@@ -286,8 +291,24 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <exception cref="OperationCanceledException">The batch was cancelled. The detector stays usable.</exception>
     /// <exception cref="UnknownClassException">The file holds neither the class nor a text tower to embed it.</exception>
     public IReadOnlyList<DetectionOutcome<TItem>> DetectBatch<TItem>(IReadOnlyCollection<TItem> items, Func<TItem, Image> load,
-        string? className = null, CancellationToken cancellationToken = default) => DetectionPipeline.Run(items, load,
-            (image, token) => DetectOneOfManyAsync(image, className, token), PipelineWidth, cancellationToken);
+        string? className = null, CancellationToken cancellationToken = default)
+    {
+        className = ClassOf(className);
+        // The batch is one call: the detector may be disposed while it runs.
+        lifetime.Enter();
+        try
+        {
+            return DetectionPipeline.Run(items, load, (image, token) =>
+            {
+                lifetime.EnterAgain();
+                return DetectOneOfManyAsync(image, className, token);
+            }, PipelineWidth, cancellationToken);
+        }
+        finally
+        {
+            lifetime.Leave();
+        }
+    }
 
     /// <summary>
     /// Examines many pictures of one class, as many at once as the detector has threads. A picture that cannot be examined does not end
@@ -310,15 +331,25 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// The items. Besides those that are computed, only the next is asked for ahead. What the source throws is thrown after the
     /// outcomes of the items before.
     /// </param>
-    /// <param name="load">Loads the picture of an item. What it throws becomes the outcome of the item.</param>
+    /// <param name="load">
+    /// Loads the picture of an item, at the same time as others. What it throws becomes the outcome of the item. The detector does not
+    /// dispose the picture.
+    /// </param>
     /// <param name="className">See <see cref="Detect(Image, string?, CancellationToken)"/>.</param>
     /// <param name="cancellationToken">Cancels the stream.</param>
     /// <returns>An outcome per item, in the order of the items.</returns>
-    /// <inheritdoc cref="DetectBatch{TItem}" path="/exception"/>
+    /// <exception cref="ObjectDisposedException">The detector is disposed, before or while the stream runs.</exception>
+    /// <exception cref="OperationCanceledException">The stream was cancelled. The detector stays usable.</exception>
+    /// <exception cref="UnknownClassException">The file holds neither the class nor a text tower to embed it.</exception>
+    /// <exception cref="ArgumentException">The name of the class is blank.</exception>
     public IAsyncEnumerable<DetectionOutcome<TItem>> DetectStreamAsync<TItem>(IAsyncEnumerable<TItem> items,
         Func<TItem, CancellationToken, ValueTask<Image>> load, string? className = null,
-        CancellationToken cancellationToken = default) => DetectionPipeline.RunAsync(items, load,
-            (image, token) => DetectOneOfManyAsync(image, className, token), PipelineWidth, cancellationToken);
+        CancellationToken cancellationToken = default)
+    {
+        string? name = ClassOf(className);
+        return DetectionPipeline.RunAsync(items, load, (image, token) => DetectOneOfStreamAsync(image, name, token), PipelineWidth,
+            cancellationToken);
+    }
 
     /// <summary>
     /// Examines pictures as they come, as many at once as the detector has threads. A picture that cannot be examined does not end the
@@ -353,12 +384,15 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
 
     /// <summary>Does the same without a thread that waits.</summary>
     /// <inheritdoc cref="Warmup"/>
-    public Task WarmupAsync(string? className = null, CancellationToken cancellationToken = default) =>
-        RunAsync(needsAllThreads: true, canBeRefused: false, _ =>
+    public Task WarmupAsync(string? className = null, CancellationToken cancellationToken = default)
+    {
+        if (!lifetime.TryEnter()) return Task.FromException(Disposed());
+        return RunRegisteredAsync(needsAllThreads: true, canBeRefused: false, _ =>
         {
             ExecuteGray(className, 1, null, cancellationToken);
             return true;
         }, cancellationToken);
+    }
 
     /// <summary>
     /// Measures where the time of a detection goes: executes the network on a gray picture and gives the mean time of each operation.
@@ -390,13 +424,14 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <param name="cancellationToken">Cancels the work.</param>
     /// <exception cref="NotSupportedException">The model takes no class.</exception>
     /// <exception cref="ArgumentException">The path is that of the loaded model.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     /// <inheritdoc cref="Warmup" path="/exception"/>
     public void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower = true,
         CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(classNames);
-        if (Path.GetFullPath(path) == Path.GetFullPath(Model.Path))
+        if (Model.Path.Length > 0 && Path.GetFullPath(path) == Path.GetFullPath(Model.Path))
             throw new ArgumentException($"{path} is the loaded model itself; write to another file.", nameof(path));
         // Not in the queue: many classes take minutes, which detections need not wait for.
         lifetime.Enter();
@@ -441,18 +476,37 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         await lifetime.Freed.ConfigureAwait(false);
     }
 
-    /// <summary>Examines a picture of a batch or a stream.</summary>
-    internal Task<AnomalyResult> DetectOneOfManyAsync(Image image, string? className, CancellationToken cancellationToken)
+    /// <summary>Examines a picture of a stream.</summary>
+    internal Task<AnomalyResult> DetectOneOfStreamAsync(Image image, string? className, CancellationToken cancellationToken)
     {
         className = ClassOf(className);
-        return DetectAsync(image.Frame, default, className, !system.IsPrepared(className), canBeRefused: false, cancellationToken);
+        return lifetime.TryEnter()
+            ? DetectOneOfManyAsync(image, className, cancellationToken)
+            : Task.FromException<AnomalyResult>(Disposed());
     }
 
-    private Task<AnomalyResult> DetectAsync(ImageFrame image, Memory<float> mapBuffer, string? className, bool needsAllThreads,
+    /// <summary>Examines a picture of a batch or a stream, whose call is registered.</summary>
+    private Task<AnomalyResult> DetectOneOfManyAsync(Image image, string? className, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return ComputeAsync(
+                image.Frame, default, className, !system.IsPrepared(className), canBeRefused: false, cancellationToken);
+        }
+        catch
+        {
+            // The picture is disposed.
+            lifetime.Leave();
+            throw;
+        }
+    }
+
+    /// <summary>Computes a detection, whose call is registered, when its turn comes.</summary>
+    private Task<AnomalyResult> ComputeAsync(ImageFrame image, Memory<float> mapBuffer, string? className, bool needsAllThreads,
         bool canBeRefused, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
-        return RunAsync(needsAllThreads, canBeRefused, usable =>
+        return RunRegisteredAsync(needsAllThreads, canBeRefused, usable =>
             Compute(image.View, mapBuffer, className, usable, start, cancellationToken), cancellationToken);
     }
 
@@ -504,7 +558,26 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         }
     }
 
-    private string? ClassOf(string? className) => system.TakesClassName ? className ?? DefaultClassName : null;
+    private string? ClassOf(string? className)
+    {
+        if (!system.TakesClassName) return null;
+        if (className is not null && string.IsNullOrWhiteSpace(className))
+            throw new ArgumentException("The name of the class is blank; it is null or a name.", nameof(className));
+        return className ?? DefaultClassName;
+    }
+
+    private string ComputeSha256()
+    {
+        lifetime.Enter();
+        try
+        {
+            return system.File.ComputeSha256();
+        }
+        finally
+        {
+            lifetime.Leave();
+        }
+    }
 
     /// <summary>Embedding a class takes all threads in any mode, as the detections that follow are likely to wait for it.</summary>
     private bool NeedsAllThreads(string? className) => !throughput || !system.IsPrepared(className);
@@ -523,18 +596,16 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         }
     }
 
-    /// <summary>Runs a computation on the detector's threads when its turn comes.</summary>
+    /// <summary>Runs a computation, whose call is registered, on the detector's threads when its turn comes.</summary>
     /// <param name="needsAllThreads">Whether it waits for all threads.</param>
     /// <param name="canBeRefused">Whether it is refused if the queue is full.</param>
     /// <param name="compute">The computation; its argument is the number of threads that it may use.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    private Task<T> RunAsync<T>(
-        bool needsAllThreads, bool canBeRefused, Func<int, T> compute, CancellationToken cancellationToken)
-    {
-        if (!lifetime.TryEnter()) return Task.FromException<T>(new ObjectDisposedException(GetType().FullName));
-        return new AsynchronousCall<T>(
-            Queue, threads, needsAllThreads, compute, lifetime.Leave, cancellationToken).RunAsync(canBeRefused);
-    }
+    private Task<T> RunRegisteredAsync<T>(
+        bool needsAllThreads, bool canBeRefused, Func<int, T> compute, CancellationToken cancellationToken) =>
+        new AsynchronousCall<T>(Queue, threads, needsAllThreads, compute, lifetime.Leave, cancellationToken).Run(canBeRefused);
+
+    private ObjectDisposedException Disposed() => new(GetType().FullName);
 
     /// <summary>Waits until a computation on the calling thread may begin.</summary>
     private BlockingTurn TakeTurn(bool needsAllThreads, bool canBeRefused, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using TinyZsad.Kernels;
 
 namespace TinyZsad;
 
@@ -8,9 +9,6 @@ namespace TinyZsad;
 /// </summary>
 public sealed class AnomalyMap
 {
-    /// <summary>NaN until it is computed.</summary>
-    private float maximum = float.NaN;
-
     /// <summary>Initializes a map over memory that is not copied.</summary>
     internal AnomalyMap(int width, int height, ReadOnlyMemory<float> memory)
     {
@@ -33,15 +31,12 @@ public sealed class AnomalyMap
     /// <summary>Gets the height in pixels.</summary>
     public int Height { get; }
 
-    /// <summary>Gets the highest value.</summary>
-    public float Maximum
+    /// <summary>Gets the highest value. It is computed by each call.</summary>
+    public unsafe float Maximum
     {
         get
         {
-            if (!float.IsNaN(maximum)) return maximum;
-            float highest = float.NegativeInfinity;
-            foreach (float value in Values) highest = Math.Max(highest, value);
-            return maximum = highest;
+            fixed (float* values = Values) return Max.Execute(values, Values.Length);
         }
     }
 
@@ -79,11 +74,14 @@ public sealed class AnomalyMap
     /// <param name="width">The new width; at least 1.</param>
     /// <param name="height">The new height; at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">A side is less than 1.</exception>
+    /// <exception cref="InvalidOperationException">The map is larger than one array holds.</exception>
     public AnomalyMap Resize(int width, int height)
     {
         if (width == Width && height == Height) return this;
-        PictureMap resized = new(Memory, Width, Height, logits: false, width, height);
-        float[] values = new float[checked(width * height)];
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        float[] values = MapEnlarger.Allocate(width, height);
+        MapEnlarger resized = new(Memory, Width, Height, logits: false, width, height);
         resized.CopyTo(values, device: null);
         return new AnomalyMap(width, height, values);
     }

@@ -18,7 +18,7 @@ namespace TinyZsad;
 /// <param name="Mean">The mean score of the region's pixels.</param>
 /// <param name="CentroidX">The mean column of the region's pixels.</param>
 /// <param name="CentroidY">The mean row of the region's pixels.</param>
-public sealed record AnomalyRegion(int X, int Y, int Width, int Height, int Area, float Peak, int PeakX, int PeakY, float Mean,
+public sealed record AnomalyRegion(int X, int Y, int Width, int Height, long Area, float Peak, int PeakX, int PeakY, float Mean,
     float CentroidX, float CentroidY)
 {
     /// <summary>Gets the bounding box, for example for <see cref="Imaging.OverlayOptions.Boxes"/>.</summary>

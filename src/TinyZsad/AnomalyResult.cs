@@ -40,7 +40,7 @@ public sealed class AnomalyResult
         ArgumentOutOfRangeException.ThrowIfLessThan(pictureWidth, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(pictureHeight, 1);
         (Score, Map, PictureWidth, PictureHeight) = (score, map, pictureWidth, pictureHeight);
-        pictureMap = new Lazy<AnomalyMap>(MakePictureMap);
+        pictureMap = new Lazy<AnomalyMap>(MakePictureMap, LazyThreadSafetyMode.PublicationOnly);
     }
 
     internal AnomalyResult(Detection detection, int imageSize, int pictureWidth, int pictureHeight, Device? device)
@@ -75,6 +75,7 @@ public sealed class AnomalyResult
     /// Gets the scores of the pixels at the picture's size. The map is computed when it is first asked for, by the detector's threads if
     /// they are idle; <see cref="CopyPictureMapTo"/> computes it in a buffer.
     /// </summary>
+    /// <exception cref="InvalidOperationException">The map is larger than one array holds.</exception>
     [JsonIgnore]
     public AnomalyMap PictureMap => pictureMap.Value;
 
@@ -136,6 +137,7 @@ public sealed class AnomalyResult
     /// <param name="picture">The picture that was examined.</param>
     /// <param name="options">How to draw; null for scores from 0 to 1 and a legend with the picture's score.</param>
     /// <exception cref="ArgumentException">The picture is empty, or the drawing is larger than one array holds.</exception>
+    /// <exception cref="InvalidOperationException">The map is larger than one array holds.</exception>
     public Image RenderOverlay(ImageView picture, OverlayOptions? options = null)
     {
         AnomalyMap map = PictureMap;
@@ -146,13 +148,13 @@ public sealed class AnomalyResult
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Score:0.0000}{(ClassName is null ? "" : $" ({ClassName})")}, {PictureWidth} x {PictureHeight}");
 
-    private PictureMap AtPictureSize() => logits is null
-        ? new PictureMap(Map.Memory, Map.Width, Map.Height, logits: false, PictureWidth, PictureHeight)
-        : new PictureMap(logits.Values, logits.Side, logits.Side, logits: true, PictureWidth, PictureHeight);
+    private MapEnlarger AtPictureSize() => logits is null
+        ? new MapEnlarger(Map.Memory, Map.Width, Map.Height, logits: false, PictureWidth, PictureHeight)
+        : new MapEnlarger(logits.Values, logits.Side, logits.Side, logits: true, PictureWidth, PictureHeight);
 
     private AnomalyMap MakePictureMap()
     {
-        float[] values = new float[checked(PictureWidth * PictureHeight)];
+        float[] values = MapEnlarger.Allocate(PictureWidth, PictureHeight);
         AtPictureSize().CopyTo(values, device);
         return new AnomalyMap(PictureWidth, PictureHeight, values);
     }

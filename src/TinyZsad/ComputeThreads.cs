@@ -37,7 +37,9 @@ internal sealed class ComputeThreads(int most) : IDisposable
 
     private void Start()
     {
-        new Thread(Serve) { IsBackground = true, Name = $"TinyZsad detection {started + 1}" }.Start();
+        // Without the caller's execution context, which would live as long as the thread.
+        new Thread(Serve) { IsBackground = true, Name = $"TinyZsad detection {started + 1}" }
+            .UnsafeStart();
         started++;
     }
 

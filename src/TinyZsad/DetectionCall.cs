@@ -17,8 +17,9 @@ internal sealed class BlockingCall(bool needsAllThreads) : DetectionQueue.Ticket
         {
             admitted.Wait(cancellationToken);
         }
-        catch (OperationCanceledException)
+        catch
         {
+            // Cancelled or interrupted. A call that was admitted meanwhile leaves.
             if (!queue.TryWithdraw(this)) queue.Leave(this);
             throw;
         }
@@ -39,23 +40,36 @@ internal sealed class AsynchronousCall<T>(DetectionQueue queue, ComputeThreads t
     : DetectionQueue.Ticket(needsAllThreads)
 {
     private readonly TaskCompletionSource<T> completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock registering = new();
+    private CancellationTokenRegistration registration;
+    private bool hasEnded;
 
-    /// <summary>Enters the queue and waits for the result.</summary>
-    /// <exception cref="DetectorBusyException">The queue is full.</exception>
-    public async Task<T> RunAsync(bool canBeRefused)
+    /// <summary>Enters the queue.</summary>
+    /// <returns>
+    /// The result, or the error: <see cref="DetectorBusyException"/> if the queue is full. The task is completed by the thread that
+    /// computes, so that a thread of the pool may wait for it; continuations run on the pool.
+    /// </returns>
+    public Task<T> Run(bool canBeRefused)
     {
         try
         {
             queue.Enter(this, canBeRefused);
         }
-        catch
+        catch (DetectorBusyException e)
         {
             ended();
-            throw;
+            return Task.FromException<T>(e);
         }
 
-        using (cancellationToken.UnsafeRegister(static call => ((AsynchronousCall<T>)call!).Cancel(), this))
-            return await completion.Task.ConfigureAwait(false);
+        CancellationTokenRegistration registered =
+            cancellationToken.UnsafeRegister(static call => ((AsynchronousCall<T>)call!).Cancel(), this);
+        lock (registering)
+        {
+            registration = registered;
+            if (hasEnded) registered.Unregister();
+        }
+
+        return completion.Task;
     }
 
     public override void OnAdmitted()
@@ -88,6 +102,12 @@ internal sealed class AsynchronousCall<T>(DetectionQueue queue, ComputeThreads t
         }
 
         queue.Leave(this);
+        lock (registering)
+        {
+            hasEnded = true;
+            registration.Unregister();
+        }
+
         if (error is OperationCanceledException && cancellationToken.IsCancellationRequested)
             completion.SetCanceled(cancellationToken);
         else if (error is not null) completion.SetException(error);

@@ -14,7 +14,7 @@ internal static class DetectionPipeline
     /// <param name="items">The items.</param>
     /// <param name="load">Loads the picture of an item.</param>
     /// <param name="detect">Begins the detection of a picture.</param>
-    /// <param name="width">The items under way at once.</param>
+    /// <param name="width">The most items under way at once.</param>
     /// <param name="cancellationToken">Ends the batch.</param>
     public static IReadOnlyList<DetectionOutcome<TItem>> Run<TItem>(IReadOnlyCollection<TItem> items, Func<TItem, Image> load,
         Func<Image, CancellationToken, Task<AnomalyResult>> detect, int width, CancellationToken cancellationToken)
@@ -29,6 +29,7 @@ internal static class DetectionPipeline
             foreach (TItem item in items)
             {
                 cancellationToken.ThrowIfCancellationRequested();
+                if (pending.Count == width) TakeOldest();
                 Task<AnomalyResult> task;
                 try
                 {
@@ -41,7 +42,6 @@ internal static class DetectionPipeline
                 }
 
                 pending.Enqueue((item, task));
-                if (pending.Count > width) TakeOldest();
             }
 
             while (pending.Count > 0) TakeOldest();
@@ -50,18 +50,21 @@ internal static class DetectionPipeline
         finally
         {
             stop.Cancel();
-            foreach ((_, Task task) in pending) Wait(task);
+            foreach ((_, Task task) in pending) Task.WaitAny([task], CancellationToken.None);
         }
 
         void TakeOldest()
         {
             (TItem item, Task<AnomalyResult> task) = pending.Dequeue();
-            Wait(task);
+            // Unlike Wait, it does not throw.
+            Task.WaitAny([task], CancellationToken.None);
             outcomes.Add(Outcome(item, task, cancellationToken));
         }
     }
 
-    /// <summary>Examines items as they come. Pictures are loaded and examined while earlier outcomes are used.</summary>
+    /// <summary>
+    /// Examines items as they come. Pictures are loaded and examined while later items are awaited and earlier outcomes are used.
+    /// </summary>
     /// <inheritdoc cref="Run"/>
     public static async IAsyncEnumerable<DetectionOutcome<TItem>> RunAsync<TItem>(IAsyncEnumerable<TItem> items,
         Func<TItem, CancellationToken, ValueTask<Image>> load, Func<Image, CancellationToken, Task<AnomalyResult>> detect, int width,
@@ -71,17 +74,34 @@ internal static class DetectionPipeline
         ArgumentNullException.ThrowIfNull(load);
         Queue<(TItem Item, Task<AnomalyResult> Task)> pending = new();
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        IAsyncEnumerator<TItem> source = items.GetAsyncEnumerator(stop.Token);
+        Task<bool>? next = null;
         try
         {
-            await using ConfiguredCancelableAsyncEnumerable<TItem>.Enumerator source =
-                items.WithCancellation(stop.Token).ConfigureAwait(false).GetAsyncEnumerator();
             ExceptionDispatchInfo? failure = null;
             bool more = true;
-            while (more)
+            while (more || pending.Count > 0)
             {
+                if (more && next is null && pending.Count < width) next = source.MoveNextAsync().AsTask();
+
+                // An outcome is given when it is there, even if the source has nothing new. Outcomes of the items before a failure of
+                // the source come before the failure.
+                if (pending.Count > 0)
+                {
+                    Task head = pending.Peek().Task;
+                    if (next is not null) await Task.WhenAny(next, head).ConfigureAwait(false);
+                    if (next is null || head.IsCompleted)
+                    {
+                        (TItem item, Task<AnomalyResult> task) = pending.Dequeue();
+                        await ((Task)task).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                        yield return Outcome(item, task, cancellationToken);
+                        continue;
+                    }
+                }
+
                 try
                 {
-                    more = await source.MoveNextAsync();
+                    more = await next!.ConfigureAwait(false);
                 }
                 catch (Exception e)
                 {
@@ -89,24 +109,23 @@ internal static class DetectionPipeline
                     more = false;
                 }
 
+                next = null;
                 if (more) pending.Enqueue((source.Current, LoadAndDetectAsync(source.Current)));
-
-                // Outcomes that are there already are given at once. Those before a failure of the source come first.
-                while (pending.Count > 0 && (!more || pending.Count > width || pending.Peek().Task.IsCompleted))
-                {
-                    (TItem item, Task<AnomalyResult> task) = pending.Dequeue();
-                    await ((Task)task).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                    yield return Outcome(item, task, cancellationToken);
-                }
             }
 
-            failure?.Throw();
+            if (failure is not null)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                failure.Throw();
+            }
         }
         finally
         {
-            // Nothing runs on for a caller who has stopped listening.
+            // Nothing runs on for a caller who has stopped listening, and nothing uses the source after its end.
             await stop.CancelAsync().ConfigureAwait(false);
+            if (next is not null) await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             foreach ((_, Task task) in pending) await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await source.DisposeAsync().ConfigureAwait(false);
         }
 
         async Task<AnomalyResult> LoadAndDetectAsync(TItem item)
@@ -133,6 +152,4 @@ internal static class DetectionPipeline
         || (error is OperationCanceledException && cancellationToken.IsCancellationRequested)
         || (error is ObjectDisposedException { ObjectName: string name }
             && (name == typeof(AnomalyDetector).FullName || name == typeof(SwappableDetector).FullName));
-
-    private static void Wait(Task task) => ((IAsyncResult)task).AsyncWaitHandle.WaitOne();
 }

@@ -24,6 +24,9 @@ internal sealed class Lifetime(object owner, Action free)
     /// <exception cref="ObjectDisposedException">The object is disposed.</exception>
     public void Enter() => ObjectDisposedException.ThrowIf(!TryEnter(), owner);
 
+    /// <summary>Registers a part of a call that is registered itself, even if the object is disposed meanwhile.</summary>
+    public void EnterAgain() => Interlocked.Increment(ref state);
+
     /// <summary>Ends a call.</summary>
     public void Leave()
     {

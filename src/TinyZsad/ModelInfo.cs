@@ -14,7 +14,7 @@ public sealed class ModelInfo
     /// <summary>Initializes a description, for example for the tests of code that uses detectors.</summary>
     public ModelInfo() { }
 
-    internal ModelInfo(AnomalySystem system)
+    internal ModelInfo(AnomalySystem system, Func<string> computeSha256)
     {
         SafetensorsFile file = system.File;
         SystemName = system.Name;
@@ -27,7 +27,7 @@ public sealed class ModelInfo
         Parameters = file.Tensors.Sum(t => t.ElementCount);
         StoredClasses = system.StoredClasses;
         AnyClass = system.AnyClass;
-        sha256 = new Lazy<string>(file.ComputeSha256);
+        sha256 = new Lazy<string>(computeSha256, LazyThreadSafetyMode.PublicationOnly);
     }
 
     /// <summary>Gets the published system: LiZAD, EdgeZSAD or VisualAD.</summary>

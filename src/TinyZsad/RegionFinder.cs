@@ -18,7 +18,8 @@ internal sealed class RegionFinder(float threshold)
     private sealed class Part
     {
         public int JoinedTo = -1;
-        public int Left = int.MaxValue, Right = -1, Top, Bottom, PeakX, PeakY, Area;
+        public int Left = int.MaxValue, Right = -1, Top, Bottom, PeakX, PeakY;
+        public long Area;
         public float Peak = float.NegativeInfinity;
         public double Sum, SumX, SumY;
     }

@@ -4,7 +4,7 @@ namespace TinyZsad;
 
 /// <summary>
 /// A detector whose model can be replaced while it is used. Calls that have begun end with the model that they began with; later calls
-/// use the new one. No call fails because of a swap. Thread safe.
+/// use the new one, and no call fails because of a swap. In a stream every picture counts as a call. Thread safe.
 /// </summary>
 /// <example>
 /// <code>
@@ -101,14 +101,28 @@ public sealed class SwappableDetector : IAnomalyDetector, IDisposable, IAsyncDis
 
     /// <inheritdoc/>
     public IReadOnlyList<DetectionOutcome<TItem>> DetectBatch<TItem>(IReadOnlyCollection<TItem> items, Func<TItem, Image> load,
-        string? className = null, CancellationToken cancellationToken = default) =>
-        DetectionPipeline.Run(items, load, DetectOneOfMany(className), Width, cancellationToken);
+        string? className = null, CancellationToken cancellationToken = default)
+    {
+        Holder holder = Enter();
+        try
+        {
+            return holder.Detector.DetectBatch(items, load, className, cancellationToken);
+        }
+        finally
+        {
+            holder.Calls.Leave();
+        }
+    }
 
-    /// <inheritdoc/>
+    /// <summary>
+    /// Examines pictures as they come, as <see cref="AnomalyDetector.DetectStreamAsync{TItem}"/> does. Each picture is examined with the
+    /// model that is in use when it is loaded, so a swap takes effect within the stream. A new model that lacks the class ends it.
+    /// </summary>
+    /// <inheritdoc cref="AnomalyDetector.DetectStreamAsync{TItem}"/>
     public IAsyncEnumerable<DetectionOutcome<TItem>> DetectStreamAsync<TItem>(IAsyncEnumerable<TItem> items,
         Func<TItem, CancellationToken, ValueTask<Image>> load, string? className = null,
         CancellationToken cancellationToken = default) =>
-        DetectionPipeline.RunAsync(items, load, DetectOneOfMany(className), Width, cancellationToken);
+        DetectionPipeline.RunAsync(items, load, DetectOneOfStream(className), Current.PipelineWidth, cancellationToken);
 
     /// <summary>Refuses further calls. The model is disposed now, or when the last call that uses it ends.</summary>
     public void Dispose() => _ = EndAll();
@@ -119,10 +133,8 @@ public sealed class SwappableDetector : IAnomalyDetector, IDisposable, IAsyncDis
     /// <summary>Gets the model that new calls use.</summary>
     internal AnomalyDetector Current => Volatile.Read(ref current).Detector;
 
-    private int Width => Current.PipelineWidth;
-
-    private Func<Image, CancellationToken, Task<AnomalyResult>> DetectOneOfMany(string? className) =>
-        (image, token) => WithCurrentAsync(detector => detector.DetectOneOfManyAsync(image, className, token));
+    private Func<Image, CancellationToken, Task<AnomalyResult>> DetectOneOfStream(string? className) =>
+        (image, token) => WithCurrentAsync(detector => detector.DetectOneOfStreamAsync(image, className, token));
 
     private async Task<AnomalyResult> WithCurrentAsync(Func<AnomalyDetector, Task<AnomalyResult>> detect)
     {

@@ -86,15 +86,15 @@ public sealed class DetectTests : InFolder
         Assert.That(regions, Is.Not.Empty);
         string[] arguments = ["--class", "nut", "--format", "json", "--threshold", $"{threshold}"];
         Assert.That(Areas(ToolRun.Detect([.. arguments, picture])), Is.EqualTo(regions.Select(r => r.Area)));
-        int most = regions[0].Area;
+        long most = regions[0].Area;
         Assert.That(Areas(ToolRun.Detect([.. arguments, "--min-area", $"{most}", picture])),
             Is.EqualTo(regions.Where(r => r.Area == most).Select(r => r.Area)));
         Assert.That(Areas(ToolRun.Detect([.. arguments, "--min-area", $"{most + 1}", picture])), Is.Empty);
         Assert.That(ToolRun.Detect("--class", "nut", "--min-area", "3", picture).Code, Is.EqualTo(2));
         Assert.That(ToolRun.Detect("--class", "nut", "--format", "json", picture).Output, Does.Not.Contain("regions"));
 
-        static int[] Areas(ToolRun run) => [.. JsonDocument.Parse(run.Lines.Single()).RootElement.GetProperty("regions")
-            .EnumerateArray().Select(r => r.GetProperty("area").GetInt32())];
+        static long[] Areas(ToolRun run) => [.. JsonDocument.Parse(run.Lines.Single()).RootElement.GetProperty("regions")
+            .EnumerateArray().Select(r => r.GetProperty("area").GetInt64())];
     }
 
     [Test]

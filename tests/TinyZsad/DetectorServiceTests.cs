@@ -71,9 +71,12 @@ public sealed class DetectorServiceTests
     {
         public List<(bool Pool, string? Name)> Readers { get; } = [];
 
+        public Action? Watch { get; init; }
+
         public override Span<byte> GetSpan()
         {
             lock (Readers) Readers.Add((Thread.CurrentThread.IsThreadPoolThread, Thread.CurrentThread.Name));
+            if (Thread.CurrentThread.Name?.StartsWith("TinyZsad", StringComparison.Ordinal) is true) Watch?.Invoke();
             return pixels;
         }
 
@@ -296,6 +299,51 @@ public sealed class DetectorServiceTests
         Assert.That(error.KnownClasses, Is.EquivalentTo(Classes));
         Assert.That(error.Message, Does.Contain("screw").And.Contain("metal nut").And.Contain("cable"));
         Assert.That(() => detector.Warmup("screw"), Throws.TypeOf<UnknownClassException>());
+    }
+
+    [Test]
+    public void AnInterruptedWaitLeavesTheQueue()
+    {
+        using AnomalyDetector detector = Load();
+        Exception? error = null;
+        using (new Occupied(detector))
+        {
+            Thread waiting = new(() => error = Assert.Catch(() => detector.Detect(TinyModel.Picture, TinyModel.ClassName)));
+            waiting.Start();
+            Assert.That(SpinWait.SpinUntil(() => (waiting.ThreadState & ThreadState.WaitSleepJoin) != 0, TimeSpan.FromMinutes(1)));
+            waiting.Interrupt();
+            waiting.Join();
+        }
+
+        Assert.That(error, Is.InstanceOf<ThreadInterruptedException>());
+        using CancellationTokenSource soon = new(TimeSpan.FromMinutes(1));
+        Assert.That(detector.Detect(TinyModel.Picture, TinyModel.ClassName, soon.Token).Score, Is.Positive);
+    }
+
+    [Test]
+    public async Task TheHashOfADisposedModelIsRefusedAndTheCallersContextIsNotKept()
+    {
+        AnomalyDetector detector = AnomalyDetector.Load(new MemoryStream(ModelBytes(Classes)));
+        AsyncLocal<string> context = new() { Value = "the first caller's" };
+        string? seen = "unset";
+        using WatchedPixels first = new(new byte[3 * 9 * 9]), second = new(new byte[3 * 9 * 9]) { Watch = () => seen = context.Value };
+        await detector.DetectAsync(new ImageFrame(first.Memory, 9, 9, PixelFormat.Rgb24), TinyModel.ClassName);
+        await detector.DetectAsync(new ImageFrame(second.Memory, 9, 9, PixelFormat.Rgb24), TinyModel.ClassName);
+        Assert.That(seen, Is.Null);
+        await detector.DisposeAsync();
+        Assert.That(() => detector.Model.Sha256, Throws.InstanceOf<ObjectDisposedException>());
+    }
+
+    [Test]
+    public void AMapThatNoArrayHoldsIsATypedError()
+    {
+        AnomalyResult result = new(0.5f, AnomalyMap.Create(2, 2, [0, 0, 0, 0]), 50_000, 50_000);
+        Assert.That(() => result.PictureMap, Throws.InvalidOperationException.With.Message.Contains("2500000000"));
+        Assert.That(() => result.Map.Resize(50_000, 50_000), Throws.InvalidOperationException);
+        Assert.That(() => result.CopyPictureMapTo(new float[10]), Throws.ArgumentException);
+        using AnomalyDetector detector = Load();
+        Assert.That(() => detector.Detect(TinyModel.Picture, " "), Throws.ArgumentException);
+        Assert.That(() => detector.DetectBatch([TinyModel.Picture], ""), Throws.ArgumentException);
     }
 
     /// <summary>The smallest fake that a user's test needs.</summary>

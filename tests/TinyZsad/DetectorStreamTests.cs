@@ -154,6 +154,106 @@ public sealed class DetectorStreamTests
         Assert.That(asked, Is.LessThanOrEqualTo(Threads + 2));
     }
 
+    /// <summary>A source that waits for the outcome before it gives the next item, as a camera with a trigger does.</summary>
+    [Test]
+    public async Task AnOutcomeDoesNotWaitForTheNextItem()
+    {
+        using SemaphoreSlim trigger = new(1);
+        int outcomes = 0;
+        await foreach (DetectionOutcome<Image> outcome in detector.DetectStreamAsync(Triggered(), TinyModel.ClassName))
+        {
+            Assert.That(outcome.Succeeded);
+            outcomes++;
+            trigger.Release();
+        }
+
+        Assert.That(outcomes, Is.EqualTo(5));
+
+        async IAsyncEnumerable<Image> Triggered()
+        {
+            for (int i = 0; i < 5; i++)
+            {
+                Assert.That(await trigger.WaitAsync(TimeSpan.FromMinutes(1)), "the outcome before is held back");
+                yield return Picture(i);
+            }
+        }
+    }
+
+    [Test]
+    public async Task NothingUsesTheSourceAfterItsEnd()
+    {
+        bool ended = false;
+        int late = 0;
+        await foreach (DetectionOutcome<int> _ in detector.DetectStreamAsync(Numbers(), Load, TinyModel.ClassName)) break;
+        Assert.That((ended, late), Is.EqualTo((true, 0)));
+
+        async IAsyncEnumerable<int> Numbers()
+        {
+            try
+            {
+                for (int i = 0; i < 100; i++)
+                {
+                    await Task.Yield();
+                    yield return i;
+                }
+            }
+            finally
+            {
+                ended = true;
+            }
+        }
+
+        async ValueTask<Image> Load(int i, CancellationToken cancellationToken)
+        {
+            await Task.Delay(20, CancellationToken.None);
+            if (ended) Interlocked.Increment(ref late);
+            return Picture(i);
+        }
+    }
+
+    [Test]
+    public void ACancelledStreamNamesTheCallersToken()
+    {
+        using CancellationTokenSource stop = new();
+        OperationCanceledException error = Assert.CatchAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (DetectionOutcome<Image> _ in
+                detector.DetectStreamAsync(Never(), TinyModel.ClassName, stop.Token)) { }
+        }).GetAwaiter().GetResult()!;
+        Assert.That(error.CancellationToken, Is.EqualTo(stop.Token));
+
+        async IAsyncEnumerable<Image> Never([EnumeratorCancellation] CancellationToken cancellationToken = default)
+        {
+            yield return Picture(0);
+            stop.CancelAfter(10);
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+        }
+    }
+
+    [Test]
+    public async Task ABatchEndsNormallyWhenTheDetectorIsDisposed()
+    {
+        AnomalyDetector other = AnomalyDetector.Load(TinyModel.OfStoredClass().Open(), new DetectorOptions { Threads = 2 });
+        Task? disposal = null;
+        IReadOnlyList<DetectionOutcome<int>> outcomes = other.DetectBatch([.. Enumerable.Range(0, 12)], i =>
+        {
+            if (i == 4) disposal = other.DisposeAsync().AsTask();
+            return Picture(i);
+        }, TinyModel.ClassName);
+        Assert.That(outcomes.Count(o => o.Succeeded), Is.EqualTo(12));
+        await disposal!;
+        Assert.That(() => other.DetectBatch([1], Picture), Throws.InstanceOf<ObjectDisposedException>());
+    }
+
+    /// <summary>Batches that block threads of the pool must not need further threads of the pool.</summary>
+    [Test]
+    public async Task ManyBatchesOnThePoolEnd()
+    {
+        Task<int>[] batches = [.. Enumerable.Range(0, 40).Select(_ => Task.Run(() =>
+            detector.DetectBatch([1, 2, 3], Picture, TinyModel.ClassName).Count(o => o.Succeeded)))];
+        Assert.That(await Task.WhenAll(batches).WaitAsync(TimeSpan.FromMinutes(2)), Is.All.EqualTo(3));
+    }
+
     [Test]
     public void NothingIsAWrongArgument()
     {

@@ -23,6 +23,7 @@ public static class PngEncoder
     {
         ArgumentNullException.ThrowIfNull(path);
         view.ThrowIfEmpty(nameof(view));
+        PngRowFilter.CheckRow(view.Width, view.Format.BytesPerPixel());
         using FileStream file = File.Create(path);
         Save(file, view);
     }
@@ -36,7 +37,9 @@ public static class PngEncoder
         ArgumentNullException.ThrowIfNull(stream);
         view.ThrowIfEmpty(nameof(view));
         long rowBytes = view.Layout.RowBytes;
-        bool large = rowBytes * view.Height >= LargeBytes;
+        PngRowFilter.CheckRow(view.Width, view.Format.BytesPerPixel());
+        // Every band that is compressed holds a few rows: enormous rows are compressed one after the other.
+        bool large = rowBytes * view.Height >= LargeBytes && rowBytes <= LargeBytes;
         Save(stream, view, large ? (int)Math.Max(PngBandWriter.BandBytes / rowBytes, 1) : view.Height);
     }
 

@@ -18,14 +18,18 @@ internal sealed class PngRowFilter
     /// <summary>Initializes a filter for rows of pixels of 1, 3 or 4 bytes.</summary>
     public PngRowFilter(int width, int pixelBytes)
     {
+        CheckRow(width, pixelBytes);
         long bytes = (long)width * pixelBytes, padded = bytes + pixelBytes + Vector128<byte>.Count;
-        if (padded > Array.MaxLength)
-        {
-            throw new ArgumentException($"A row of {width} pixels takes more bytes than one array holds.", nameof(width));
-        }
-
         (this.distance, this.rowBytes) = (pixelBytes, (int)bytes);
         (this.above, this.row, best, trial) = (new byte[padded], new byte[padded], new byte[padded], new byte[padded]);
+    }
+
+    /// <summary>Throws if one array cannot hold a row.</summary>
+    /// <exception cref="ArgumentException">The row is too long.</exception>
+    public static void CheckRow(int width, int pixelBytes)
+    {
+        if ((long)width * pixelBytes + pixelBytes + Vector128<byte>.Count > Array.MaxLength)
+            throw new ArgumentException($"A row of {width} pixels takes more bytes than one array holds.", nameof(width));
     }
 
     /// <summary>Filters a row.</summary>

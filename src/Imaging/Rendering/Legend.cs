@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace TinyZsad.Imaging;
 
 /// <summary>Draws the strip beside an overlay: the score, and a bar of the colours with the values of its top, middle and bottom.</summary>
@@ -63,6 +65,6 @@ internal readonly struct Legend
 
     private static string Text(double value, int decimals) => !double.IsFinite(value)
         ? double.IsNaN(value) ? "nan" : value < 0 ? "-inf" : "+inf"
-        : Math.Abs(value) < 1e6 ? value.ToString("F" + decimals)
-        : value.ToString("0.00e+0");
+        : Math.Abs(value) < 1e6 ? value.ToString("F" + decimals, CultureInfo.InvariantCulture)
+        : value.ToString("0.00e+0", CultureInfo.InvariantCulture);
 }
