@@ -11,8 +11,14 @@ builder.Logging.SetMinimumLevel(LogLevel.Warning);
 
 string? model = builder.Configuration["model"];
 
-// In memory, because somebody may write over the file while the service runs.
-DetectorOptions options = new() { InMemory = true, MaxQueueLength = 64 };
+// --mode Throughput serves more requests per second; Latency, the default, serves each as early as possible. The file is read into
+// memory, because somebody may write over it while the service runs.
+DetectorOptions options = new()
+{
+    Mode = builder.Configuration.GetValue("mode", DetectionMode.Latency),
+    InMemory = true,
+    MaxQueueLength = 64,
+};
 ImageLoadOptions loading = new()
 {
     Limits = new ImageLimits { MaxEncodedBytes = 30 << 20, MaxPixels = 50_000_000 },

@@ -32,7 +32,8 @@ public sealed partial class ServiceTests : IDisposable
     {
         string program = Path.Combine(TestContext.CurrentContext.TestDirectory, "../../Service/release/Service.dll");
         ProcessStartInfo start = new("dotnet",
-            [program, "--urls", "http://127.0.0.1:0", "--Logging:LogLevel:Microsoft.Hosting.Lifetime=Information"])
+            [program, "--urls", "http://127.0.0.1:0", "--Logging:LogLevel:Microsoft.Hosting.Lifetime=Information",
+                "--mode", Environment.GetEnvironmentVariable("TINYZSAD_SERVICE_MODE") ?? "Latency"])
         {
             RedirectStandardOutput = true,
         };
