@@ -11,11 +11,13 @@ builder.Logging.SetMinimumLevel(LogLevel.Warning);
 
 string? model = builder.Configuration["model"];
 
-// --mode Throughput serves more requests per second; Latency, the default, serves each as early as possible. The file is read into
-// memory, because somebody may write over it while the service runs.
+// --mode Throughput serves more requests per second; Latency, the default, serves each as early as possible. --threads leaves
+// processors to the web server, which makes latencies more even. The file is read into memory, because somebody may write over it while
+// the service runs.
 DetectorOptions options = new()
 {
     Mode = builder.Configuration.GetValue("mode", DetectionMode.Latency),
+    Threads = builder.Configuration.GetValue("threads", 0),
     InMemory = true,
     MaxQueueLength = 64,
 };

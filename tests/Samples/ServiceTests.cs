@@ -33,7 +33,8 @@ public sealed partial class ServiceTests : IDisposable
         string program = Path.Combine(TestContext.CurrentContext.TestDirectory, "../../Service/release/Service.dll");
         ProcessStartInfo start = new("dotnet",
             [program, "--urls", "http://127.0.0.1:0", "--Logging:LogLevel:Microsoft.Hosting.Lifetime=Information",
-                "--mode", Environment.GetEnvironmentVariable("TINYZSAD_SERVICE_MODE") ?? "Latency"])
+                "--mode", Environment.GetEnvironmentVariable("TINYZSAD_SERVICE_MODE") ?? "Latency",
+                "--threads", Environment.GetEnvironmentVariable("TINYZSAD_SERVICE_THREADS") ?? "0"])
         {
             RedirectStandardOutput = true,
         };
