@@ -34,7 +34,7 @@ public sealed class BenchTests
         Assert.That(Value("pictures_per_second") * median, Is.EqualTo(1000).Within(0.1).Percent);
         Assert.That(Value("class_embedding_ms"), Is.InRange(1e-3, Value("first_ms")));
         Assert.That(Value("peak_memory_bytes"), Is.GreaterThan(1e7));
-        Assert.That((Value("batch"), Value("batch_minimum_ms")), Is.EqualTo((3.0, Value("batch_minimum_ms"))));
+        Assert.That(Value("batch"), Is.EqualTo(3));
         Assert.That(Value("batch_minimum_ms"), Is.InRange(Value("minimum_ms"), Value("batch_median_ms")));
         JsonElement[] profile = [.. root.GetProperty("profile").EnumerateArray()];
         Assert.That(profile.Count(e => e.GetProperty("operation").GetString() == "Attention"), Is.EqualTo(4), "one a block");

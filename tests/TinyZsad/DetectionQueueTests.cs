@@ -82,7 +82,7 @@ internal sealed class DetectionQueueTests
         Call[] calls = Enter(queue, true, true, true);
         DetectorBusyException refused = Assert.Throws<DetectorBusyException>(
             () => queue.Enter(new Call(9, true, admitted), canBeRefused: true))!;
-        Assert.That((refused.QueueLength, refused.Message), Is.EqualTo((2, refused.Message)));
+        Assert.That(refused.QueueLength, Is.EqualTo(2));
         Assert.That(refused.Message, Does.Contain("2 detections"));
         queue.Enter(new Call(3, true, admitted), canBeRefused: false);
         foreach (Call call in calls) queue.Leave(call);
