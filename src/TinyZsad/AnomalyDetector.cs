@@ -37,6 +37,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     private readonly ImageScore score;
     private readonly bool throughput;
     private readonly Device device;
+    private readonly ParallelFor onAllThreads;
     private readonly Plan plan;
     private readonly Lifetime lifetime;
     private readonly ComputeThreads threads;
@@ -45,6 +46,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     {
         this.system = system;
         this.device = device;
+        onAllThreads = device.For;
         score = options.Score == ImageScore.Default ? system.DefaultScore : options.Score;
         throughput = options.Mode == DetectionMode.Throughput;
         plan = device.Compile(system.DetectionGraph(score), new CompileOptions { Precision = options.Precision });
@@ -546,7 +548,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
 
     private void Resample(ImageView image, Span<byte> pixels, bool alone, CancellationToken cancellationToken) =>
         Resampler.Resize(image, pixels, system.ImageSize, system.ImageSize, ResampleFilter.Bicubic,
-            alone ? null : device.For, cancellationToken);
+            alone ? null : onAllThreads, cancellationToken);
 
     private void CheckArguments(ImageView image, Memory<float> mapBuffer)
     {
