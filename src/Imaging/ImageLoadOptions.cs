@@ -29,5 +29,8 @@ public sealed record ImageLoadOptions
     /// </summary>
     public ArrayPool<byte>? Pool { get; init; }
 
+    /// <summary>Gets the formats that are decoded, in the order in which they are tried. A package adds its own.</summary>
+    internal IReadOnlyList<ImageFormat> Formats { get; init; } = ImageFormat.BuiltIn;
+
     internal static ImageLoadOptions Default { get; } = new();
 }

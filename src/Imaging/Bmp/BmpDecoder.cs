@@ -10,6 +10,8 @@ internal static class BmpDecoder
 {
     public const string Format = "BMP";
 
+    public static IReadOnlyList<string> Extensions { get; } = [".bmp", ".dib"];
+
     public static bool Recognises(ReadOnlySpan<byte> data) => data.StartsWith("BM"u8);
 
     public static (int Width, int Height) ReadSize(ReadOnlySpan<byte> bmp, ImageLoadOptions options)

@@ -13,6 +13,8 @@ internal sealed unsafe class JpegDecoder : IDisposable
 {
     public const string Format = "JPEG";
 
+    public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi"];
+
     /// <summary>
     /// The most scans, the limit of libjpeg-turbo for untrusted files. The time for a scan depends on the size of the picture and not
     /// on the length of the scan, so this limits the time.

@@ -10,6 +10,8 @@ internal static unsafe class PngDecoder
 {
     public const string Format = "PNG";
 
+    public static IReadOnlyList<string> Extensions { get; } = [".png", ".apng"];
+
     public static ReadOnlySpan<byte> Signature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
 
     public static bool Recognises(ReadOnlySpan<byte> data) => data.StartsWith(Signature[..4]);

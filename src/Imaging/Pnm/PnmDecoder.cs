@@ -10,6 +10,8 @@ internal static class PnmDecoder
 {
     public const string Format = "PNM";
 
+    public static IReadOnlyList<string> Extensions { get; } = [".pnm", ".pbm", ".pgm", ".ppm", ".pam"];
+
     public static bool Recognises(ReadOnlySpan<byte> data) =>
         data is [(byte)'P', >= (byte)'1' and <= (byte)'7', var next, ..] && (PnmTokens.IsSpace(next) || next == '#');
 
