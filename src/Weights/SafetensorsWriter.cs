@@ -23,28 +23,9 @@ internal static class SafetensorsWriter
         IEnumerable<KeyValuePair<string, string>>? metadata = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        string target = Path.GetFullPath(path);
-        string folder = Path.GetDirectoryName(target)
-            ?? throw new ArgumentException($"{path} is the root of a file system, not a file.", nameof(path));
         TensorDeclaration[] ordered = InOrder(tensors);
         byte[] header = Header(ordered, metadata);
-
-        string temporary = Path.Combine(folder, $".{Path.GetRandomFileName()}.tmp");
-        FileStream stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write);
-        try
-        {
-            using (stream)
-            {
-                Write(stream, header, ordered);
-                stream.Flush(flushToDisk: true);
-            }
-            File.Move(temporary, target, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
+        AtomicFile.Write(path, stream => Write(stream, header, ordered), flushToDisk: true);
     }
 
     /// <summary>Writes to a stream at its position. The stream is left open and need not be seekable.</summary>
