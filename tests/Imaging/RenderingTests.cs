@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Drawing;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -84,26 +83,6 @@ public class RenderingTests
                 // The value is rounded to one of 256 levels first; one level is at most 4 of red or alpha.
                 Assert.That((int)red, Is.EqualTo((int)expected).Within(4), $"pixel {x}, {y}");
             }
-        }
-    }
-
-    [Test]
-    public void TheLegendDoesNotDependOnTheCulture()
-    {
-        Image picture = Image.Create(200, 200, new byte[3 * 200 * 200]);
-        OverlayOptions options = new() { Low = -1, Score = -0.5f };
-        byte[] right = Overlay.Render(picture.View, new float[4], 2, 2, options).Pixels.ToArray();
-        CultureInfo before = CultureInfo.CurrentCulture;
-        CultureInfo other = (CultureInfo)CultureInfo.InvariantCulture.Clone();
-        (other.NumberFormat.NumberDecimalSeparator, other.NumberFormat.NegativeSign) = (",", "\u2212");
-        try
-        {
-            CultureInfo.CurrentCulture = other;
-            Assert.That(Overlay.Render(picture.View, new float[4], 2, 2, options).Pixels.ToArray(), Is.EqualTo(right));
-        }
-        finally
-        {
-            CultureInfo.CurrentCulture = before;
         }
     }
 
