@@ -13,6 +13,7 @@ internal sealed class BenchCommand
 {
     private readonly Terminal terminal;
     private readonly ModelSource source;
+    private readonly PictureOptions reading;
     private readonly Option<string?> image = new("--image")
     {
         Description = "The picture (default: a generated picture of 640 x 480 pixels).",
@@ -46,6 +47,7 @@ internal sealed class BenchCommand
         {
             command.Add(option);
         }
+        reading = new PictureOptions(command, image);
 
         command.SetAction(terminal, Run);
     }
@@ -66,7 +68,7 @@ internal sealed class BenchCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
-        Image picture = parsed.GetValue(image) is { } path ? Image.Load(path, cancellationToken: cancellationToken) : Generated(640, 480);
+        Image picture = parsed.GetValue(image) is { } path ? Image.Load(path, reading.Of(parsed), cancellationToken) : Generated(640, 480);
         long start = Stopwatch.GetTimestamp();
         using AnomalyDetector detector = source.Load(parsed, terminal,
             new DetectorOptions { Threads = parsed.GetValue(threads), Precision = parsed.GetValue(precision) });

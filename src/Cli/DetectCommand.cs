@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Diagnostics;
@@ -11,14 +10,31 @@ namespace TinyZsad.Cli;
 /// <summary>The <c>detect</c> command: computes how anomalous pictures are, and where.</summary>
 internal sealed class DetectCommand
 {
+    private const string Description = """
+        Computes how anomalous pictures are, and where.
+
+        A folder stands for the pictures in it and in its subfolders. Links to folders are followed, each folder is searched once, and
+        names that start with a dot are passed over. Files with other extensions are counted and named. A picture that cannot be read
+        is reported, and the others are examined. A score is printed even if a file of the picture cannot be saved.
+
+        Exit codes: 0 every picture was examined; 1 a file could not be saved; 2 a picture, a folder or an argument was wrong;
+        130 interrupted; 141 nobody reads the results any more.
+        """;
+
     private readonly Terminal terminal;
     private readonly ModelSource source;
 
     private readonly Argument<string[]> pictures = new("PICTURE|DIR|GLOB")
     {
-        Description = "Pictures, folders to search for pictures, or patterns "
-            + "(* and ? match within a name, ** matches any folders).",
-        Arity = ArgumentArity.OneOrMore,
+        Description = "Pictures, folders to search for pictures, patterns (* and ? match within a name, ** matches any folders), "
+            + "or - to read one picture from standard input.",
+        Arity = ArgumentArity.ZeroOrMore,
+    };
+
+    private readonly Option<string?> list = new("--files-from")
+    {
+        Description = "A list of further pictures and folders, one a line or separated by zero bytes; - reads it from standard input.",
+        HelpName = "FILE|-",
     };
 
     private readonly Option<string?> className = Arguments.ClassName(
@@ -49,9 +65,7 @@ internal sealed class DetectCommand
     private readonly Option<DetectionFormat> format = Arguments.Choice("--format", "A table, JSON with one object per line, or CSV",
         ("table", DetectionFormat.Table), ("json", DetectionFormat.Json), ("csv", DetectionFormat.Csv));
 
-    private readonly Option<bool> exifOrientation = Arguments.Flag("--exif-orientation",
-        "Rotate JPEG and PNG pictures by their Exif orientation (default: use them as stored).");
-
+    private readonly PictureOptions reading;
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
 
@@ -61,10 +75,11 @@ internal sealed class DetectCommand
         command.Add(pictures);
         source = new ModelSource(command);
         foreach (Option option in new Option[]
-            { className, folder, save, threshold, minimumArea, score, format, exifOrientation, threads, precision })
+            { list, className, folder, save, threshold, minimumArea, score, format, threads, precision })
         {
             command.Add(option);
         }
+        reading = new PictureOptions(command);
 
         command.Validators.Add(Check);
         command.SetAction(terminal, Run);
@@ -72,7 +87,7 @@ internal sealed class DetectCommand
 
     public static Documented Create(Terminal terminal)
     {
-        Command command = new("detect", "Computes how anomalous pictures are, and where.");
+        Command command = new("detect", Description);
         _ = new DetectCommand(terminal, command);
         return new Documented(command,
         [
@@ -82,11 +97,19 @@ internal sealed class DetectCommand
             "detect -m lizad.safetensors --class screw --threshold 0.4 --out results --save overlay,mask \"parts/**/*.png\"",
             "detect -m lizad.safetensors --class screw --format csv parts > scores.csv",
             "detect --case tests/reference/lizad/vision-full --class \"metal nut\" samples",
+            "detect --format json - < nut.png",
+            "detect --files-from list.txt --format csv > scores.csv",
         ]);
     }
 
     private void Check(CommandResult result)
     {
+        string[] named = result.GetValue(pictures) ?? [];
+        string? from = result.GetResult(list) is null ? null : result.GetValue(list);
+        if (named.Length == 0 && from is null)
+            result.AddError("No picture is named: name pictures, folders or patterns, - for standard input, or a list with --files-from.");
+        else if (from == Picture.Dash && named.Contains(Picture.Dash))
+            result.AddError("Standard input holds a picture (-) or a list (--files-from -), not both.");
         if (result.GetResult(minimumArea) is { Implicit: false } && result.GetResult(threshold) is null)
             result.AddError("--min-area needs a value that regions reach: add --threshold X.");
         // Only the words are checked here. The values must not be requested yet, because they may be invalid.
@@ -100,10 +123,13 @@ internal sealed class DetectCommand
     {
         string? output = parsed.GetValue(folder);
         Artefact[] kinds = parsed.GetValue(save) is { Length: > 0 } given ? given : output is not null ? [Artefact.Overlay] : [];
-        (IReadOnlyList<Picture> found, IReadOnlyList<string> problems) =
-            PictureSearch.Find(parsed.GetValue(pictures)!, path => output is not null && OutputNames.IsOutput(output, path));
-        foreach (string problem in problems) terminal.Complain(problem);
-        if (found.Count == 0) return ExitCode.BadInput;
+        OutputNames? names = output is null ? null : new OutputNames(output);
+        PictureSearch search = Find(parsed, names);
+        foreach (string problem in search.Problems) terminal.Complain(problem);
+        foreach (string note in search.Notes()) terminal.Note(note);
+        if (search.Pictures.Count == 0) return ExitCode.BadInput;
+        names?.Reserve(search.Pictures);
+        OutputFolder? saving = names is null ? null : new OutputFolder(names, kinds);
 
         DetectorOptions options = new()
         {
@@ -116,7 +142,6 @@ internal sealed class DetectCommand
         else if (asked is null && parsed.GetResult(className) is not null)
             terminal.Note($"{detector.Model.SystemName} takes no class; --class is ignored.");
 
-        OutputNames? names = output is null ? null : new OutputNames(output, found);
         bool verdict = parsed.GetValue(threshold) is not null;
         DetectionWriter writer = parsed.GetValue(format) switch
         {
@@ -124,22 +149,23 @@ internal sealed class DetectCommand
             DetectionFormat.Csv => new CsvWriter(terminal.Output, verdict, kinds),
             _ => new TableWriter(terminal, verdict, kinds.Length > 0),
         };
-        RegionOptions regions = new() { MinimumArea = parsed.GetValue(minimumArea) };
-        bool failed = problems.Count > 0;
+        Examination examination = new(detector, reading.Of(parsed), asked, (float?)parsed.GetValue(threshold),
+            new RegionOptions { MinimumArea = parsed.GetValue(minimumArea) }, saving);
+        bool failed = search.Problems.Count > 0, unsaved = false;
         try
         {
-            terminal.Track("Examining pictures", found.Count, writer is not TableWriter, step =>
+            terminal.Track("Examining pictures", search.Pictures.Count, writer is not TableWriter, step =>
             {
-                foreach (Picture picture in found)
+                foreach (Picture picture in search.Pictures)
                 {
-                    try
+                    // What a picture causes is reported, and the others are examined. Errors of writing the results are not among it.
+                    if (TryExamine(examination, picture, cancellationToken) is { } row)
                     {
-                        writer.Write(Examine(detector, picture, parsed.GetValue(exifOrientation), asked,
-                            (float?)parsed.GetValue(threshold), regions, kinds, names?.Next(picture), cancellationToken));
+                        writer.Write(row);
+                        unsaved |= Report(row);
                     }
-                    catch (Exception e) when (e is ImageFormatException or IOException or UnauthorizedAccessException)
+                    else
                     {
-                        terminal.Complain(Tool.Explain(e));
                         failed = true;
                     }
                     step();
@@ -150,67 +176,68 @@ internal sealed class DetectCommand
         {
             writer.End();
         }
-        return failed ? ExitCode.BadInput : ExitCode.Done;
+        return failed ? ExitCode.BadInput : unsaved ? ExitCode.CheckFailed : ExitCode.Done;
     }
 
-    private static DetectionRow Examine(AnomalyDetector detector, Picture picture, bool applyOrientation, string? asked,
-        float? limit, RegionOptions options, Artefact[] kinds, Func<Artefact, string>? name, CancellationToken cancellationToken)
+    private PictureSearch Find(ParseResult parsed, OutputNames? names)
     {
-        long start = Stopwatch.GetTimestamp();
-        ImageLoadOptions loading = new() { ApplyExifOrientation = applyOrientation, Pool = ArrayPool<byte>.Shared };
-        using Image image = Image.Load(picture.Path, loading, cancellationToken);
-        AnomalyResult result = detector.Detect(image, asked, cancellationToken);
-        // The class is embedded only once for all pictures, so its time is not counted.
-        TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
-        IReadOnlyList<AnomalyRegion>? regions = limit is { } least ? result.Regions(least, options) : null;
-        (Artefact, string)[] saved = name is null ? [] : [.. kinds.Select(kind => (kind, name(kind)))];
-        foreach ((Artefact kind, string path) in saved)
+        string[] arguments = parsed.GetValue(pictures) ?? [];
+        string? path = parsed.GetValue(list);
+        if (path is null) return PictureSearch.Find(arguments, PictureOptions.Extensions, names);
+        bool standardInput = path == Picture.Dash;
+        using Stream stream = standardInput ? terminal.OpenInput() : File.OpenRead(path);
+        return PictureSearch.Find(arguments, PictureOptions.Extensions, names, stream, standardInput ? "standard input" : path);
+    }
+
+    private DetectionRow? TryExamine(Examination examination, Picture picture, CancellationToken cancellationToken)
+    {
+        try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            Save(kind, path, image, result, limit, regions);
+            return examination.Of(picture, terminal, cancellationToken);
         }
-
-        return new DetectionRow(picture.Path, result, time, limit is { } t ? result.Score >= t : null, regions, saved);
-    }
-
-    private static void Save(
-        Artefact kind, string path, Image image, AnomalyResult result, float? limit, IReadOnlyList<AnomalyRegion>? regions)
-    {
-        AnomalyMap map = result.PictureMap;
-        (float low, float high) = Range(map.Values);
-        switch (kind)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
-            case Artefact.Overlay:
-                OverlayOptions options = new()
-                {
-                    Low = low, High = high, Score = result.Score, Boxes = [.. (regions ?? []).Select(r => r.Bounds)],
-                };
-                result.RenderOverlay(image.View, options).SavePng(path);
-                break;
-            case Artefact.Map:
-                Heatmap.Render(map.Values, map.Width, map.Height, low, high).SavePng(path);
-                break;
-            case Artefact.Mask:
-                Mask.SavePng(path, map.Values, map.Width, map.Height, limit!.Value);
-                break;
-            default:
-                NpyWriter.Save(path, map.Values, map.Width, map.Height);
-                break;
+            string reason = Tool.Explain(e);
+            terminal.Complain(reason.Contains(picture.Path, StringComparison.Ordinal) ? reason : $"{picture.Path}: {reason}");
+            return null;
         }
     }
 
-    /// <summary>
-    /// Gets the value range of the colors: 0 to 1 for probabilities, so that pictures are comparable; otherwise extended to the
-    /// values of the map.
-    /// </summary>
-    private static (float Low, float High) Range(ReadOnlySpan<float> map)
+    /// <summary>Reports what could not be saved.</summary>
+    /// <returns>True if there is any.</returns>
+    private bool Report(DetectionRow row)
     {
-        float low = 0, high = 1;
-        foreach (float x in map)
+        bool any = false;
+        foreach (SavedFile file in row.Saved)
         {
-            if (x < low) low = x;
-            if (x > high) high = x;
+            if (file.Problem is null) continue;
+            terminal.Complain($"{row.Path}: {file.Path} is not saved: {file.Problem}");
+            any = true;
         }
-        return (low, high);
+        return any;
+    }
+
+    /// <summary>What is done with every picture.</summary>
+    private sealed record Examination(AnomalyDetector Detector, ImageLoadOptions Loading, string? ClassName, float? Threshold,
+        RegionOptions RegionOptions, OutputFolder? Saving)
+    {
+        public DetectionRow Of(Picture picture, Terminal terminal, CancellationToken cancellationToken)
+        {
+            long start = Stopwatch.GetTimestamp();
+            using Image image = Load(picture, terminal, cancellationToken);
+            AnomalyResult result = Detector.Detect(image, ClassName, cancellationToken);
+            // The class is embedded only once for all pictures, so its time is not counted.
+            TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
+            IReadOnlyList<AnomalyRegion>? regions = Threshold is { } least ? result.Regions(least, RegionOptions) : null;
+            IReadOnlyList<SavedFile> saved = Saving is null ? [] : Saving.Save(picture, image, result, Threshold, regions);
+            return new DetectionRow(picture.Path, result, time, Threshold is { } t ? result.Score >= t : null, regions, saved);
+        }
+
+        private Image Load(Picture picture, Terminal terminal, CancellationToken cancellationToken)
+        {
+            if (!ReferenceEquals(picture, Picture.StandardInput)) return Image.Load(picture.Path, Loading, cancellationToken);
+            using Stream input = terminal.OpenInput();
+            return Image.Load(input, Loading, cancellationToken);
+        }
     }
 }

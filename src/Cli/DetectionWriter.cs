@@ -17,10 +17,10 @@ internal enum DetectionFormat
 /// <param name="Time">The time from opening the file to the result.</param>
 /// <param name="Anomalous">Whether the score reaches the threshold; null without a threshold.</param>
 /// <param name="Regions">The regions whose pixels reach the threshold; null without a threshold.</param>
-/// <param name="Saved">The files that were written.</param>
+/// <param name="Saved">The files that were written or could not be.</param>
 internal sealed record DetectionRow(
     string Path, AnomalyResult Result, TimeSpan Time, bool? Anomalous, IReadOnlyList<AnomalyRegion>? Regions,
-    IReadOnlyList<(Artefact Kind, string Path)> Saved);
+    IReadOnlyList<SavedFile> Saved);
 
 /// <summary>Prints detections in one of the formats.</summary>
 internal abstract class DetectionWriter
@@ -52,8 +52,15 @@ internal sealed class TableWriter(Terminal terminal, bool verdict, bool saved) :
             cells.Add(Tables.Cell(Verdict(anomalous), new Style(anomalous ? Color.Red : Color.Green)));
         cells.Add(Tables.Cell($"{row.Result.PictureWidth} x {row.Result.PictureHeight}"));
         cells.Add(Tables.Cell(Units.Milliseconds(row.Time)));
-        if (saved) cells.Add(Tables.Cell(row.Saved is [(_, string only)] ? only : OutputNames.Stem(row.Saved[0].Path) + ".*"));
+        if (saved) cells.Add(Tables.Cell(Saved(row.Saved)));
         table.AddRow(cells);
+    }
+
+    private static string Saved(IReadOnlyList<SavedFile> files)
+    {
+        string[] paths = [.. files.Where(f => f.Problem is null).Select(f => f.Path)];
+        return paths.Length == 0 ? "" : paths.Length == 1 ? paths[0]
+            : paths.Length == files.Count ? OutputNames.Stem(paths[0]) + ".*" : string.Join(", ", paths);
     }
 
     public override void End()
@@ -76,8 +83,22 @@ internal sealed class JsonWriter(TextWriter output) : DetectionWriter
         json.Milliseconds("milliseconds", row.Time);
         if (row.Anomalous is { } anomalous) json.WriteString("verdict", Verdict(anomalous));
         if (row.Regions is { } regions) json.Array("regions", regions, region => Write(json, region));
-        foreach ((Artefact kind, string path) in row.Saved) json.WriteString(Word(kind), path);
+        foreach (SavedFile file in row.Saved)
+        {
+            if (file.Problem is null) json.WriteString(Word(file.Kind), file.Path);
+            else json.WriteNull(Word(file.Kind));
+        }
+        if (row.Saved.Any(f => f.Problem is not null))
+            json.Array("not_saved", row.Saved.Where(f => f.Problem is not null), file => Write(json, file));
     });
+
+    private static void Write(Utf8JsonWriter json, SavedFile file)
+    {
+        json.WriteStartObject();
+        json.WriteString("file", file.Path);
+        json.WriteString("reason", file.Problem);
+        json.WriteEndObject();
+    }
 
     private static void Write(Utf8JsonWriter json, AnomalyRegion region)
     {
@@ -116,7 +137,7 @@ internal sealed class CsvWriter : DetectionWriter
     [
         row.Path, $"{row.Result.Score}", $"{row.Result.RawScore}", row.Result.ClassName ?? "",
         $"{row.Result.PictureWidth}", $"{row.Result.PictureHeight}", $"{row.Time.TotalMilliseconds:0.0000}",
-        .. Where(row.Anomalous is not null, Verdict(row.Anomalous is true)), .. row.Saved.Select(s => s.Path),
+        .. Where(row.Anomalous is not null, Verdict(row.Anomalous is true)), .. row.Saved.Select(s => s.Problem is null ? s.Path : ""),
     ]);
 
     private void WriteLine(IEnumerable<string> fields)

@@ -1,4 +1,4 @@
-using System.IO.Enumeration;
+using System.Text;
 
 namespace TinyZsad.Cli;
 
@@ -8,126 +8,177 @@ namespace TinyZsad.Cli;
 /// The path relative to the folder or the pattern by which the picture was found. For a picture named directly, it is the file
 /// name.
 /// </param>
-internal sealed record Picture(string Path, string Relative);
+internal sealed record Picture(string Path, string Relative)
+{
+    /// <summary>The argument that stands for standard input.</summary>
+    public const string Dash = "-";
+
+    /// <summary>Gets the picture that is read from standard input.</summary>
+    public static Picture StandardInput { get; } = new(Dash, "stdin");
+}
 
 /// <summary>
-/// Finds pictures by file, folder or pattern. A folder stands for all pictures in it, including subfolders. In a pattern, * and ?
-/// match within a name, and ** matches any folders. Patterns are expanded here because not every shell does. A name that starts
-/// with a dot is found only by a pattern that also starts with a dot. Links to folders are not followed.
+/// Finds pictures by file, folder, pattern or list. A folder stands for all pictures in it, including subfolders. Patterns are expanded
+/// here because not every shell does. Everything that a folder or a pattern contains and that is not examined is told.
 /// </summary>
 internal sealed class PictureSearch
 {
-    private static readonly HashSet<string> Extensions = new(StringComparer.OrdinalIgnoreCase)
-    {
-        ".png", ".bmp", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".jpg", ".jpeg",
-    };
+    /// <summary>The most characters of a list of paths.</summary>
+    private const int LongestList = 1 << 26;
+
+    /// <summary>The names that a note tells; the others are counted.</summary>
+    private const int MostNames = 5;
 
     private static readonly char[] Separators = [Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar];
-    private static readonly bool IgnoreCase = OperatingSystem.IsWindows() || OperatingSystem.IsMacOS();
 
+    private readonly HashSet<string> extensions;
+    private readonly OutputNames? outputs;
     private readonly List<Picture> pictures = [];
-    private readonly List<string> problems = [];
+    private readonly List<(Picture Picture, string File)> found = [];
+    private readonly List<string> problems = [], others = [], hidden = [], saved = [];
     private readonly HashSet<string> seen = [];
-    private readonly Func<string, bool> skip;
 
-    private PictureSearch(Func<string, bool> skip) => this.skip = skip;
-
-    /// <summary>
-    /// Finds the pictures that the arguments name. Each picture is returned once; the pictures of one argument are sorted.
-    /// </summary>
-    /// <param name="arguments">Files, folders and patterns.</param>
-    /// <param name="skip">Determines by full path which files folders and patterns do not include.</param>
-    /// <returns>The pictures, and a message for each argument without any picture.</returns>
-    public static (IReadOnlyList<Picture> Pictures, IReadOnlyList<string> Problems) Find(
-        IEnumerable<string> arguments, Func<string, bool>? skip = null)
+    private PictureSearch(IEnumerable<string> extensions, OutputNames? outputs)
     {
-        PictureSearch search = new(skip ?? (_ => false));
-        foreach (string argument in arguments) search.Add(argument);
-        return (search.pictures, search.problems);
+        this.extensions = new HashSet<string>(extensions, StringComparer.OrdinalIgnoreCase);
+        this.outputs = outputs;
     }
 
-    private void Add(string argument)
+    /// <summary>Gets the pictures, each once, in the order of the arguments; those of one argument are sorted.</summary>
+    public IReadOnlyList<Picture> Pictures => pictures;
+
+    /// <summary>Gets a message for each argument without any picture and for each folder that cannot be read.</summary>
+    public IReadOnlyList<string> Problems => problems;
+
+    /// <summary>Finds pictures.</summary>
+    /// <param name="arguments">Files, folders and patterns, and a dash for standard input.</param>
+    /// <param name="extensions">The extensions of pictures, each with its dot.</param>
+    /// <param name="outputs">The names of the files that are saved, which are no pictures to examine; null if none are saved.</param>
+    /// <param name="list">
+    /// A list of further files and folders; null for none. It has one name a line, or names separated by zero bytes as
+    /// <c>find -print0</c> writes them. Names are taken as they are: * and ? are not patterns.
+    /// </param>
+    /// <param name="listName">The name of the list in messages.</param>
+    /// <exception cref="UsageException">The list is too long.</exception>
+    public static PictureSearch Find(IEnumerable<string> arguments, IEnumerable<string> extensions, OutputNames? outputs = null,
+        Stream? list = null, string listName = "the list")
     {
-        if (File.Exists(argument))
+        PictureSearch search = new(extensions, outputs);
+        foreach (string argument in arguments)
         {
-            Add(new Picture(argument, Path.GetFileName(argument)));
+            if (argument == Picture.Dash) search.Add(Picture.StandardInput);
+            else if (!search.AddExisting(argument)) search.AddPattern(argument);
         }
-        else if (Directory.Exists(argument))
+        if (list is not null) search.AddList(list, listName);
+        search.DropOutputs();
+        return search;
+    }
+
+    /// <summary>Gets a note for each kind of file that folders and patterns contain and that is not examined.</summary>
+    public IEnumerable<string> Notes()
+    {
+        if (others.Count > 0)
+            yield return $"{Counted(others.Count, "file is no picture that is", "files are no pictures that are")} read: {Names(others)}";
+        if (hidden.Count > 0)
+            yield return $"{Counted(hidden.Count, "hidden name", "hidden names")} passed over: {Names(hidden)}";
+        if (saved.Count > 0)
         {
-            AddFound(argument, ["**", "*"], $"{argument}: the folder holds no picture ({string.Join(' ', Extensions)}).");
+            yield return $"{Counted(saved.Count, "file that --out saves", "files that --out saves")} for these pictures passed over: "
+                + Names(saved);
         }
-        else if (argument.AsSpan().IndexOfAny('*', '?') >= 0)
+    }
+
+    private static string Counted(int count, string one, string many) => $"{Units.Count(count)} {(count == 1 ? one : many)}";
+
+    private static string Names(List<string> paths) => string.Join(", ", paths.Take(MostNames))
+        + (paths.Count > MostNames ? $" and {Units.Count(paths.Count - MostNames)} more" : "");
+
+    private static string ReadList(Stream list, string name)
+    {
+        using StreamReader reader = new(list, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true);
+        StringBuilder text = new();
+        char[] part = new char[1 << 14];
+        for (int read; (read = reader.Read(part)) > 0; text.Append(part, 0, read))
         {
-            string[] parts = argument.Split(Separators);
-            int first = Array.FindIndex(parts, IsPattern);
-            string root = argument[..parts.Take(first).Sum(p => p.Length + 1)];
-            AddFound(root, [.. parts.Skip(first).Where(p => p.Length > 0)], $"{argument}: no picture matches.");
+            if (text.Length + read > LongestList)
+                throw new UsageException($"{name}: the list has more than {Units.Count(LongestList)} characters.");
         }
-        else
+        return text.ToString();
+    }
+
+    private void AddList(Stream list, string name)
+    {
+        string text = ReadList(list, name);
+        bool zeros = text.Contains('\0'), empty = true;
+        string[] names = text.Split(zeros ? '\0' : '\n');
+        for (int i = 0; i < names.Length; i++)
+        {
+            string path = zeros ? names[i] : names[i].TrimEnd('\r');
+            if (path.Length == 0) continue;
+            empty = false;
+            if (!AddExisting(path)) problems.Add($"{name}, {(zeros ? "name" : "line")} {i + 1}: there is no file or folder {path}.");
+        }
+        if (empty) problems.Add($"{name}: the list is empty.");
+    }
+
+    private bool AddExisting(string path)
+    {
+        if (Directory.Exists(path)) AddFound(path, ["**", "*"], $"{path}: the folder holds no picture ({string.Join(' ', extensions)}).");
+        else if (File.Exists(path)) Add(new Picture(path, Path.GetFileName(path)));
+        else return false;
+        return true;
+    }
+
+    private void AddPattern(string argument)
+    {
+        if (!FolderWalk.IsPattern(argument))
         {
             problems.Add($"{argument}: there is no such file or folder.");
+            return;
         }
+        string[] parts = argument.Split(Separators);
+        int first = Array.FindIndex(parts, FolderWalk.IsPattern);
+        string root = argument[..parts.Take(first).Sum(p => p.Length + 1)];
+        AddFound(root, [.. parts.Skip(first).Where(p => p.Length > 0)], $"{argument}: no picture matches.");
     }
 
     private void AddFound(string root, string[] pattern, string otherwise)
     {
-        List<string> found = [];
-        Walk(root, "", pattern, found);
-        found.Sort(StringComparer.Ordinal);
-        if (found.Count == 0) problems.Add(otherwise);
-        foreach (string relative in found) Add(new Picture(Path.Join(root, relative), relative));
-    }
+        FolderWalk walk = FolderWalk.Through(root, pattern);
+        problems.AddRange(walk.Problems);
+        hidden.AddRange(walk.Hidden);
 
-    private void Add(Picture picture)
-    {
-        if (seen.Add(Path.GetFullPath(picture.Path))) pictures.Add(picture);
-    }
-
-    private void Walk(string root, string relative, ReadOnlySpan<string> pattern, List<string> found)
-    {
-        string folder = Path.Join(root, relative), part = pattern[0];
-        ReadOnlySpan<string> rest = pattern[1..];
-        if (part == "**")
+        // A pattern without an extension matches only pictures.
+        bool any = pattern[^1].Contains('.');
+        int count = 0;
+        foreach ((string relative, string folder) in walk.Files)
         {
-            // A trailing ** stands for all files.
-            Walk(root, relative, rest.IsEmpty ? ["*"] : rest, found);
-            foreach (string name in Folders(folder, "*")) Walk(root, Path.Join(relative, name), pattern, found);
-        }
-        else if (!rest.IsEmpty)
-        {
-            string[] folders = IsPattern(part) ? Folders(folder, part) : Directory.Exists(Path.Join(folder, part)) ? [part] : [];
-            foreach (string name in folders) Walk(root, Path.Join(relative, name), rest, found);
-        }
-        else
-        {
-            // A pattern without an extension matches only pictures.
-            bool any = part.Contains('.');
-            foreach (string name in Names(folder, part, e => !e.IsDirectory))
+            string path = Path.Join(root, relative);
+            if (!any && !extensions.Contains(Path.GetExtension(relative)))
             {
-                if ((any || Extensions.Contains(Path.GetExtension(name))) && !skip(Path.GetFullPath(Path.Join(folder, name))))
-                    found.Add(Path.Join(relative, name));
+                others.Add(path);
+                continue;
             }
+            count++;
+            if (Add(new Picture(path, relative))) found.Add((pictures[^1], Path.Join(folder, Path.GetFileName(relative))));
         }
+        if (count == 0 && walk.Problems.Count == 0) problems.Add(otherwise);
     }
 
-    private static bool IsPattern(string part) => part.AsSpan().IndexOfAny('*', '?') >= 0;
-
-    private static string[] Folders(string folder, string pattern) =>
-        Names(folder, pattern, e => e.IsDirectory && (e.Attributes & FileAttributes.ReparsePoint) == 0);
-
-    private static string[] Names(string folder, string pattern, Func<Entry, bool> wanted)
+    private bool Add(Picture picture)
     {
-        if (folder.Length == 0) folder = ".";
-        if (!Directory.Exists(folder)) return [];
-        EnumerationOptions options = new() { AttributesToSkip = 0, IgnoreInaccessible = true };
-        FileSystemEnumerable<Entry> entries =
-            new(folder, (ref FileSystemEntry e) => new Entry(e.FileName.ToString(), e.IsDirectory, e.Attributes), options)
-            {
-                ShouldIncludePredicate = (ref FileSystemEntry e) => (e.FileName[0] != '.' || pattern[0] == '.')
-                    && FileSystemName.MatchesSimpleExpression(pattern, e.FileName, IgnoreCase),
-            };
-        return [.. entries.Where(wanted).Select(e => e.Name)];
+        bool added = seen.Add(ReferenceEquals(picture, Picture.StandardInput) ? Picture.Dash : Path.GetFullPath(picture.Path));
+        if (added) pictures.Add(picture);
+        return added;
     }
 
-    private sealed record Entry(string Name, bool IsDirectory, FileAttributes Attributes);
+    /// <summary>Removes what <c>--out</c> saves for other pictures of the search.</summary>
+    private void DropOutputs()
+    {
+        if (outputs is null) return;
+        HashSet<string> stems = new(pictures.Select(OutputNames.StemOf), OutputNames.Comparer);
+        HashSet<Picture> dropped = [.. found.Where(f => outputs.IsOutput(f.File, stems)).Select(f => f.Picture)];
+        pictures.RemoveAll(dropped.Contains);
+        saved.AddRange(dropped.Select(p => p.Path));
+    }
 }

@@ -18,14 +18,18 @@ internal sealed class Terminal
     private readonly IAnsiConsole log;
     private readonly bool watchedOutput;
     private readonly bool watchedError;
+    private readonly Func<Stream> openInput;
 
     /// <summary>Initializes a terminal with the given writers.</summary>
     /// <param name="output">The writer for results.</param>
     /// <param name="error">The writer for everything else.</param>
     /// <param name="watchedOutput">Whether a person watches the results, so that they are colored.</param>
     /// <param name="watchedError">Whether a person watches the rest, so that it is colored and shows progress.</param>
-    public Terminal(TextWriter output, TextWriter error, bool watchedOutput = false, bool watchedError = false)
+    /// <param name="openInput">Opens standard input; null for an empty one.</param>
+    public Terminal(TextWriter output, TextWriter error, bool watchedOutput = false, bool watchedError = false,
+        Func<Stream>? openInput = null)
     {
+        this.openInput = openInput ?? (() => Stream.Null);
         Output = output;
         Error = error;
         results = Open(output, watchedOutput);
@@ -40,8 +44,11 @@ internal sealed class Terminal
     {
         bool plain = !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
         bool output = !plain && !Console.IsOutputRedirected, error = !plain && !Console.IsErrorRedirected;
-        return new Terminal(Console.Out, Console.Error, output, error);
+        return new Terminal(StandardOutput.Open(), Console.Error, output, error, Console.OpenStandardInput);
     }
+
+    /// <summary>Opens standard input.</summary>
+    public Stream OpenInput() => openInput();
 
     /// <summary>Gets the writer for textual results: JSON and CSV.</summary>
     public TextWriter Output { get; }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using System.Globalization;
 
 namespace TinyZsad.Cli;
 
@@ -23,6 +24,8 @@ internal static class Tool
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken = default)
     {
+        // Programs read the results, so no number depends on the culture.
+        CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         RootCommand root = Commands(terminal);
         // Response files are disabled, so that a path may start with '@'.
         ParserConfiguration plain = new() { ResponseFileTokenReplacer = null };
@@ -32,13 +35,21 @@ internal static class Tool
             terminal.Complain($"{parsed.Errors[0].Message} (see {Name} {WordsOf(parsed.CommandResult)}--help)");
             return ExitCode.BadInput;
         }
-        return await parsed.InvokeAsync(new InvocationConfiguration
+        InvocationConfiguration configuration = new()
         {
             EnableDefaultExceptionHandler = false,
             ProcessTerminationTimeout = TidyTime,
             Output = terminal.Output,
             Error = terminal.Error,
-        }, cancellationToken);
+        };
+        try
+        {
+            return await parsed.InvokeAsync(configuration, cancellationToken);
+        }
+        catch (OutputClosedException)
+        {
+            return ExitCode.OutputClosed;
+        }
     }
 
     /// <summary>Sets the action of a command. An exception is reported as one line and an exit code.</summary>
@@ -53,7 +64,7 @@ internal static class Tool
             {
                 return ExitCode.Cancelled;
             }
-            catch (Exception e)
+            catch (Exception e) when (e is not OutputClosedException)
             {
                 terminal.Complain(Explain(e));
                 return ExitCode.BadInput;
@@ -61,13 +72,14 @@ internal static class Tool
         }, CancellationToken.None));
 
     /// <summary>Describes an exception in one sentence.</summary>
-    public static string Explain(Exception e) => e switch
+    public static string Explain(Exception e) => PictureOptions.Translate(e switch
     {
+        OutOfMemoryException => "there is not enough memory for it.",
         ArgumentException { ParamName: { } name } => e.Message.Replace($" (Parameter '{name}')", "").Split('\n')[0],
         TinyZsadException or UsageException or ArgumentException => e.Message,
         IOException or UnauthorizedAccessException or NotSupportedException => e.Message,
         _ => $"unexpected {e.GetType().Name}: {e.Message}",
-    };
+    });
 
     /// <summary>Gets the words that call a command, such as "convert lizad ".</summary>
     private static string WordsOf(CommandResult result) =>

@@ -46,6 +46,7 @@ internal sealed class VerifyCommand
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
     private readonly Option<string?> device = Arguments.Device();
+    private readonly PictureOptions reading;
 
     private VerifyCommand(Terminal terminal, Command command)
     {
@@ -53,6 +54,7 @@ internal sealed class VerifyCommand
         command.Add(cases);
         foreach (Option option in new Option[] { model, image, expected, className, tolerance, json, threads, precision, device })
             command.Add(option);
+        reading = new PictureOptions(command, image);
         command.Validators.Add(Check);
         command.SetAction(terminal, Run);
     }
@@ -127,7 +129,7 @@ internal sealed class VerifyCommand
         {
             yield return (dump, () =>
             {
-                Image picture = Image.Load(parsed.GetValue(image)!);
+                Image picture = Image.Load(parsed.GetValue(image)!, reading.Of(parsed));
                 SafetensorsFile weights = SafetensorsFile.Open(parsed.GetValue(model)!);
                 return Verifier.Run(weights, picture, dump, parsed.GetValue(className), limit, team, how, computing);
             });

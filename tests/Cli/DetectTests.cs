@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -6,6 +7,7 @@ using NUnit.Framework;
 using TinyZsad.Cli;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
+using TinyZsad.Tests.Imaging;
 
 namespace TinyZsad.Tests.Cli;
 
@@ -167,43 +169,6 @@ public sealed class DetectTests : InFolder
         Assert.That(ToolRun.Detect(In("empty")).Error, Does.Contain("holds no picture"));
     }
 
-    [TestCase("*.png", "a.png,b.png")]
-    [TestCase("**/*.png", "a.png,b.png,x/a.png,x/y/a.png")]
-    [TestCase("**", "a.png,b.png,c.BMP,x/a.png,x/y/a.png")]
-    [TestCase("*/a.png", "x/a.png")]
-    [TestCase("x/**/a.*", "x/a.png,x/y/a.png")]
-    [TestCase("?.png", "a.png,b.png")]
-    [TestCase("**/y/*", "x/y/a.png")]
-    [TestCase("*", "a.png,b.png,c.BMP")]
-    [TestCase("x/../a.p*", "a.png")]
-    public void Patterns_are_understood_by_the_tool_itself(string pattern, string expected)
-    {
-        foreach (string path in new[] { "a.png", "b.png", "c.BMP", "x/a.png", "x/y/a.png", ".git/a.png" })
-            Picture(path.Split('/'));
-        File.WriteAllText(In("a.txt"), "");
-        (IReadOnlyList<Picture> found, IReadOnlyList<string> problems) = PictureSearch.Find([Path.Join(Folder, pattern)]);
-        Assert.That(problems, Is.Empty);
-        Assert.That(found.Select(p => Path.GetRelativePath(Folder, Path.GetFullPath(p.Path)).Replace('\\', '/')),
-            Is.EqualTo(expected.Split(',')));
-    }
-
-    [Test]
-    public void A_file_whose_name_looks_like_a_pattern_is_a_file()
-    {
-        if (OperatingSystem.IsWindows()) Assert.Ignore("Windows has no such names.");
-        Picture("a*.png");
-        Picture("ab.png");
-        Assert.That(PictureSearch.Find([In("a*.png")]).Pictures.Select(p => p.Path), Is.EqualTo(new[] { In("a*.png") }));
-    }
-
-    [Test]
-    public void Links_to_folders_do_not_lead_in_circles()
-    {
-        Picture("in", "a.png");
-        Directory.CreateSymbolicLink(In("in", "loop"), In("in"));
-        Assert.That(PictureSearch.Find([In("in"), In("in", "**", "*.png")]).Pictures, Has.Count.EqualTo(1));
-    }
-
     [Test]
     public void What_is_saved_is_of_the_pictures_size_and_agrees()
     {
@@ -275,12 +240,102 @@ public sealed class DetectTests : InFolder
     }
 
     [Test]
+    public void A_folder_that_takes_no_files_is_refused_before_the_first_picture()
+    {
+        File.WriteAllText(In("results"), "a file");
+        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "csv", "--out", In("results"), Picture("a.png"));
+        Assert.That((run.Code, run.Output), Is.EqualTo((ExitCode.BadInput, "")));
+        Assert.That(run.ErrorLines.Single(), Is.EqualTo($"error: --out {In("results")}: this is a file; name a folder."));
+        Assert.That(File.ReadAllText(In("results")), Is.EqualTo("a file"));
+
+        string beneath = In("results", "deeper");
+        Assert.That(ToolRun.Detect("--class", "nut", "--out", beneath, In("a.png")).ErrorLines.Single(),
+            Does.StartWith($"error: --out {beneath}: no file can be written there: "));
+    }
+
+    [TestCase("csv")]
+    [TestCase("json")]
+    [TestCase("table")]
+    public void A_score_is_printed_if_a_file_cannot_be_saved(string format)
+    {
+        // A folder is in the place of the file.
+        Directory.CreateDirectory(In("out", "a.overlay.png"));
+        ToolRun run = ToolRun.Detect(
+            "--class", "nut", "--format", format, "--out", In("out"), "--save", "overlay,raw", Picture("a.png"), Picture("b.png"));
+        Assert.That(run.Code, Is.EqualTo(ExitCode.CheckFailed));
+        Assert.That(run.Lines, Has.Length.EqualTo(format == "json" ? 2 : 3));
+        Assert.That(run.ErrorLines.Single(), Does.StartWith($"error: {In("a.png")}: {In("out", "a.overlay.png")} is not saved: "));
+        Assert.That(Directory.GetFiles(In("out")).Select(Path.GetFileName),
+            Is.EquivalentTo(new[] { "a.npy", "b.npy", "b.overlay.png" }));
+        if (format == "csv") Assert.That(run.Lines[1], Does.EndWith($",,{In("out", "a.npy")}"));
+        if (format == "table") Assert.That(run.Lines[1], Does.EndWith(In("out", "a.npy")).And.Contain("0."));
+        if (format != "json") return;
+        JsonElement row = JsonDocument.Parse(run.Lines[0]).RootElement;
+        Assert.That(row.GetProperty("overlay").ValueKind, Is.EqualTo(JsonValueKind.Null));
+        Assert.That(row.GetProperty("raw").GetString(), Is.EqualTo(In("out", "a.npy")));
+        Assert.That(row.GetProperty("not_saved")[0].GetProperty("file").GetString(), Is.EqualTo(In("out", "a.overlay.png")));
+        Assert.That(row.GetProperty("not_saved")[0].GetProperty("reason").GetString(), Is.Not.Empty);
+        Assert.That(JsonDocument.Parse(run.Lines[1]).RootElement.TryGetProperty("not_saved", out _), Is.False);
+    }
+
+    /// <summary>A file's name has at most 255 bytes; what is saved for it has a longer suffix.</summary>
+    [Test]
+    public void The_longest_name_gets_a_file()
+    {
+        string name = new('ä', 125), cut = name[..121];
+        string[] pictures = [Picture("x", name + "1.png"), Picture("y", name + "2.png")];
+        ToolRun run = ToolRun.Detect(["--class", "nut", "--format", "csv", "--out", In("out"), .. pictures]);
+        Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
+        Assert.That(Directory.GetFiles(In("out")).Select(Path.GetFileName),
+            Is.EquivalentTo(new[] { cut + ".overlay.png", cut[..120] + "-2.overlay.png" }));
+    }
+
+    [Test]
+    public void What_one_picture_causes_does_not_end_the_others()
+    {
+        Picture("a.png");
+        Picture("c.png");
+        File.WriteAllBytes(In("b.png"), Zeros(16384, 8192));
+        ProcessStartInfo start = new("dotnet", [typeof(Tool).Assembly.Location, "detect", "--case", ToolRun.Tiny, "--class", "nut",
+            "--format", "csv", Folder])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["DOTNET_GCHeapHardLimit"] = "12C00000" },
+        };
+        using Process process = Process.Start(start)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string[] lines = process.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        process.WaitForExit();
+        Assert.That(lines.Skip(1).Select(l => l.Split(',')[0]), Is.EqualTo(new[] { In("a.png"), In("c.png") }));
+        Assert.That((process.ExitCode, error.Result.Trim()),
+            Is.EqualTo((ExitCode.BadInput, $"error: {In("b.png")}: there is not enough memory for it.")));
+    }
+
+    /// <summary>A limit is named by the option that sets it, and the option sets it.</summary>
+    [TestCase("--max-pixels", "4899", "4900")]
+    [TestCase("--max-bytes", "99", "100000")]
+    public void A_limit_is_one_that_can_be_changed(string option, string less, string enough)
+    {
+        string picture = Picture("a.png");
+        ToolRun run = ToolRun.Detect("--class", "nut", option, less, picture);
+        Assert.That((run.Code, run.Output), Is.EqualTo((ExitCode.BadInput, "")));
+        Assert.That(run.ErrorLines.Single(), Does.Contain($"{option} allows {less}").And.Contain(picture).And.Not.Contain("ImageLimits"));
+        Assert.That(ToolRun.Detect("--class", "nut", option, enough, picture).Code, Is.Zero);
+        Assert.That(ToolRun.Of("bench", "--case", ToolRun.Tiny, "--image", picture, option, less).Error, Does.Contain(option));
+        Assert.That(ToolRun.Of("bench", "--case", ToolRun.Tiny, option, less).Error, Does.Contain("add --image"));
+    }
+
+    [Test]
     public void Cancelled_before_the_first_picture_it_says_nothing()
     {
         ToolRun run = ToolRun.Of(["detect", "--case", ToolRun.Tiny, "--class", "nut", Picture("a.png")],
             new CancellationToken(canceled: true));
         Assert.That((run.Code, run.Output, run.Error), Is.EqualTo((ExitCode.Cancelled, "", "")));
     }
+
+    /// <summary>A gray picture of zeros, which a few kilobytes hold.</summary>
+    private static byte[] Zeros(int width, int height) => TestPng.File(
+        new TestPng { Width = width, Height = height, Depth = 1, Colour = 0 }.Header(),
+        TestPng.Chunk("IDAT", TestPng.Deflate(new byte[(1 + width / 8) * height])), TestPng.Chunk("IEND"));
 
     private static IEnumerable<string?> Paths(ToolRun run) =>
         run.Lines.Select(l => JsonDocument.Parse(l).RootElement.GetProperty("path").GetString());

@@ -37,6 +37,40 @@ public sealed class ProcessTests : InFolder
         Assert.That((process.ExitCode, output.Result, error.Result), Is.EqualTo((ExitCode.Cancelled, "", "")));
     }
 
+    /// <summary>What head does: it reads a line and closes the pipe.</summary>
+    [Test]
+    public void A_closed_pipe_ends_it_quietly()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Ignore("The console's stream does not tell there.");
+        string picture = Picture("a.png");
+        for (int i = 0; i < 3000; i++) File.Copy(picture, In($"{i}.png"));
+        using Process process = Start("detect", "--case", ToolRun.Tiny, "--class", "nut", "--format", "json", Folder);
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        Assert.That(process.StandardOutput.ReadLine(), Does.StartWith("{\"path\""));
+        process.StandardOutput.Close();
+        bool ended = process.WaitForExit(TimeSpan.FromMinutes(1));
+        if (!ended) process.Kill();
+        Assert.That(ended, "it went on for nobody");
+        Assert.That((process.ExitCode, error.Result), Is.EqualTo((ExitCode.OutputClosed, "")));
+        using Process help = Start("--help");
+        help.StandardOutput.Close();
+        help.WaitForExit();
+        Assert.That(help.ExitCode, Is.EqualTo(ExitCode.OutputClosed).Or.Zero, "the text may have been written before");
+    }
+
+    [Test]
+    public void Standard_input_of_the_process_is_read()
+    {
+        ProcessStartInfo start = StartInfo("detect", "--case", ToolRun.Tiny, "--class", "nut", "--format", "json", "-");
+        start.RedirectStandardInput = true;
+        using Process process = Process.Start(start)!;
+        process.StandardInput.BaseStream.Write(File.ReadAllBytes(Picture("a.png")));
+        process.StandardInput.Close();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.That((process.ExitCode, output[..11]), Is.EqualTo((0, "{\"path\":\"-\"")));
+    }
+
     /// <summary>Determines whether a process handles SIGINT.</summary>
     private static bool Catches(int process)
     {
@@ -67,14 +101,12 @@ public sealed class ProcessTests : InFolder
         Assert.That((process.ExitCode, output.Trim()), Is.EqualTo((0, expected)));
     }
 
-    private static Process Start(params string[] args)
+    private static Process Start(params string[] args) => Process.Start(StartInfo(args))!;
+
+    private static ProcessStartInfo StartInfo(params string[] args) => new("dotnet", [typeof(Tool).Assembly.Location, .. args])
     {
-        ProcessStartInfo start = new("dotnet", [typeof(Tool).Assembly.Location, .. args])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            StandardOutputEncoding = System.Text.Encoding.UTF8,
-        };
-        return Process.Start(start)!;
-    }
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+        StandardOutputEncoding = System.Text.Encoding.UTF8,
+    };
 }

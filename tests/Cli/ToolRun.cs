@@ -16,12 +16,17 @@ internal sealed record ToolRun(int Code, string Output, string Error)
     public string[] ErrorLines => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Runs the tool in this process, as it runs without a terminal.</summary>
-    public static ToolRun Of(params string[] args) => Of(args, default);
+    public static ToolRun Of(params string[] args) => Of(args, default(CancellationToken));
 
-    public static ToolRun Of(string[] args, CancellationToken cancellationToken)
+    public static ToolRun Of(string[] args, CancellationToken cancellationToken) => Of(args, [], cancellationToken);
+
+    /// <summary>Runs the tool with bytes as its standard input.</summary>
+    public static ToolRun Of(string[] args, ReadOnlySpan<byte> input, CancellationToken cancellationToken = default)
     {
         using StringWriter output = new(), error = new();
-        int code = Tool.RunAsync(args, new Terminal(output, error), cancellationToken).GetAwaiter().GetResult();
+        byte[] bytes = input.ToArray();
+        Terminal terminal = new(output, error, openInput: () => new MemoryStream(bytes));
+        int code = Tool.RunAsync(args, terminal, cancellationToken).GetAwaiter().GetResult();
         return new ToolRun(code, output.ToString(), error.ToString());
     }
 

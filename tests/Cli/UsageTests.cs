@@ -55,7 +55,10 @@ public sealed class UsageTests
 
     [TestCase("nonsense", "--help")]
     [TestCase("detect -m m --case c a.png", "exclude each other")]
-    [TestCase("detect -m m", "'PICTURE|DIR|GLOB' missing")]
+    [TestCase("detect -m m", "No picture is named")]
+    [TestCase("detect -m m --files-from - -", "not both")]
+    [TestCase("detect -m m a.png --max-pixels 0", "from 1 to 715827863")]
+    [TestCase("verify case --max-pixels 5", "add --image")]
     [TestCase("detect -m m a.png --class ", "--class is empty")]
     [TestCase("detect -m m a.png --format xml", "none of table, json, csv")]
     [TestCase("detect -m m a.png --score best", "none of default, maximum, top-percent-mean, global-logit")]
