@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+
 namespace TinyZsad.Imaging;
 
 /// <summary>
@@ -9,9 +12,16 @@ internal class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, C
     private PixelBuffer decoded;
     private int width, height, orientation;
 
+    /// <summary>The significant bits by which samples were narrowed last; 0 if there were none.</summary>
+    private int narrowedBits;
+    private bool isMixed;
+
     public ImageLimits Limits => options.Limits;
 
     public bool ApplyExifOrientation => options.ApplyExifOrientation;
+
+    /// <summary>Gets the largest 16-bit sample that was narrowed, other than alpha; null if there were none.</summary>
+    public int? LargestSample { get; private set; }
 
     /// <summary>Throws if the token is cancelled. The decoders call it every few milliseconds.</summary>
     public virtual void ThrowIfCancelled() => cancellationToken.ThrowIfCancellationRequested();
@@ -32,8 +42,70 @@ internal class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, C
                 nameof(buffer));
         }
 
-        decoded = orientation == ExifOrientation.Upright ? Target(bytes) : PixelBuffer.Allocate(bytes, options.Pool);
+        // A picture that is decoded again has its memory.
+        if (decoded.Memory.Length != bytes)
+        {
+            decoded.Return();
+            decoded = orientation == ExifOrientation.Upright ? Target(bytes) : PixelBuffer.Allocate(bytes, options.Pool);
+        }
+
         return decoded.Memory;
+    }
+
+    /// <summary>
+    /// Converts 16-bit samples to 8 bits as <see cref="ImageLoadOptions.SignificantBits"/> says, and notes the largest one. A decoder
+    /// passes all samples of its picture, in any portions and any order.
+    /// </summary>
+    /// <param name="samples">The samples of whole pixels, in the processor's byte order.</param>
+    /// <param name="levels">Receives a byte per sample.</param>
+    /// <param name="alphaEvery">2 or 4 if every second or fourth sample is alpha, which does not count; otherwise 0.</param>
+    /// <param name="rounded">Whether all 16 bits are scaled and rounded, instead of cut to the high byte.</param>
+    public void NarrowRow(ReadOnlySpan<ushort> samples, Span<byte> levels, int alphaEvery = 0, bool rounded = false)
+    {
+        LargestSample = Math.Max(LargestSample ?? 0, DeepSamples.Largest(samples, alphaEvery));
+        int bits = options.SignificantBits == ImageLoadOptions.AutoSignificantBits
+            ? DeepSamples.BitsOf(LargestSample.Value) : options.SignificantBits;
+        isMixed |= narrowedBits != 0 && narrowedBits != bits;
+        narrowedBits = bits;
+        if (rounded && bits == DeepSamples.MostBits)
+        {
+            DeepSamples.Scale(MemoryMarshal.AsBytes(samples), levels);
+        }
+        else
+        {
+            DeepSamples.Narrow(MemoryMarshal.AsBytes(samples), levels, bits);
+        }
+    }
+
+    /// <summary>Converts samples whose high byte comes first, like <see cref="NarrowRow"/>.</summary>
+    public void NarrowBigEndianRow(ReadOnlySpan<byte> samples, Span<byte> levels, int alphaEvery = 0, bool rounded = false)
+    {
+        // Whole pixels of 1 to 4 samples.
+        Span<ushort> piece = stackalloc ushort[960];
+        while (samples.Length > 0)
+        {
+            Span<ushort> native = piece[..Math.Min(piece.Length, samples.Length / 2)];
+            samples[..(2 * native.Length)].CopyTo(MemoryMarshal.AsBytes(native));
+            if (BitConverter.IsLittleEndian)
+            {
+                BinaryPrimitives.ReverseEndianness(native, native);
+            }
+
+            NarrowRow(native, levels, alphaEvery, rounded);
+            samples = samples[(2 * native.Length)..];
+            levels = levels[native.Length..];
+        }
+    }
+
+    /// <summary>
+    /// Returns whether the picture must be decoded once more, because a sample needed more bits than those before it. The largest
+    /// sample is known then.
+    /// </summary>
+    public bool BeginAgain()
+    {
+        bool again = isMixed;
+        (narrowedBits, isMixed) = (0, false);
+        return again;
     }
 
     /// <summary>Makes the picture from the decoded pixels, turned upright.</summary>
@@ -41,7 +113,7 @@ internal class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, C
     {
         if (this.orientation == ExifOrientation.Upright)
         {
-            Image image = new Image(this.width, this.height, decoded);
+            Image image = new Image(this.width, this.height, decoded, LargestSample);
             decoded = default;
             return image;
         }
@@ -59,7 +131,7 @@ internal class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, C
         }
 
         (int newWidth, int newHeight) = ExifOrientation.SizeOf(this.width, this.height, this.orientation);
-        return new Image(newWidth, newHeight, turned);
+        return new Image(newWidth, newHeight, turned, LargestSample);
     }
 
     public void Dispose()

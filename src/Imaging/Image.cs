@@ -4,8 +4,9 @@ namespace TinyZsad.Imaging;
 /// <remarks>
 /// <para>
 /// Decoding gives the bytes of Pillow's <c>Image.open(f).convert("RGB")</c>: gray is repeated in three channels, palettes are
-/// expanded, alpha is dropped without blending, CMYK is converted to RGB, 16-bit samples are cut to 8 bits, and colour profiles are
-/// ignored. (16-bit gray is cut to 8 bits as well; Pillow saturates it.)
+/// expanded, alpha is dropped without blending, CMYK is converted to RGB, 16-bit samples are cut to 8 bits (see
+/// <see cref="ImageLoadOptions.SignificantBits"/>), and colour profiles are ignored. (16-bit gray is cut to 8 bits as well; Pillow
+/// saturates it.)
 /// </para>
 /// <para>An instance may be used by several threads at once.</para>
 /// </remarks>
@@ -15,10 +16,11 @@ public sealed class Image : IDisposable
     private int disposed;
 
     /// <summary>Initializes a picture with memory that nothing else writes to while the picture is in use.</summary>
-    internal Image(int width, int height, PixelBuffer pixels)
+    internal Image(int width, int height, PixelBuffer pixels, int? largestSample = null)
     {
         Width = width;
         Height = height;
+        LargestSample = largestSample;
         this.pixels = pixels;
     }
 
@@ -27,6 +29,13 @@ public sealed class Image : IDisposable
 
     /// <summary>Gets the height, in pixels.</summary>
     public int Height { get; }
+
+    /// <summary>
+    /// Gets the largest sample, 0 to 65535, of a picture that was decoded from a file with 16-bit samples; alpha does not count. It is
+    /// null for other pictures. A value far below 65535 suggests that the camera has fewer bits; see
+    /// <see cref="ImageLoadOptions.SignificantBits"/>.
+    /// </summary>
+    public int? LargestSample { get; }
 
     /// <summary>
     /// Gets the pixels: 3 * <see cref="Width"/> * <see cref="Height"/> bytes, red, green, blue, rows from top to bottom without gaps.

@@ -9,7 +9,13 @@ internal static class ImageDecoder
         options.Limits.CheckEncodedBytes(data.Length);
         using DecodingContext context = new DecodingContext(options, buffer, cancellationToken);
         context.ThrowIfCancelled();
-        Recognise(data, options).Decode(data, context);
+        ImageFormat format = Recognise(data, options);
+        format.Decode(data, context);
+        if (context.BeginAgain())
+        {
+            format.Decode(data, context);
+        }
+
         return context.ToImage();
     }
 

@@ -66,6 +66,29 @@ internal static class PixelRows
         }
     }
 
+    /// <summary>Converts a row to RGB.</summary>
+    /// <param name="row">The 8-bit samples.</param>
+    /// <param name="rgb">Receives three bytes per pixel. It must not overlap the row.</param>
+    /// <param name="channels">The samples of a pixel: 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGB, alpha).</param>
+    public static void ToRgb(ReadOnlySpan<byte> row, Span<byte> rgb, int channels)
+    {
+        if (channels != 2)
+        {
+            ToRgb(row, rgb, channels switch
+            {
+                1 => PixelFormat.Gray8,
+                3 => PixelFormat.Rgb24,
+                _ => PixelFormat.Rgba32,
+            });
+            return;
+        }
+
+        for (int from = 0, to = 0; from < row.Length; from += 2, to += 3)
+        {
+            rgb.Slice(to, 3).Fill(row[from]);
+        }
+    }
+
     /// <summary>Converts a row of RGB to another format with colours. Alpha is set to 255.</summary>
     /// <param name="rgb">The pixels.</param>
     /// <param name="row">Receives the pixels in <paramref name="format"/>. It must not overlap the source.</param>

@@ -38,7 +38,7 @@ internal static unsafe class PngDecoder
             using PngDataStream chunks = new PngDataStream(first + layout.FirstData.Offset, first + layout.LastData.End);
             using ZLibStream inflater = new ZLibStream(chunks, CompressionMode.Decompress);
             PngRowReader rows = new PngRowReader(inflater, layout.FirstData, header, context);
-            ReadRows(rows, header, layout.Palette is { } palette ? palette.Data(png) : [], pixels);
+            ReadRows(rows, header, layout.Palette is { } palette ? palette.Data(png) : [], pixels, context);
         }
     }
 
@@ -148,9 +148,10 @@ internal static unsafe class PngDecoder
         }
     }
 
-    private static void ReadRows(PngRowReader rows, PngHeader header, ReadOnlySpan<byte> palette, Span<byte> pixels)
+    private static void ReadRows(
+        PngRowReader rows, PngHeader header, ReadOnlySpan<byte> palette, Span<byte> pixels, DecodingContext context)
     {
-        PngRowExpander expander = new PngRowExpander(header, palette);
+        PngRowExpander expander = new PngRowExpander(header, palette, context);
         int imageRowBytes = 3 * header.Width;
 
         if (expander.IsIdentity && !header.Interlaced)

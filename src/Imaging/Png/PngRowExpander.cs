@@ -4,13 +4,19 @@ namespace TinyZsad.Imaging;
 internal readonly ref struct PngRowExpander
 {
     private readonly PngHeader header;
+    private readonly DecodingContext context;
 
     /// <summary>The palette as RGB; for gray with less than 8 bits, the levels as RGB.</summary>
     private readonly ReadOnlySpan<byte> colours;
 
-    public PngRowExpander(PngHeader header, ReadOnlySpan<byte> palette)
+    /// <summary>A row of 16-bit samples after it is cut to 8 bits.</summary>
+    private readonly Span<byte> levels;
+
+    public PngRowExpander(PngHeader header, ReadOnlySpan<byte> palette, DecodingContext context)
     {
         this.header = header;
+        this.context = context;
+        this.levels = header.BitDepth == 16 ? new byte[header.RowBytes(header.Width) / 2] : [];
         this.colours = header.Colour == PngColour.Palette ? palette : header.BitDepth < 8 ? GrayLevels(header.BitDepth) : [];
     }
 
@@ -23,48 +29,37 @@ internal readonly ref struct PngRowExpander
     /// <param name="y">The row's number in its pass, for messages.</param>
     public void Expand(ReadOnlySpan<byte> row, Span<byte> rgb, int y)
     {
-        switch (this.header.Colour, this.header.BitDepth)
+        if (this.header.BitDepth == 16)
         {
-            case (_, < 8) or (PngColour.Palette, 8):
+            int alphaEvery = this.header.Colour switch
+            {
+                PngColour.GrayAlpha => 2,
+                PngColour.Rgba => 4,
+                _ => 0,
+            };
+            Span<byte> narrow = this.levels[..(row.Length / 2)];
+            this.context.NarrowBigEndianRow(row, narrow, alphaEvery);
+            row = narrow;
+        }
+
+        switch (this.header.Colour)
+        {
+            case PngColour.Palette:
+            case PngColour.Gray when this.header.BitDepth < 8:
                 LookUp(row, rgb, y);
                 break;
-            case (PngColour.Gray, 8):
-                PixelRows.ToRgb(row, rgb, PixelFormat.Gray8);
+            case PngColour.Gray:
+                PixelRows.ToRgb(row, rgb, channels: 1);
                 break;
-            case (PngColour.Rgb, 8):
-                row.CopyTo(rgb);
+            case PngColour.GrayAlpha:
+                PixelRows.ToRgb(row, rgb, channels: 2);
                 break;
-            case (PngColour.Rgba, 8):
-                PixelRows.ToRgb(row, rgb, PixelFormat.Rgba32);
+            case PngColour.Rgb:
+                PixelRows.ToRgb(row, rgb, channels: 3);
                 break;
-            case (PngColour.Gray, 16):
-                Pick(row, rgb, 2, 0, 0);
+            case PngColour.Rgba:
+                PixelRows.ToRgb(row, rgb, channels: 4);
                 break;
-            case (PngColour.GrayAlpha, 8):
-                Pick(row, rgb, 2, 0, 0);
-                break;
-            case (PngColour.GrayAlpha, 16):
-                Pick(row, rgb, 4, 0, 0);
-                break;
-            case (PngColour.Rgb, 16):
-                Pick(row, rgb, 6, 2, 4);
-                break;
-            case (PngColour.Rgba, 16):
-                Pick(row, rgb, 8, 2, 4);
-                break;
-        }
-    }
-
-    /// <summary>
-    /// Copies byte 0 of each pixel as red, and two other bytes as green and blue. The first byte of a 16-bit sample is the high one.
-    /// </summary>
-    private static void Pick(ReadOnlySpan<byte> row, Span<byte> rgb, int bytesPerPixel, int green, int blue)
-    {
-        for (int from = 0, to = 0; to < rgb.Length; from += bytesPerPixel, to += 3)
-        {
-            rgb[to] = row[from];
-            rgb[to + 1] = row[from + green];
-            rgb[to + 2] = row[from + blue];
         }
     }
 

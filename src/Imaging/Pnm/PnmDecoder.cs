@@ -10,6 +10,9 @@ internal static class PnmDecoder
 {
     public const string Format = "PNM";
 
+    /// <summary>The pixels of 16-bit samples that are converted at once.</summary>
+    private const int PortionPixels = 1024;
+
     public static IReadOnlyList<string> Extensions { get; } = [".pnm", ".pbm", ".pgm", ".ppm", ".pam"];
 
     public static bool Recognises(ReadOnlySpan<byte> data) =>
@@ -65,6 +68,12 @@ internal static class PnmDecoder
         // A sample takes at least a digit, and a space before the next sample.
         RequireBytes(tokens.Rest.Length, 2L * header.Width * header.Height * header.Channels - 1, header);
         Span<byte> pixels = context.Allocate(header.Width, header.Height).Span;
+        if (header.MaxValue == PnmHeader.LargestMaxValue)
+        {
+            DecodePlain16(ref tokens, header, pixels, context);
+            return;
+        }
+
         byte[] levels = Levels(header.MaxValue);
         for (int i = 0; i < pixels.Length; i += 3)
         {
@@ -80,6 +89,27 @@ internal static class PnmDecoder
             {
                 pixel[1..].Fill(pixel[0]);
             }
+        }
+    }
+
+    /// <summary>Decodes decimal samples of 16 bits, a portion at a time.</summary>
+    private static void DecodePlain16(ref PnmTokens tokens, PnmHeader header, Span<byte> pixels, DecodingContext context)
+    {
+        Span<ushort> samples = stackalloc ushort[3 * PortionPixels];
+        Span<byte> levels = stackalloc byte[3 * PortionPixels];
+        while (pixels.Length > 0)
+        {
+            context.ThrowIfCancelled();
+            int count = Math.Min(PortionPixels, pixels.Length / 3);
+            Span<ushort> portion = samples[..(count * header.Channels)];
+            for (int i = 0; i < portion.Length; i++)
+            {
+                portion[i] = (ushort)tokens.NextNumber("a sample", 0, header.MaxValue);
+            }
+
+            context.NarrowRow(portion, levels, rounded: true);
+            PixelRows.ToRgb(levels[..portion.Length], pixels, header.Channels);
+            pixels = pixels[(3 * count)..];
         }
     }
 
@@ -108,21 +138,21 @@ internal static class PnmDecoder
         int sampleBytes = header.MaxValue > 255 ? 2 : 1, pixelBytes = sampleBytes * header.Channels;
         RequireBytes(data.Length, (long)header.Width * header.Height * pixelBytes, header);
         Span<byte> pixels = context.Allocate(header.Width, header.Height).Span;
-        if (header is { MaxValue: 255, Channels: not 2 })
+        if (header.MaxValue == 255)
         {
-            PixelFormat format = header.Channels switch
-            {
-                1 => PixelFormat.Gray8,
-                3 => PixelFormat.Rgb24,
-                _ => PixelFormat.Rgba32,
-            };
             int from = header.Width * pixelBytes, to = header.Width * 3;
             for (int y = 0; y < header.Height; y++)
             {
                 context.ThrowIfCancelled();
-                PixelRows.ToRgb(data.Slice(y * from, from), pixels.Slice(y * to, to), format);
+                PixelRows.ToRgb(data.Slice(y * from, from), pixels.Slice(y * to, to), header.Channels);
             }
 
+            return;
+        }
+
+        if (header.MaxValue == PnmHeader.LargestMaxValue)
+        {
+            Decode16(data, header, pixels, context);
             return;
         }
 
@@ -136,6 +166,22 @@ internal static class PnmDecoder
             pixels[i] = levels[Math.Min(sample, header.MaxValue)];
             from += i % 3 == 2 ? pixelBytes : 0;
             CheckNowAndThen(i, context);
+        }
+    }
+
+    /// <summary>Decodes binary samples of 16 bits, a portion at a time.</summary>
+    private static void Decode16(ReadOnlySpan<byte> data, PnmHeader header, Span<byte> pixels, DecodingContext context)
+    {
+        int alphaEvery = header.Channels is 2 or 4 ? header.Channels : 0;
+        Span<byte> levels = stackalloc byte[4 * PortionPixels];
+        while (pixels.Length > 0)
+        {
+            context.ThrowIfCancelled();
+            int count = Math.Min(PortionPixels, pixels.Length / 3), samples = count * header.Channels;
+            context.NarrowBigEndianRow(data[..(2 * samples)], levels, alphaEvery, rounded: true);
+            PixelRows.ToRgb(levels[..samples], pixels, header.Channels);
+            data = data[(2 * samples)..];
+            pixels = pixels[(3 * count)..];
         }
     }
 

@@ -3,7 +3,7 @@ namespace TinyZsad.Imaging;
 /// <summary>Represents the header of a PNM or PAM. The last of 2 or 4 channels is alpha.</summary>
 internal readonly record struct PnmHeader(int Width, int Height, int Channels, int MaxValue)
 {
-    private const int LargestMaxValue = 65535;
+    public const int LargestMaxValue = 65535;
 
     /// <summary>Reads the header of P1 to P6, with the white space before the pixels.</summary>
     public static PnmHeader Read(ref PnmTokens tokens, int kind, ImageLimits limits)
