@@ -6,6 +6,9 @@ namespace TinyZsad.Imaging;
 /// </summary>
 public readonly struct ImageFrame
 {
+    /// <summary>The bits of 16 that are not significant, so that a default value has 16 significant bits.</summary>
+    private readonly int unusedBits;
+
     /// <summary>Initializes a frame.</summary>
     /// <param name="pixels">
     /// The memory, which begins with the top row or, if <paramref name="stride"/> is negative, with the bottom row. The row at its end
@@ -47,9 +50,21 @@ public readonly struct ImageFrame
     /// <summary>Gets the format of a pixel.</summary>
     public PixelFormat Format { get; }
 
+    /// <inheritdoc cref="ImageView.SignificantBits"/>
+    public int SignificantBits
+    {
+        get => DeepSamples.MostBits - this.unusedBits;
+        init
+        {
+            DeepSamples.CheckBits(value);
+            this.unusedBits = DeepSamples.MostBits - value;
+        }
+    }
+
     /// <summary>Gets a value that indicates whether the frame is a default value, which has no pixels.</summary>
     public bool IsEmpty => Width == 0;
 
     /// <summary>Gets a view of the frame; an empty one if the frame is empty.</summary>
-    public ImageView View => IsEmpty ? default : new ImageView(Pixels.Span, Width, Height, Stride, Format);
+    public ImageView View => IsEmpty ? default
+        : new ImageView(Pixels.Span, Width, Height, Stride, Format) { SignificantBits = SignificantBits };
 }

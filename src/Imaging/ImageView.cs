@@ -12,6 +12,9 @@ public readonly unsafe ref struct ImageView
     /// <summary>The first pixel of the top row.</summary>
     private readonly ref readonly byte top;
 
+    /// <summary>The bits of 16 that are not significant, so that a default value has 16 significant bits.</summary>
+    private readonly int unusedBits;
+
     /// <summary>Initializes a view of a buffer.</summary>
     /// <param name="pixels">
     /// The buffer, which begins with the top row or, if <paramref name="stride"/> is negative, with the bottom row. The row at its end
@@ -80,6 +83,21 @@ public readonly unsafe ref struct ImageView
     /// <summary>Gets the format of a pixel.</summary>
     public PixelFormat Format { get; }
 
+    /// <summary>
+    /// Gets the number of significant bits of a sample of <see cref="PixelFormat.Gray16"/>: 8 to 16, which is the default. A sample s
+    /// stands for the 8-bit gray min(s >> (bits - 8), 255): 12 bits suit a camera with Mono12. Other formats ignore the property.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
+    public int SignificantBits
+    {
+        get => DeepSamples.MostBits - this.unusedBits;
+        init
+        {
+            DeepSamples.CheckBits(value);
+            this.unusedBits = DeepSamples.MostBits - value;
+        }
+    }
+
     /// <summary>Gets a value that indicates whether the view is a default value, which has no pixels.</summary>
     public bool IsEmpty => Width == 0;
 
@@ -122,7 +140,10 @@ public readonly unsafe ref struct ImageView
         CheckRange(x, width, Width, nameof(x), nameof(width));
         CheckRange(y, height, Height, nameof(y), nameof(height));
         nint offset = (nint)y * Stride + (nint)x * Format.BytesPerPixel();
-        return new ImageView(in Unsafe.AddByteOffset(ref Unsafe.AsRef(in this.top), offset), width, height, Stride, Format);
+        return new ImageView(in Unsafe.AddByteOffset(ref Unsafe.AsRef(in this.top), offset), width, height, Stride, Format)
+        {
+            SignificantBits = SignificantBits,
+        };
     }
 
     /// <summary>Throws if the view is a default value.</summary>

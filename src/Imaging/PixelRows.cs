@@ -5,7 +5,11 @@ namespace TinyZsad.Imaging;
 /// <summary>Converts rows of pixels to and from RGB.</summary>
 internal static class PixelRows
 {
+    /// <summary>The samples of <see cref="PixelFormat.Gray16"/> that are converted at once.</summary>
+    private const int Portion = 1024;
+
     /// <summary>Returns the byte shuffle that converts the first four pixels of 16 bytes to R, G, B, 0.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The format does not have 8-bit samples.</exception>
     public static Vector128<byte> ToRgb0(PixelFormat format) => format switch
     {
         PixelFormat.Rgb24 => Vector128.Create((byte)0, 1, 2, 255, 3, 4, 5, 255, 6, 7, 8, 255, 9, 10, 11, 255),
@@ -13,7 +17,7 @@ internal static class PixelRows
         PixelFormat.Rgba32 => Vector128.Create((byte)0, 1, 2, 255, 4, 5, 6, 255, 8, 9, 10, 255, 12, 13, 14, 255),
         PixelFormat.Bgra32 => Vector128.Create((byte)2, 1, 0, 255, 6, 5, 4, 255, 10, 9, 8, 255, 14, 13, 12, 255),
         PixelFormat.Gray8 => Vector128.Create((byte)0, 0, 0, 255, 1, 1, 1, 255, 2, 2, 2, 255, 3, 3, 3, 255),
-        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Not a pixel format."),
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Not a format of 8-bit samples."),
     };
 
     /// <summary>Converts a picture to RGB.</summary>
@@ -24,7 +28,7 @@ internal static class PixelRows
         int rowBytes = 3 * view.Width;
         for (int y = 0; y < view.Height; y++)
         {
-            ToRgb(view.Row(y), rgb.Slice(y * rowBytes, rowBytes), view.Format);
+            ToRgb(view.Row(y), rgb.Slice(y * rowBytes, rowBytes), view.Format, view.SignificantBits);
         }
     }
 
@@ -32,8 +36,16 @@ internal static class PixelRows
     /// <param name="row">The pixels in <paramref name="format"/>.</param>
     /// <param name="rgb">Receives three bytes per pixel. It must not overlap the row.</param>
     /// <param name="format">The format of <paramref name="row"/>.</param>
-    public static void ToRgb(ReadOnlySpan<byte> row, Span<byte> rgb, PixelFormat format)
+    /// <param name="significantBits">The bits of a sample of <see cref="PixelFormat.Gray16"/>.</param>
+    public static void ToRgb(
+        ReadOnlySpan<byte> row, Span<byte> rgb, PixelFormat format, int significantBits = DeepSamples.MostBits)
     {
+        if (format == PixelFormat.Gray16)
+        {
+            Gray16ToRgb(row, rgb, significantBits);
+            return;
+        }
+
         if (format == PixelFormat.Rgb24)
         {
             row.CopyTo(rgb);
@@ -63,6 +75,20 @@ internal static class PixelRows
             ReadOnlySpan<byte> pixel = row.Slice(bytes * x, bytes);
             Span<byte> to = rgb.Slice(3 * x, 3);
             (to[0], to[1], to[2]) = (pixel[r], pixel[g], pixel[b]);
+        }
+    }
+
+    private static void Gray16ToRgb(ReadOnlySpan<byte> row, Span<byte> rgb, int significantBits)
+    {
+        Span<byte> gray = stackalloc byte[Portion];
+        while (row.Length > 0)
+        {
+            ReadOnlySpan<byte> samples = row[..Math.Min(row.Length, 2 * Portion)];
+            Span<byte> levels = gray[..(samples.Length / 2)];
+            DeepSamples.Narrow(samples, levels, significantBits);
+            ToRgb(levels, rgb[..(3 * levels.Length)], PixelFormat.Gray8);
+            row = row[samples.Length..];
+            rgb = rgb[(3 * levels.Length)..];
         }
     }
 

@@ -141,6 +141,7 @@ public class RenderingTests
         Image picture = PictureFixture.Pattern(4, 4);
         byte[] buffer = new byte[48];
         Assert.That(() => Render(buffer, PixelFormat.Gray8, 4), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Render(buffer, PixelFormat.Gray16, 8), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Render(buffer, (PixelFormat)77, 16), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Render(buffer, PixelFormat.Rgb24, 11), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Render(buffer, PixelFormat.Rgb24, 13), Throws.ArgumentException.With.Message.Contains("51 bytes"));

@@ -61,6 +61,7 @@ internal sealed class ResamplerTests
             int[] order = format switch
             {
                 PixelFormat.Gray8 => [0, 0, 0],
+                PixelFormat.Gray16 => [1, 1, 1],
                 PixelFormat.Bgr24 or PixelFormat.Bgra32 => [2, 1, 0],
                 _ => [0, 1, 2],
             };

@@ -2,6 +2,7 @@ using NUnit.Framework;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
+using TinyZsad.Tests.Imaging;
 using TinyZsad.Tests.Models;
 using TinyZsad.Tests.Weights;
 using TinyZsad.Weights;
@@ -63,14 +64,43 @@ public sealed class DetectorTests
                         PixelFormat.Bgr24 => [p[2], p[1], p[0]],
                         PixelFormat.Rgba32 => [p[0], p[1], p[2], (byte)i],
                         PixelFormat.Bgra32 => [p[2], p[1], p[0], (byte)i],
-                        _ => [p[0]],
+                        PixelFormat.Gray8 => [p[0]],
+                        _ => [(byte)i, p[0]],
                     };
                     pixel.CopyTo(buffer, i / 83 * stride + i % 83 * pixel.Length);
                 }
                 float[] map = Map(detector.Detect(new ImageView(buffer, 83, 61, stride, format), TinyModel.ClassName));
-                Assert.That(map, Is.EqualTo(format == PixelFormat.Gray8 ? ofGray : ofColour), $"{format} + {gap}");
+                Assert.That(map, Is.EqualTo(format.IsGray() ? ofGray : ofColour), $"{format} + {gap}");
             }
         }
+    }
+
+    /// <summary>A camera's 12 bits as a buffer, as a frame and as a file, beside the same picture in 8 bits.</summary>
+    [Test]
+    public async Task TwelveBitsScoreLikeTheEightHighestOfThem()
+    {
+        const int width = 83, height = 61;
+        using AnomalyDetector detector = Load();
+        TestPng png = TestPng.Make(0, 16, width, height, 0, seed: 12);
+        png.Samples = [.. png.Samples.Select(s => s >> 4)];
+        byte[] eight = [.. png.Samples.Select(s => (byte)(s >> 4))];
+        byte[] sixteen = [.. png.Samples.SelectMany(s => new[] { (byte)s, (byte)(s >> 8) })];
+        AnomalyResult expected = detector.Detect(new ImageView(eight, width, height, PixelFormat.Gray8), TinyModel.ClassName);
+        Image file = Image.Load(png.Encode(), new ImageLoadOptions { SignificantBits = 12 });
+        ImageFrame frame = new(sixteen, width, height, PixelFormat.Gray16) { SignificantBits = 12 };
+        foreach (AnomalyResult result in new[]
+        {
+            detector.Detect(file, TinyModel.ClassName),
+            detector.Detect(new ImageView(sixteen, width, height, PixelFormat.Gray16) { SignificantBits = 12 }, TinyModel.ClassName),
+            await detector.DetectAsync(frame, TinyModel.ClassName),
+        })
+        {
+            Assert.That(result.Score, Is.EqualTo(expected.Score));
+            Assert.That(Map(result), Is.EqualTo(Map(expected)));
+        }
+
+        AnomalyResult coarse = detector.Detect(new ImageView(sixteen, width, height, PixelFormat.Gray16), TinyModel.ClassName);
+        Assert.That(coarse.Score, Is.Not.EqualTo(expected.Score), "the high byte alone is another picture");
     }
 
     [TestCase(1, 1)]

@@ -25,7 +25,8 @@ internal static unsafe class PngBandWriter
     public static void Write(Stream stream, ImageView view, int bandRows)
     {
         int bands = (view.Height - 1) / bandRows + 1;
-        (int width, int height, int stride, PixelFormat format) = (view.Width, view.Height, view.Stride, view.Format);
+        (int width, int height, int stride, PixelFormat format, int bits) =
+            (view.Width, view.Height, view.Stride, view.Format, view.SignificantBits);
         Band[] batch = new Band[Math.Min(bands, BandsAtOnce)];
         uint checksum = Adler32.Empty;
         fixed (byte* top = &view.Top)
@@ -38,7 +39,7 @@ internal static unsafe class PngBandWriter
                 Parallel.For(0, count, i =>
                 {
                     int from = (start + i) * bandRows, to = (int)Math.Min((long)from + bandRows, height);
-                    ImageView picture = new ImageView(address, width, height, stride, format);
+                    ImageView picture = new ImageView(address, width, height, stride, format) { SignificantBits = bits };
                     (batch[i] ??= new Band()).Compress(picture, from, to);
                 });
                 for (int i = 0; i < count; i++)
@@ -74,7 +75,7 @@ internal static unsafe class PngBandWriter
         {
             (Checksum, Length) = (Adler32.Empty, 0);
             using MemoryStream target = new MemoryStream();
-            PngRowFilter filter = new PngRowFilter(picture.Width, picture.Format.BytesPerPixel());
+            PngRowFilter filter = new PngRowFilter(picture.Width, picture.Format.Channels());
             if (from > 0)
             {
                 filter.Skip(picture, from - 1);

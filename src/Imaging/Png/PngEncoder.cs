@@ -6,7 +6,8 @@ namespace TinyZsad.Imaging;
 /// <summary>Writes 8-bit PNGs.</summary>
 /// <remarks>
 /// <see cref="PixelFormat.Rgb24"/> and <see cref="PixelFormat.Bgr24"/> are written as RGB, <see cref="PixelFormat.Rgba32"/> and
-/// <see cref="PixelFormat.Bgra32"/> as RGB with alpha, <see cref="PixelFormat.Gray8"/> as gray. Large pictures are compressed on
+/// <see cref="PixelFormat.Bgra32"/> as RGB with alpha, <see cref="PixelFormat.Gray8"/> as gray, and <see cref="PixelFormat.Gray16"/>
+/// as the 8-bit gray for which it stands. Large pictures are compressed on
 /// several threads of the thread pool.
 /// </remarks>
 public static class PngEncoder
@@ -23,7 +24,7 @@ public static class PngEncoder
     {
         ArgumentNullException.ThrowIfNull(path);
         view.ThrowIfEmpty(nameof(view));
-        PngRowFilter.CheckRow(view.Width, view.Format.BytesPerPixel());
+        PngRowFilter.CheckRow(view.Width, view.Format.Channels());
         using FileStream file = File.Create(path);
         Save(file, view);
     }
@@ -36,8 +37,8 @@ public static class PngEncoder
     {
         ArgumentNullException.ThrowIfNull(stream);
         view.ThrowIfEmpty(nameof(view));
-        long rowBytes = view.Layout.RowBytes;
-        PngRowFilter.CheckRow(view.Width, view.Format.BytesPerPixel());
+        long rowBytes = (long)view.Width * view.Format.Channels();
+        PngRowFilter.CheckRow(view.Width, view.Format.Channels());
         // Every band that is compressed holds a few rows: enormous rows are compressed one after the other.
         bool large = rowBytes * view.Height >= LargeBytes && rowBytes <= LargeBytes;
         Save(stream, view, large ? (int)Math.Max(PngBandWriter.BandBytes / rowBytes, 1) : view.Height);
@@ -51,7 +52,7 @@ public static class PngEncoder
         BinaryPrimitives.WriteInt32BigEndian(header, view.Width);
         BinaryPrimitives.WriteInt32BigEndian(header[4..], view.Height);
         header[8] = 8;
-        header[9] = (byte)(view.Format.BytesPerPixel() switch
+        header[9] = (byte)(view.Format.Channels() switch
         {
             1 => PngColour.Gray,
             3 => PngColour.Rgb,
@@ -75,7 +76,7 @@ public static class PngEncoder
     {
         using PngChunkWriter chunks = new PngChunkWriter(stream, PngChunk.Idat);
         using ZLibStream deflater = new ZLibStream(chunks, CompressionLevel.Optimal);
-        PngRowFilter filter = new PngRowFilter(view.Width, view.Format.BytesPerPixel());
+        PngRowFilter filter = new PngRowFilter(view.Width, view.Format.Channels());
         for (int y = 0; y < view.Height; y++)
         {
             deflater.Write(filter.Apply(view, y));

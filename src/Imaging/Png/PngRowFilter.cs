@@ -15,7 +15,7 @@ internal sealed class PngRowFilter
     /// </summary>
     private byte[] above, row, best, trial;
 
-    /// <summary>Initializes a filter for rows of pixels of 1, 3 or 4 bytes.</summary>
+    /// <summary>Initializes a filter for rows of pixels of 1, 3 or 4 bytes, one per sample.</summary>
     public PngRowFilter(int width, int pixelBytes)
     {
         CheckRow(width, pixelBytes);
@@ -59,6 +59,12 @@ internal sealed class PngRowFilter
     {
         ReadOnlySpan<byte> pixels = view.Row(y);
         Span<byte> next = this.row.AsSpan(this.distance, this.rowBytes);
+        if (view.Format == PixelFormat.Gray16)
+        {
+            DeepSamples.Narrow(pixels, next, view.SignificantBits);
+            return;
+        }
+
         pixels.CopyTo(next);
         if (view.Format is PixelFormat.Bgr24 or PixelFormat.Bgra32)
         {

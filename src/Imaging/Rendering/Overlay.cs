@@ -61,7 +61,7 @@ public static unsafe class Overlay
     /// Receives the pixels; the top row first or, if <paramref name="stride"/> is negative, the bottom row first. It must not overlap
     /// the picture. Gaps between the rows are not written to.
     /// </param>
-    /// <param name="format">The format of the destination, other than <see cref="PixelFormat.Gray8"/>. Alpha is set to 255.</param>
+    /// <param name="format">The format of the destination, which must have colours. Alpha is set to 255.</param>
     /// <param name="stride">The bytes from a row of the destination to the row below it.</param>
     /// <param name="options">The options; null for the defaults. The legend and the score are ignored.</param>
     /// <exception cref="ArgumentOutOfRangeException">
@@ -76,7 +76,7 @@ public static unsafe class Overlay
         options ??= OverlayOptions.Default;
         Check(picture, map, mapWidth, mapHeight, options);
         PixelLayout layout = new PixelLayout(picture.Width, picture.Height, stride, format);
-        if (format == PixelFormat.Gray8)
+        if (format.IsGray())
         {
             throw new ArgumentOutOfRangeException(nameof(format), format, "An overlay has colours.");
         }
@@ -133,7 +133,7 @@ public static unsafe class Overlay
     {
         private readonly byte* pixels, output;
         private readonly float* map;
-        private readonly int width, height, pictureStride, mapWidth, stride, line;
+        private readonly int width, height, pictureStride, significantBits, mapWidth, stride, line;
         private readonly PixelFormat pictureFormat, format;
         private readonly OverlayOptions options;
         private readonly int[] opacities;
@@ -147,6 +147,7 @@ public static unsafe class Overlay
             this.output = output;
             this.map = map;
             (this.width, this.height, pictureStride, pictureFormat) = (picture.Width, picture.Height, picture.Stride, picture.Format);
+            significantBits = picture.SignificantBits;
             (this.mapWidth, this.format, this.stride, this.options) = (mapWidth, format, stride, options);
             opacities = Opacities(options.Opacity);
             (across, down) = (LinearTap.ForAxis(mapWidth, this.width), LinearTap.ForAxis(mapHeight, this.height));
@@ -164,7 +165,7 @@ public static unsafe class Overlay
                 ReadOnlySpan<byte> source = new ReadOnlySpan<byte>(this.pixels + (long)y * pictureStride, sourceBytes);
                 Span<byte> target = new Span<byte>(this.output + (long)y * this.stride, targetBytes);
                 Span<byte> rgb = this.format == PixelFormat.Rgb24 ? target : spare;
-                PixelRows.ToRgb(source, rgb, pictureFormat);
+                PixelRows.ToRgb(source, rgb, pictureFormat, significantBits);
                 Blend(y, mixed, rgb);
                 DrawBoxes(y, rgb);
                 if (this.format != PixelFormat.Rgb24)

@@ -120,7 +120,10 @@ internal static unsafe class Resampler
     private readonly struct Work<TSums> where TSums : unmanaged, ISampleSums<TSums>
     {
         private readonly byte* top, output;
-        private readonly int width, height, sourceWidth, sourceHeight, sourceStride, bands, pixelBytes;
+        private readonly int width, height, sourceWidth, sourceHeight, sourceStride, bands;
+
+        /// <summary>The bytes of a source row, and of a pixel in the rows that are mixed.</summary>
+        private readonly int rowBytes, pixelBytes;
 
         /// <summary>The bytes of a row between the passes: a multiple of <see cref="Chunk"/>.</summary>
         private readonly int stride;
@@ -132,6 +135,7 @@ internal static unsafe class Resampler
         private readonly long reach;
         private readonly long sourceBytes;
         private readonly PixelFormat format;
+        private readonly int significantBits;
         private readonly ResampleWeights across, down;
         private readonly CancellationToken cancellationToken;
 
@@ -142,7 +146,8 @@ internal static unsafe class Resampler
             this.output = output;
             (this.width, this.height, this.bands) = (width, height, bands);
             (sourceWidth, sourceHeight, sourceStride) = (source.Width, source.Height, source.Stride);
-            (this.format, pixelBytes, sourceBytes) = (source.Format, source.Format.BytesPerPixel(), source.Layout.Bytes);
+            (this.format, significantBits, sourceBytes) = (source.Format, source.SignificantBits, source.Layout.Bytes);
+            (this.rowBytes, pixelBytes) = (source.Layout.RowBytes, source.Format.Channels());
             (this.across, this.down, this.cancellationToken) = (across, down, cancellationToken);
             if (!across.IsEmpty)
             {
@@ -246,8 +251,8 @@ internal static unsafe class Resampler
         {
             byte** from = stackalloc byte*[RowsAtOnce];
             byte** to = stackalloc byte*[RowsAtOnce];
-            int rowBytes = sourceWidth * pixelBytes;
-            Vector128<byte> toRgb0 = PixelRows.ToRgb0(this.format);
+            bool isDeep = this.format == PixelFormat.Gray16;
+            Vector128<byte> toRgb0 = PixelRows.ToRgb0(isDeep ? PixelFormat.Gray8 : this.format);
             fixed (int* weights = this.across.Weights)
             {
                 for (int y = 0; y < rows; y += RowsAtOnce)
@@ -265,13 +270,20 @@ internal static unsafe class Resampler
                         to[i] = target + (long)row * targetStride;
                         if (this.across.IsEmpty)
                         {
-                            PixelRows.ToRgb(new ReadOnlySpan<byte>(from[i], rowBytes), new Span<byte>(to[i], 3 * this.width), this.format);
+                            PixelRows.ToRgb(new ReadOnlySpan<byte>(from[i], this.rowBytes), new Span<byte>(to[i], 3 * this.width),
+                                this.format, significantBits);
+                        }
+                        else if (isDeep)
+                        {
+                            DeepSamples.Narrow(new ReadOnlySpan<byte>(from[i], this.rowBytes),
+                                new Span<byte>(scratch + i * reach, (int)reach), significantBits);
+                            from[i] = scratch + i * reach;
                         }
                         else if (OffsetInMemory(first + row) + reach > sourceBytes)
                         {
                             // The vectors reach beyond the row. What they read there has the weight zero, so it may be other rows, but
                             // not memory beyond the picture.
-                            new ReadOnlySpan<byte>(from[i], rowBytes).CopyTo(new Span<byte>(scratch + i * reach, (int)reach));
+                            new ReadOnlySpan<byte>(from[i], this.rowBytes).CopyTo(new Span<byte>(scratch + i * reach, (int)reach));
                             from[i] = scratch + i * reach;
                         }
                     }
