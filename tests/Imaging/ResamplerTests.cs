@@ -8,11 +8,26 @@ internal sealed class ResamplerTests
 {
     private delegate void Resize(ImageView source, Span<byte> rgb, int width, int height, ResampleFilter filter);
 
-    private static readonly Resize[] Widths =
-        [InOneBand<SampleSums128>, InOneBand<SampleSums256>, InOneBand<SampleSums512>];
+    /// <summary>
+    /// Bounds that make small pictures take the ways of extreme ones: blocks of columns, weights in portions, and sums of rows.
+    /// </summary>
+    private static readonly ResampleBudget[] Budgets =
+    [
+        ResampleBudget.Default,
+        new(TableWeights: 300, BetweenBytes: 1 << 20, Columns: 7, PortionTaps: 8),
+        new(TableWeights: 15, BetweenBytes: 1, Columns: 5, PortionTaps: 4),
+        new(TableWeights: 1 << 20, BetweenBytes: 900, Columns: 1 << 14, PortionTaps: 64),
+    ];
 
-    private static void InOneBand<TSums>(ImageView source, Span<byte> rgb, int width, int height, ResampleFilter filter)
-        where TSums : unmanaged, ISampleSums<TSums> => Resampler.Resize<TSums>(source, rgb, width, height, filter, 1, null, default);
+    private static readonly Resize[] Widths =
+    [
+        .. Budgets.Select(b => InOneBand<SampleSums128>(b)), .. Budgets.Select(b => InOneBand<SampleSums256>(b)),
+        .. Budgets.Select(b => InOneBand<SampleSums512>(b)),
+    ];
+
+    private static Resize InOneBand<TSums>(ResampleBudget? budget = null) where TSums : unmanaged, ISampleSums<TSums> =>
+        (source, rgb, width, height, filter) => Resampler.Resize<TSums>(
+            source, rgb, width, height, filter, 1, null, budget ?? ResampleBudget.Default, default);
 
     private static void Sequential(ImageView source, Span<byte> rgb, int width, int height, ResampleFilter filter) =>
         Resampler.Resize(source, rgb, width, height, filter);
@@ -77,7 +92,7 @@ internal sealed class ResamplerTests
             {
                 byte[] expected = new byte[3 * toWidth * toHeight];
                 using GuardedBuffer result = new GuardedBuffer(expected);
-                InOneBand<SampleSums128>(plain.View, expected, toWidth, toHeight, ResampleFilter.Bicubic);
+                InOneBand<SampleSums128>()(plain.View, expected, toWidth, toHeight, ResampleFilter.Bicubic);
                 foreach (Resize resize in Widths)
                 {
                     result.Span.Clear();
@@ -126,10 +141,14 @@ internal sealed class ResamplerTests
         foreach ((int width, int height) in ((int, int)[])[(50, 40), (31, 90), (20, 400), (31, 400), (9, 1200), (64, 41)])
         {
             byte[] expected = new byte[3 * width * height], rgb = new byte[expected.Length];
-            InOneBand<SampleSums128>(source.View, expected, width, height, ResampleFilter.Bicubic);
-            Resampler.Resize<SampleSums128>(
-                source.View, rgb, width, height, ResampleFilter.Bicubic, bands, parallel ? InParallel : null, default);
-            Assert.That(rgb, Is.EqualTo(expected), $"{width} x {height}");
+            InOneBand<SampleSums128>()(source.View, expected, width, height, ResampleFilter.Bicubic);
+            foreach (ResampleBudget budget in Budgets)
+            {
+                Array.Clear(rgb);
+                Resampler.Resize<SampleSums128>(
+                    source.View, rgb, width, height, ResampleFilter.Bicubic, bands, parallel ? InParallel : null, budget, default);
+                Assert.That(rgb, Is.EqualTo(expected), $"{width} x {height}, {budget}");
+            }
         }
 
         static void InParallel(int count, Action<int> body) => Parallel.For(0, count, body);
@@ -166,16 +185,86 @@ internal sealed class ResamplerTests
             Throws.InstanceOf<OperationCanceledException>());
     }
 
-    /// <summary>All rows between the passes would take 3 GB.</summary>
-    [Test]
-    public void AVeryHighPictureNeedsLittleMemory()
+    /// <summary>Large enough that the bounds of real use apply, against plain sums of weights.</summary>
+    [TestCase(300_000, 5, 7, 4)]
+    [TestCase(3_000_000, 2, 9, 3)]
+    [TestCase(3, 1_500_000, 20, 3)]
+    [TestCase(20_000, 3, 20_000, 2)]
+    [TestCase(2, 3, 70_000, 5)]
+    [TestCase(3, 2, 2, 700_000)]
+    [TestCase(400_000, 1, 30, 30)]
+    [TestCase(1, 400_000, 30, 30)]
+    public void ExtremeSizesAgreeWithAPlainResizeAndTakeLittleMemory(int width, int height, int toWidth, int toHeight)
     {
-        const int height = 2_000_000;
-        byte[] gray = new byte[height];
-        Array.Fill(gray, (byte)77);
-        byte[] rgb = new byte[3 * 518 * 40];
-        Resampler.Resize(new ImageView(gray, 1, height, PixelFormat.Gray8), rgb, 518, 40, ResampleFilter.Bilinear);
-        Assert.That(rgb, Is.All.EqualTo((byte)77));
+        byte[] gray = new byte[width * height], rgb = new byte[3 * toWidth * toHeight], inParallel = new byte[rgb.Length];
+        new Random(width).NextBytes(gray);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Resampler.Resize(new ImageView(gray, width, height, PixelFormat.Gray8), rgb, toWidth, toHeight);
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(20 << 20));
+        byte[] expected = Plain(gray, width, height, toWidth, toHeight);
+        Assert.That(rgb.AsSpan().SequenceEqual(expected));
+        Resampler.Resize(new ImageView(gray, width, height, PixelFormat.Gray8), inParallel, toWidth, toHeight, ResampleFilter.Bicubic,
+            (count, body) => Parallel.For(0, count, body), default);
+        Assert.That(inParallel.AsSpan().SequenceEqual(expected));
+    }
+
+    /// <summary>The bicubic resize as Pillow defines it: one weight after the other, with bytes between the passes.</summary>
+    private static byte[] Plain(byte[] gray, int width, int height, int toWidth, int toHeight)
+    {
+        byte[] across = Along(gray, width, toWidth, height, step: 1, pitch: width, toStep: 1, toPitch: toWidth);
+        byte[] down = Along(across, height, toHeight, toWidth, step: toWidth, pitch: 1, toStep: toWidth, toPitch: 1);
+        return [.. down.SelectMany(v => (byte[])[v, v, v])];
+
+        static byte[] Along(byte[] from, int size, int toSize, int lines, int step, int pitch, int toStep, int toPitch)
+        {
+            byte[] to = new byte[toSize * lines];
+            double scale = (double)size / toSize, stretch = Math.Max(scale, 1), support = 2 * stretch, perStretch = 1 / stretch;
+            for (int i = 0; i < toSize; i++)
+            {
+                double center = (i + 0.5) * scale;
+                int low = Math.Max((int)(center - support + 0.5), 0), high = Math.Min((int)(center + support + 0.5), size);
+                double[] exact = new double[high - low];
+                for (int j = low; j < high; j++)
+                    exact[j - low] = Cubic(Math.Abs((j - center + 0.5) * perStretch));
+                double sum = 0;
+                foreach (double w in exact)
+                    sum += w;
+                int[] weights = [.. exact.Select(w => (int)Math.Round(w / sum * (1 << 22), MidpointRounding.AwayFromZero))];
+                for (int line = 0; line < lines; line++)
+                {
+                    long total = 1 << 21;
+                    for (int j = low; j < high; j++)
+                        total += (long)weights[j - low] * from[j * step + line * pitch];
+                    to[i * toStep + line * toPitch] = (byte)Math.Clamp(total >> 22, 0, 255);
+                }
+            }
+
+            return to;
+        }
+
+        static double Cubic(double x) => x < 1 ? ((-0.5 + 2) * x - (-0.5 + 3)) * x * x + 1 : x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5 : 0;
+    }
+
+    /// <summary>Sums in portions have the same last bits as sums in one go.</summary>
+    [Test]
+    public void WeightsInPortionsAreThoseOfTheTable([Values] ResampleFilter filter)
+    {
+        foreach ((int from, int to) in ((int, int)[])[(5000, 3), (1025, 1), (3, 50), (1, 4), (4096, 4095)])
+        {
+            ResampleAxis axis = new ResampleAxis(from, to, filter);
+            using ResampleWeights table = new ResampleWeights(axis, 0, to, group: 1, lanes: 1);
+            for (int i = 0; i < to; i++)
+            {
+                (int first, int end) = axis.Range(i);
+                Assert.That((table.First[i], table.Taps[i]), Is.EqualTo((first, end - first)));
+                Assert.That(end - first, Is.LessThanOrEqualTo(axis.MostTaps));
+                int[] weights = new int[end - first];
+                double sum = axis.Sum(i);
+                for (int at = 0; at < weights.Length; at += 700)
+                    axis.Fix(i, first + at, Math.Min(700, weights.Length - at), sum, 1, weights.AsSpan(at));
+                Assert.That(table.Weights.Slice(i * table.Stride, weights.Length).SequenceEqual(weights), $"{from} to {to}, {i}");
+            }
+        }
     }
 
     /// <summary>The bound that lets sums of weights times bytes be 32-bit integers.</summary>
@@ -188,17 +277,18 @@ internal sealed class ResamplerTests
         {
             foreach (int to in sizes)
             {
-                using ResampleWeights weights = new ResampleWeights(from, to, filter, group: 4, lanes: 1);
+                using ResampleWeights weights = new ResampleWeights(
+                    new ResampleAxis(from, to, filter), 0, to, group: 4, lanes: 1);
                 for (int i = 0; i < to; i++)
                 {
                     ReadOnlySpan<int> w = weights.Weights.Slice(i * weights.Stride, weights.Stride);
                     long absolute = 0, sum = 0;
                     foreach (int k in w)
                         (absolute, sum) = (absolute + Math.Abs((long)k), sum + k);
-                    most = Math.Max(most, absolute / (double)(1 << ResampleWeights.FractionBits));
+                    most = Math.Max(most, absolute / (double)(1 << ResampleAxis.FractionBits));
 
                     // Each weight is rounded by at most a half of the last place.
-                    Assert.That(Math.Abs(sum - (1 << ResampleWeights.FractionBits)), Is.LessThanOrEqualTo(weights.Taps[i] * 0.5));
+                    Assert.That(Math.Abs(sum - (1 << ResampleAxis.FractionBits)), Is.LessThanOrEqualTo(weights.Taps[i] * 0.5));
                     Assert.That(weights.First[i] + weights.Taps[i], Is.LessThanOrEqualTo(from));
                 }
             }
@@ -227,7 +317,8 @@ internal sealed class ResamplerTests
         Assert.That(() => Resampler.Resize(View(), rgb, 5, -1), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Resampler.Resize(View(), rgb, 5, 5, (ResampleFilter)9), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => Resampler.Resize(View(), rgb, 10, 11), Throws.ArgumentException.With.Message.Contains("330"));
-        Assert.That(() => Resampler.Resize(View(), rgb, int.MaxValue, int.MaxValue), Throws.ArgumentException);
+        Assert.That(() => Resampler.Resize(View(), rgb, int.MaxValue, int.MaxValue),
+            Throws.ArgumentException.With.Message.Contains("13835058042397261827"));
         Assert.That(() => Resampler.Resize(View(), pixels, 5, 5), Throws.ArgumentException.With.Message.Contains("overlap"));
         Assert.That(() => Resampler.Resize(default, rgb, 5, 5), Throws.ArgumentException);
 

@@ -12,13 +12,16 @@ internal interface ISampleSums<TSelf> where TSelf : unmanaged, ISampleSums<TSelf
     /// <summary>Loads sixteen numbers.</summary>
     static abstract unsafe TSelf Load(int* values);
 
+    /// <summary>Stores the sums.</summary>
+    unsafe void Store(int* values);
+
     /// <summary>Returns these sums plus samples times weights.</summary>
     TSelf MultiplyAdd(Vector128<byte> samples, TSelf weights);
 
     /// <summary>Treats the sums as four pixels of four channels and returns the sum of the pixels.</summary>
     Vector128<int> SumPixels();
 
-    /// <summary>Returns the sums shifted by <see cref="ResampleWeights.FractionBits"/> and clamped to 0..255.</summary>
+    /// <summary>Returns the sums shifted by <see cref="ResampleAxis.FractionBits"/> and clamped to 0..255.</summary>
     Vector128<byte> ToBytes();
 }
 
@@ -36,6 +39,14 @@ internal readonly struct SampleSums128(Vector128<int> a, Vector128<int> b, Vecto
 
     public static unsafe SampleSums128 Load(int* values) => new(
         Vector128.Load(values), Vector128.Load(values + 4), Vector128.Load(values + 8), Vector128.Load(values + 12));
+
+    public unsafe void Store(int* values)
+    {
+        this.a.Store(values);
+        this.b.Store(values + 4);
+        this.c.Store(values + 8);
+        this.d.Store(values + 12);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public SampleSums128 MultiplyAdd(Vector128<byte> samples, SampleSums128 weights)
@@ -57,7 +68,7 @@ internal readonly struct SampleSums128(Vector128<int> a, Vector128<int> b, Vecto
     /// <summary>Shifts and clamps sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<uint> Level(Vector128<int> sum) => Vector128.Min(
-        Vector128.Max(sum >> ResampleWeights.FractionBits, Vector128<int>.Zero), Vector128.Create(255)).AsUInt32();
+        Vector128.Max(sum >> ResampleAxis.FractionBits, Vector128<int>.Zero), Vector128.Create(255)).AsUInt32();
 }
 
 /// <summary>Holds the sums in two vectors of eight.</summary>
@@ -68,6 +79,12 @@ internal readonly struct SampleSums256(Vector256<int> a, Vector256<int> b) : ISa
     public static SampleSums256 Broadcast(int value) => new(Vector256.Create(value), Vector256.Create(value));
 
     public static unsafe SampleSums256 Load(int* values) => new(Vector256.Load(values), Vector256.Load(values + 8));
+
+    public unsafe void Store(int* values)
+    {
+        this.a.Store(values);
+        this.b.Store(values + 8);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public SampleSums256 MultiplyAdd(Vector128<byte> samples, SampleSums256 weights)
@@ -96,6 +113,8 @@ internal readonly struct SampleSums512(Vector512<int> all) : ISampleSums<SampleS
     public static SampleSums512 Broadcast(int value) => new(Vector512.Create(value));
 
     public static unsafe SampleSums512 Load(int* values) => new(Vector512.Load(values));
+
+    public unsafe void Store(int* values) => this.all.Store(values);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public SampleSums512 MultiplyAdd(Vector128<byte> samples, SampleSums512 weights)
