@@ -16,6 +16,8 @@ internal class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, C
     private int narrowedBits;
     private bool isMixed;
 
+    public ImageLoadOptions Options => options;
+
     public ImageLimits Limits => options.Limits;
 
     public bool ApplyExifOrientation => options.ApplyExifOrientation;

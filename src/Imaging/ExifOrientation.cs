@@ -10,21 +10,30 @@ internal static class ExifOrientation
 
     private const ushort Tag = 0x0112;
 
+    /// <summary>The bytes before Exif data in a JPEG segment. Some writers put them into other formats too.</summary>
+    public static ReadOnlySpan<byte> Signature => "Exif\0\0"u8;
+
     /// <summary>
-    /// Returns the orientation in Exif data (a TIFF header and its directories); <see cref="Upright"/> if there is no valid one.
+    /// Returns the orientation in Exif data (a TIFF header and its directories, perhaps after <see cref="Signature"/>);
+    /// <see cref="Upright"/> if the tag is invalid, and null if there is none.
     /// </summary>
-    public static int Read(ReadOnlySpan<byte> tiff)
+    public static int? Read(ReadOnlySpan<byte> tiff)
     {
+        while (tiff.StartsWith(Signature))
+        {
+            tiff = tiff[Signature.Length..];
+        }
+
         if (tiff.Length < 8 || !(tiff.StartsWith("II*\0"u8) || tiff.StartsWith("MM\0*"u8)))
         {
-            return Upright;
+            return null;
         }
 
         bool little = tiff[0] == 'I';
         uint directory = Word(tiff[4..], little);
         if (directory > tiff.Length - 2)
         {
-            return Upright;
+            return null;
         }
 
         // Entries of 12 bytes: tag, type, count, and the value if it fits.
@@ -32,19 +41,20 @@ internal static class ExifOrientation
         ReadOnlySpan<byte> entries = tiff[((int)directory + 2)..];
         for (int i = 0; i < count && entries.Length >= 12; i++, entries = entries[12..])
         {
-            if (Half(entries, little) == Tag && Word(entries[4..], little) == 1)
+            if (Half(entries, little) == Tag)
             {
-                uint value = Half(entries[2..], little) switch
+                // A SHORT, as the standard says, or a LONG.
+                uint value = (Half(entries[2..], little), Word(entries[4..], little)) switch
                 {
-                    3 => Half(entries[8..], little),
-                    4 => Word(entries[8..], little),
+                    (3, 1) => Half(entries[8..], little),
+                    (4, 1) => Word(entries[8..], little),
                     _ => Upright,
                 };
                 return value is >= 1 and <= 8 ? (int)value : Upright;
             }
         }
 
-        return Upright;
+        return null;
     }
 
     /// <summary>Returns the size of an upright picture.</summary>

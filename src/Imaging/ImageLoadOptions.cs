@@ -24,8 +24,9 @@ public sealed record ImageLoadOptions
     } = ImageLimits.Default;
 
     /// <summary>
-    /// Gets a value that indicates whether a JPEG or PNG picture is rotated and mirrored as its Exif orientation tag says, like
-    /// Pillow's <c>ImageOps.exif_transpose</c>. The default is false.
+    /// Gets a value that indicates whether a JPEG or PNG picture is rotated and mirrored as its Exif orientation tag says or, if it has
+    /// none, the orientation in its XMP, like Pillow's <c>ImageOps.exif_transpose</c>. A PNG can have them in eXIf and in textual
+    /// chunks, ImageMagick's "raw profiles" among them. Malformed metadata are ignored. The default is false.
     /// </summary>
     public bool ApplyExifOrientation { get; init; }
 

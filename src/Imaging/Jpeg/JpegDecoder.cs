@@ -31,10 +31,7 @@ internal sealed unsafe class JpegDecoder : IDisposable
     /// <summary>The content of the application segments.</summary>
     private bool jfif;
     private byte? adobeTransform;
-    private JpegSegment? exif;
-
-    /// <summary>The first bytes of a segment with Exif data.</summary>
-    private static ReadOnlySpan<byte> ExifSignature => "Exif\0\0"u8;
+    private JpegOrientation orientation;
 
     private JpegDecoder(DecodingContext context) => this.context = context;
 
@@ -50,7 +47,7 @@ internal sealed unsafe class JpegDecoder : IDisposable
     public static (int Width, int Height) ReadSize(ReadOnlySpan<byte> jpeg, ImageLoadOptions options)
     {
         JpegFrame? frame = null;
-        JpegSegment? exif = null;
+        JpegOrientation orientation = default;
         int at = 2;
         while ((frame is null || options.ApplyExifOrientation) && JpegSegment.Next(jpeg, at) is { } segment
             && segment.Marker is not (JpegMarker.Sos or JpegMarker.Eoi))
@@ -60,9 +57,9 @@ internal sealed unsafe class JpegDecoder : IDisposable
             {
                 frame ??= JpegFrame.Read(jpeg, segment, options.Limits);
             }
-            else if (IsExif(jpeg, segment))
+            else if (segment.Marker == JpegMarker.App1)
             {
-                exif ??= segment;
+                orientation.Note(segment, jpeg);
             }
         }
 
@@ -71,8 +68,8 @@ internal sealed unsafe class JpegDecoder : IDisposable
             throw FormatError.Jpeg(at, $"no SOF, which must say the size, comes before a scan or the end, from offset {at} on.");
         }
 
-        int orientation = options.ApplyExifOrientation ? Orientation(jpeg, exif) : ExifOrientation.Upright;
-        return ExifOrientation.SizeOf(frame.Width, frame.Height, orientation);
+        return ExifOrientation.SizeOf(
+            frame.Width, frame.Height, options.ApplyExifOrientation ? orientation.Read(jpeg) : ExifOrientation.Upright);
     }
 
     public void Dispose()
@@ -147,21 +144,14 @@ internal sealed unsafe class JpegDecoder : IDisposable
             case JpegMarker.App0 when data.Length >= 14 && data.StartsWith("JFIF\0"u8):
                 jfif = true;
                 break;
-            case JpegMarker.App1 when scans == 0 && IsExif(jpeg, segment):
-                this.exif ??= segment;
+            case JpegMarker.App1 when scans == 0:
+                this.orientation.Note(segment, jpeg);
                 break;
             case JpegMarker.App14 when data.Length >= 12 && data.StartsWith("Adobe"u8):
                 adobeTransform = data[11];
                 break;
         }
     }
-
-    private static bool IsExif(ReadOnlySpan<byte> jpeg, JpegSegment segment) =>
-        segment.Marker == JpegMarker.App1 && segment.Data(jpeg).StartsWith(ExifSignature);
-
-    private static int Orientation(ReadOnlySpan<byte> jpeg, JpegSegment? exif) => exif is { } segment
-        ? ExifOrientation.Read(segment.Data(jpeg)[ExifSignature.Length..])
-        : ExifOrientation.Upright;
 
     /// <summary>Reads a scan.</summary>
     /// <returns>True if the picture is decoded: the scan completes a sequential file.</returns>
@@ -246,8 +236,8 @@ internal sealed unsafe class JpegDecoder : IDisposable
 
     private JpegPicture CreatePicture(ReadOnlySpan<byte> jpeg, JpegFrame frame)
     {
-        int orientation = this.context.ApplyExifOrientation ? Orientation(jpeg, this.exif) : ExifOrientation.Upright;
-        Memory<byte> pixels = this.context.Allocate(frame.Width, frame.Height, orientation);
+        int turn = this.context.ApplyExifOrientation ? this.orientation.Read(jpeg) : ExifOrientation.Upright;
+        Memory<byte> pixels = this.context.Allocate(frame.Width, frame.Height, turn);
         return new JpegPicture(frame, JpegColour.Guess(frame, jfif, adobeTransform), pixels);
     }
 

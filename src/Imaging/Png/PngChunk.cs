@@ -10,6 +10,8 @@ internal readonly record struct PngChunk(uint Type, int Offset, int Length)
 {
     public const uint Ihdr = 0x49484452, Plte = 0x504C5445, Idat = 0x49444154, Iend = 0x49454E44, Exif = 0x65584966;
 
+    public const uint Text = 0x74455874, CompressedText = 0x7A545874, InternationalText = 0x69545874;
+
     /// <summary>The bytes before the data (length and type) and after it.</summary>
     public const int HeaderBytes = 8, ChecksumBytes = 4;
 
@@ -54,26 +56,27 @@ internal readonly record struct PngChunk(uint Type, int Offset, int Length)
         }
 
         PngChunk chunk = new PngChunk(type, offset, (int)length);
-        if (chunk.IsCritical)
+        if (chunk.IsCritical && !chunk.IsIntact(png, context))
         {
-            uint stored = BinaryPrimitives.ReadUInt32BigEndian(png[(chunk.End - ChecksumBytes)..]);
-            uint computed = Checksum(png.Slice(offset + 4, 4 + chunk.Length), context);
-            if (stored != computed)
-            {
-                throw FormatError.Png(chunk.Offset, $"chunk {chunk} is damaged: its checksum is {computed:X8}, " +
-                    $"the file says {stored:X8}.");
-            }
+            throw FormatError.Png(chunk.Offset, $"chunk {chunk} is damaged: its checksum is " +
+                $"{chunk.ComputeChecksum(png, context):X8}, the file says {chunk.StoredChecksum(png):X8}.");
         }
 
         return chunk;
     }
 
+    /// <summary>Determines whether the data match the checksum.</summary>
+    public bool IsIntact(ReadOnlySpan<byte> png, DecodingContext? context) => StoredChecksum(png) == ComputeChecksum(png, context);
+
     public ReadOnlySpan<byte> Data(ReadOnlySpan<byte> png) => png.Slice(DataOffset, Length);
 
     public override string ToString() => $"{Name(Type)} at offset {Offset}";
 
-    private static uint Checksum(ReadOnlySpan<byte> data, DecodingContext? context)
+    private uint StoredChecksum(ReadOnlySpan<byte> png) => BinaryPrimitives.ReadUInt32BigEndian(png[(End - ChecksumBytes)..]);
+
+    private uint ComputeChecksum(ReadOnlySpan<byte> png, DecodingContext? context)
     {
+        ReadOnlySpan<byte> data = png.Slice(Offset + 4, 4 + Length);
         uint checksum = 0;
         while (!data.IsEmpty)
         {

@@ -21,18 +21,17 @@ internal static unsafe class PngDecoder
     {
         PngHeader header = ReadHeader(png, options.Limits, context: null, out _);
 
-        // The eXIf chunk may lie after the data, so all chunks must be read.
+        // The metadata may lie after the data, so all chunks must be read.
         return options.ApplyExifOrientation
-            ? ExifOrientation.SizeOf(header.Width, header.Height, Walk(png, options.Limits, context: null).Orientation(png))
+            ? ExifOrientation.SizeOf(header.Width, header.Height, Walk(png, options, context: null).Orientation)
             : (header.Width, header.Height);
     }
 
     public static void Decode(ReadOnlySpan<byte> png, DecodingContext context)
     {
-        Layout layout = Walk(png, context.Limits, context);
+        Layout layout = Walk(png, context.Options, context);
         PngHeader header = layout.Header;
-        int orientation = context.ApplyExifOrientation ? layout.Orientation(png) : ExifOrientation.Upright;
-        Span<byte> pixels = context.Allocate(header.Width, header.Height, orientation).Span;
+        Span<byte> pixels = context.Allocate(header.Width, header.Height, layout.Orientation).Span;
         fixed (byte* first = png)
         {
             using PngDataStream chunks = new PngDataStream(first + layout.FirstData.Offset, first + layout.LastData.End);
@@ -42,12 +41,9 @@ internal static unsafe class PngDecoder
         }
     }
 
-    /// <summary>The header and the places of the chunks that matter.</summary>
-    private readonly record struct Layout(PngHeader Header, PngChunk? Palette, PngChunk FirstData, PngChunk LastData, PngChunk? Exif)
-    {
-        public int Orientation(ReadOnlySpan<byte> png) =>
-            Exif is { } exif ? ExifOrientation.Read(exif.Data(png)) : ExifOrientation.Upright;
-    }
+    /// <summary>The header, the places of the chunks that matter, and the orientation to apply.</summary>
+    private readonly record struct Layout(
+        PngHeader Header, PngChunk? Palette, PngChunk FirstData, PngChunk LastData, int Orientation);
 
     private static PngHeader ReadHeader(ReadOnlySpan<byte> png, ImageLimits limits, DecodingContext? context, out PngChunk chunk)
     {
@@ -66,11 +62,12 @@ internal static unsafe class PngDecoder
     }
 
     /// <summary>Reads and checks all chunks up to IEND, and their order.</summary>
-    private static Layout Walk(ReadOnlySpan<byte> png, ImageLimits limits, DecodingContext? context)
+    private static Layout Walk(ReadOnlySpan<byte> png, ImageLoadOptions options, DecodingContext? context)
     {
-        PngHeader header = ReadHeader(png, limits, context, out PngChunk chunk);
-        PngChunk? palette = null, firstData = null, exif = null;
+        PngHeader header = ReadHeader(png, options.Limits, context, out PngChunk chunk);
+        PngChunk? palette = null, firstData = null;
         PngChunk lastData = default;
+        PngOrientation orientation = default;
         long dataBytes = 0;
         while (true)
         {
@@ -90,14 +87,12 @@ internal static unsafe class PngDecoder
                     lastData = chunk;
                     dataBytes += chunk.Length;
                     break;
-                case PngChunk.Exif:
-                    exif = chunk;
-                    break;
                 case PngChunk.Iend when chunk.Length != 0:
                     throw FormatError.Png(chunk.Offset, $"chunk {chunk} has {chunk.Length} bytes; it must be empty.");
                 case PngChunk.Iend:
                     CheckComplete(png, header, palette, firstData, dataBytes);
-                    return new Layout(header, palette, firstData!.Value, lastData, exif);
+                    return new Layout(header, palette, firstData!.Value, lastData,
+                        options.ApplyExifOrientation ? orientation.Read(png) : ExifOrientation.Upright);
                 case PngChunk.Ihdr:
                     throw FormatError.Png(chunk.Offset, $"chunk {chunk} is a second header; there must be one, at offset 8.");
                 default:
@@ -105,6 +100,11 @@ internal static unsafe class PngDecoder
                     {
                         throw FormatError.Png(chunk.Offset, $"chunk {chunk} is critical and unknown; " +
                             "known are IHDR, PLTE, IDAT and IEND.");
+                    }
+
+                    if (options.ApplyExifOrientation)
+                    {
+                        orientation.Note(chunk, png, context);
                     }
 
                     break;
