@@ -2,10 +2,26 @@ using System.IO.Compression;
 
 namespace TinyZsad.Imaging;
 
-/// <summary>
-/// Decodes PNG, third edition, with every colour type and bit depth, interlaced or not. Ancillary chunks except eXIf are skipped.
-/// Data after the last row is ignored, like in libpng.
-/// </summary>
+/// <summary>Decodes PNG, third edition, with every colour type and bit depth, interlaced or not.</summary>
+/// <remarks>
+/// <para>Faults of which libpng only warns are accepted, with the pixels that libpng gives:</para>
+/// <list type="bullet">
+/// <item>a palette index beyond the palette, which is opaque black, as the standard requires</item>
+/// <item>a PLTE that the colour type does not need: any in a gray picture, one of an impossible length in an RGB picture, and any
+/// number of them after the pixels</item>
+/// <item>colours in PLTE beyond those that the bit depth can select</item>
+/// <item>IDAT chunks after the picture is complete, also after other chunks, and data after the last row</item>
+/// <item>an IEND with content, and bytes after IEND</item>
+/// <item>complete rows without the checksum that ends the compressed data, as in Pillow; libpng refuses some</item>
+/// <item>ancillary chunks that are damaged, repeated, misplaced or unknown; only those with the orientation are read at all</item>
+/// </list>
+/// <para>
+/// What else libpng does not decode is an error: a truncated file, also without IEND; a wrong checksum of a critical chunk; a repeated or
+/// misplaced IHDR; a PLTE that is missing, empty or malformed where it is needed, or repeated; an unknown critical chunk; a chunk
+/// between the IDAT chunks that the pixels need; a zlib header with a wrong check or an invalid window size; too few rows; an unknown
+/// filter. Only the limits on sizes are other ones: <see cref="ImageLimits"/>.
+/// </para>
+/// </remarks>
 internal static unsafe class PngDecoder
 {
     public const string Format = "PNG";
@@ -76,19 +92,17 @@ internal static unsafe class PngDecoder
             switch (chunk.Type)
             {
                 case PngChunk.Plte:
-                    CheckPalette(chunk, palette, firstData);
-                    palette = chunk;
+                    CheckPalette(chunk, header.Colour, palette, firstData);
+                    palette ??= firstData is null ? chunk : null;
                     break;
                 case PngChunk.Idat when firstData is not null && lastData.End != chunk.Offset:
-                    throw FormatError.Png(chunk.Offset, $"chunk {chunk} does not follow {lastData} at once; " +
-                        "other chunks must not lie between IDAT chunks.");
+                    // Superfluous, or the rows before it turn out to be too few.
+                    break;
                 case PngChunk.Idat:
                     firstData ??= chunk;
                     lastData = chunk;
                     dataBytes += chunk.Length;
                     break;
-                case PngChunk.Iend when chunk.Length != 0:
-                    throw FormatError.Png(chunk.Offset, $"chunk {chunk} has {chunk.Length} bytes; it must be empty.");
                 case PngChunk.Iend:
                     CheckComplete(png, header, palette, firstData, dataBytes);
                     return new Layout(header, palette, firstData!.Value, lastData,
@@ -112,15 +126,23 @@ internal static unsafe class PngDecoder
         }
     }
 
-    private static void CheckPalette(PngChunk chunk, PngChunk? earlier, PngChunk? data)
+    /// <summary>Checks a PLTE as far as libpng does for the colour type.</summary>
+    private static void CheckPalette(PngChunk chunk, PngColour colour, PngChunk? earlier, PngChunk? data)
     {
-        if (earlier is not null || data is not null)
+        if (earlier is not null || (data is not null && colour == PngColour.Palette))
         {
             throw FormatError.Png(chunk.Offset, $"chunk {chunk} comes after {earlier ?? data}; " +
                 "there must be one PLTE at most, before any IDAT.");
         }
 
-        if (chunk.Length is 0 or > 768 || chunk.Length % 3 != 0)
+        // RGB pictures may have a palette as a suggestion, and libpng refuses an empty one only.
+        bool valid = colour switch
+        {
+            PngColour.Palette => chunk.Length is > 0 and <= 768 && chunk.Length % 3 == 0,
+            PngColour.Rgb or PngColour.Rgba => chunk.Length > 0 || data is not null,
+            _ => true,
+        };
+        if (!valid)
         {
             throw FormatError.Png(chunk.Offset, $"chunk {chunk} has {chunk.Length} bytes; " +
                 "it must have 3 for each of 1 to 256 colours.");
@@ -183,12 +205,12 @@ internal static unsafe class PngDecoder
                 if (header.Interlaced)
                 {
                     Span<byte> rgb = expanded.AsSpan(0, 3 * pass.Width);
-                    expander.Expand(row, rgb, y);
+                    expander.Expand(row, rgb);
                     Scatter(rgb, target[(3 * pass.X0)..], pass.StepX);
                 }
                 else
                 {
-                    expander.Expand(row, target, y);
+                    expander.Expand(row, target);
                 }
 
                 (current, previous) = (previous, current);

@@ -6,7 +6,10 @@ internal readonly ref struct PngRowExpander
     private readonly PngHeader header;
     private readonly DecodingContext context;
 
-    /// <summary>The palette as RGB; for gray with less than 8 bits, the levels as RGB.</summary>
+    /// <summary>
+    /// The colour of every index that the bit depth has, as RGB: the palette and then black, which the standard requires for an index
+    /// beyond it; for gray with less than 8 bits, the levels.
+    /// </summary>
     private readonly ReadOnlySpan<byte> colours;
 
     /// <summary>A row of 16-bit samples after it is cut to 8 bits.</summary>
@@ -17,7 +20,8 @@ internal readonly ref struct PngRowExpander
         this.header = header;
         this.context = context;
         this.levels = header.BitDepth == 16 ? new byte[header.RowBytes(header.Width) / 2] : [];
-        this.colours = header.Colour == PngColour.Palette ? palette : header.BitDepth < 8 ? GrayLevels(header.BitDepth) : [];
+        this.colours = header.Colour == PngColour.Palette ? Complete(palette, header.BitDepth)
+            : header.BitDepth < 8 ? GrayLevels(header.BitDepth) : [];
     }
 
     /// <summary>True if rows are 8-bit RGB already.</summary>
@@ -26,8 +30,7 @@ internal readonly ref struct PngRowExpander
     /// <summary>Converts a row.</summary>
     /// <param name="row">The row.</param>
     /// <param name="rgb">Receives three bytes per pixel.</param>
-    /// <param name="y">The row's number in its pass, for messages.</param>
-    public void Expand(ReadOnlySpan<byte> row, Span<byte> rgb, int y)
+    public void Expand(ReadOnlySpan<byte> row, Span<byte> rgb)
     {
         if (this.header.BitDepth == 16)
         {
@@ -46,7 +49,7 @@ internal readonly ref struct PngRowExpander
         {
             case PngColour.Palette:
             case PngColour.Gray when this.header.BitDepth < 8:
-                LookUp(row, rgb, y);
+                LookUp(row, rgb);
                 break;
             case PngColour.Gray:
                 PixelRows.ToRgb(row, rgb, channels: 1);
@@ -63,20 +66,21 @@ internal readonly ref struct PngRowExpander
         }
     }
 
-    private void LookUp(ReadOnlySpan<byte> row, Span<byte> rgb, int y)
+    private void LookUp(ReadOnlySpan<byte> row, Span<byte> rgb)
     {
-        int depth = this.header.BitDepth, mask = (1 << depth) - 1, colours = this.colours.Length / 3, bit = 0;
+        int depth = this.header.BitDepth, mask = (1 << depth) - 1, bit = 0;
         for (int to = 0; to < rgb.Length; to += 3, bit += depth)
         {
             int index = row[bit >> 3] >> (8 - depth - (bit & 7)) & mask;
-            if (index >= colours)
-            {
-                throw FormatError.Png(null, $"pixel {to / 3} of row {y} (of its pass) has colour {index}; " +
-                    $"the palette has {colours} colours.");
-            }
-
             this.colours.Slice(3 * index, 3).CopyTo(rgb[to..]);
         }
+    }
+
+    private static byte[] Complete(ReadOnlySpan<byte> palette, int depth)
+    {
+        byte[] colours = new byte[3 << depth];
+        palette[..Math.Min(palette.Length, colours.Length)].CopyTo(colours);
+        return colours;
     }
 
     private static byte[] GrayLevels(int depth)
