@@ -4,7 +4,7 @@ using System.Numerics;
 namespace TinyZsad.Imaging;
 
 /// <summary>
-/// Decodes Windows and OS/2 bitmaps with 1, 4, 8, 16, 24 or 32 bits per pixel, uncompressed, run-length encoded or with bit masks.
+/// Decodes Windows and OS/2 bitmaps with 1, 2, 4, 8, 16, 24 or 32 bits per pixel, uncompressed, run-length encoded or with bit masks.
 /// </summary>
 internal static class BmpDecoder
 {
@@ -50,10 +50,10 @@ internal static class BmpDecoder
                 case <= 8:
                     LookUp(row, rgb, header.BitsPerPixel, palette, y);
                     break;
-                case 24:
+                case 24 when header.Masks == BmpHeader.Bgr:
                     PixelRows.ToRgb(row, rgb, PixelFormat.Bgr24);
                     break;
-                case 32 when header.Masks == (0xFF0000, 0xFF00, 0xFF):
+                case 32 when header.Masks == BmpHeader.Bgr:
                     PixelRows.ToRgb(row, rgb, PixelFormat.Bgra32);
                     break;
                 default:
@@ -97,11 +97,15 @@ internal static class BmpDecoder
     private static void Unmask(ReadOnlySpan<byte> row, Span<byte> rgb, BmpHeader header)
     {
         (uint red, uint green, uint blue) = header.Masks;
-        for (int to = 0; to < rgb.Length; to += 3)
+        int pixelBytes = header.BitsPerPixel / 8;
+        for (int from = 0, to = 0; to < rgb.Length; from += pixelBytes, to += 3)
         {
-            uint pixel = header.BitsPerPixel == 16
-                ? BinaryPrimitives.ReadUInt16LittleEndian(row[(to / 3 * 2)..])
-                : BinaryPrimitives.ReadUInt32LittleEndian(row[(to / 3 * 4)..]);
+            uint pixel = pixelBytes switch
+            {
+                2 => BinaryPrimitives.ReadUInt16LittleEndian(row[from..]),
+                3 => BinaryPrimitives.ReadUInt16LittleEndian(row[from..]) | (uint)row[from + 2] << 16,
+                _ => BinaryPrimitives.ReadUInt32LittleEndian(row[from..]),
+            };
             rgb[to] = Sample(pixel, red);
             rgb[to + 1] = Sample(pixel, green);
             rgb[to + 2] = Sample(pixel, blue);
@@ -112,6 +116,6 @@ internal static class BmpDecoder
     private static byte Sample(uint pixel, uint mask)
     {
         int shift = BitOperations.TrailingZeroCount(mask);
-        return (byte)((ulong)((pixel & mask) >> shift) * 255 / (mask >> shift));
+        return mask == 0 ? (byte)0 : (byte)((ulong)((pixel & mask) >> shift) * 255 / (mask >> shift));
     }
 }
