@@ -47,7 +47,7 @@ internal readonly record struct PnmHeader(int Width, int Height, int Channels, i
                             $"DEPTH {depth}, MAXVAL {maxValue}, 0 where missing; none may be missing.");
                     }
 
-                    tokens.SkipOneSpace();
+                    tokens.EndLine();
                     limits.CheckSize(PnmDecoder.Format, 2, width, height);
                     return new PnmHeader(width, height, depth, maxValue);
                 default:

@@ -77,6 +77,21 @@ internal ref struct PnmTokens(ReadOnlySpan<byte> data, int offset)
         Offset = Math.Min(Offset + 1, this.data.Length);
     }
 
+    /// <summary>
+    /// Skips the rest of the last line of a PAM header, with its line feed, as netpbm does: the line may end in CR LF or have more words.
+    /// </summary>
+    public void EndLine()
+    {
+        int length = Rest.IndexOf((byte)'\n');
+        if (length < 0)
+        {
+            throw FormatError.Pnm(Offset, $"the PAM header's last line, with ENDHDR before offset {Offset}, does not end; " +
+                "a line feed must follow, and then the pixels.");
+        }
+
+        Offset += length + 1;
+    }
+
     /// <summary>Skips the rest of the line.</summary>
     public void SkipLine()
     {
