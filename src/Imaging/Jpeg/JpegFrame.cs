@@ -96,6 +96,7 @@ internal sealed class JpegFrame
             0xC5 or 0xC6 or 0xC7 => "hierarchical coding",
             0xC9 or 0xCA => "arithmetic coding",
             0xCB => "lossless arithmetic coding",
+            JpegMarker.Sof55 => "JPEG-LS",
             _ => "hierarchical arithmetic coding",
         };
         if (coding is not null)
