@@ -16,7 +16,7 @@ internal sealed record FileKind(string Name, string What, string Advice, ImageFo
     public static IReadOnlyList<FileKind> Known { get; } =
     [
         Picture("GIF", "a", data => data.StartsWith("GIF8"u8)),
-        new("TIFF", "a TIFF picture, which is not supported here", "add the package TinyZsad.Tiff, or " + Convert,
+        new("TIFF", "a TIFF picture, which is not supported", "add the package TinyZsad.Tiff, or " + Convert,
             data => data.StartsWith("II*\0"u8) || data.StartsWith("MM\0*"u8)),
         Picture("BigTIFF", "a", data => data.StartsWith("II+\0"u8) || data.StartsWith("MM\0+"u8)),
         Picture("WebP", "a", data => IsRiff(data, "WEBP"u8)),

@@ -5,16 +5,17 @@ internal static class UnsupportedFormat
 {
     /// <summary>Creates the exception for a file.</summary>
     /// <param name="data">The file.</param>
-    /// <param name="supported">The formats that are decoded.</param>
-    public static ImageFormatException Error(ReadOnlySpan<byte> data, IReadOnlyList<ImageFormat> supported)
+    /// <param name="formats">The formats that are decoded.</param>
+    public static ImageFormatException Error(ReadOnlySpan<byte> data, IReadOnlyList<ImageFormat> formats)
     {
-        string[] names = [.. supported.Select(format => format.Name)];
-        string use = $"use {string.Join(", ", names[..^1])} or {names[^1]}";
+        string[] names = [.. formats.Select(format => format.Name)];
+        string all = string.Join(", ", names[..^1]), use = $"use {all} or {names[^1]}";
         foreach (FileKind kind in FileKind.Known)
         {
             if (kind.Recognises(data))
             {
-                return new ImageFormatException($"This is {kind.What}; {kind.Advice}; {use}.") { Format = kind.Name };
+                string supported = $"{all} and {names[^1]} are supported";
+                return new ImageFormatException($"This is {kind.What}; {kind.Advice} ({supported}).") { Format = kind.Name };
             }
         }
 

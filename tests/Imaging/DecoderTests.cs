@@ -124,16 +124,84 @@ public class DecoderTests
     [Test]
     public void NamesFormatsItDoesNotDecode()
     {
-        Dictionary<string, byte[]> files = new()
+        (string Name, string Start, byte[] File)[] files =
+        [
+            ("GIF", "a GIF picture", [.. "GIF89a"u8]),
+            ("TIFF", "a TIFF picture", [.. "II*\0"u8]),
+            ("TIFF", "a TIFF picture", [.. "MM\0*"u8]),
+            ("BigTIFF", "a BigTIFF picture", [.. "II+\0"u8]),
+            ("BigTIFF", "a BigTIFF picture", [.. "MM\0+"u8]),
+            ("WebP", "a WebP picture", [.. "RIFF\u0001\u0002\u0003\u0004WEBPVP8 "u8]),
+            ("AVIF", "an AVIF picture", [.. "\0\0\0\u001cftypavif\0\0\0\0mif1miaf"u8]),
+            ("AVIF", "an AVIF picture", [.. "\0\0\0\u001cftypmif1\0\0\0\0miafavif"u8]),
+            ("HEIC", "a HEIC picture", [.. "\0\0\0\u0018ftypheic\0\0\0\0mif1"u8]),
+            ("HEIC", "a HEIC picture", [.. "\0\0\0\u0018ftypmif1\0\0\0\0heic"u8]),
+            ("HEIF", "a HEIF picture", [.. "\0\0\0\u0010ftypmif1\0\0\0\0heic"u8]),
+            ("camera raw", "a camera raw picture", [.. "\0\0\0\u0018ftypcrx \0\0\0\u0001crx isom"u8]),
+            ("camera raw", "a camera raw picture", [.. "FUJIFILMCCD-RAW 0201"u8]),
+            ("JPEG XL", "a JPEG XL picture", [0xFF, 0x0A, 1, 2]),
+            ("JPEG XL", "a JPEG XL picture", [.. "\0\0\0\fJXL \r\n"u8, 0x87, 0x0A]),
+            ("JPEG 2000", "a JPEG 2000 picture", [.. "\0\0\0\fjP  \r\n"u8, 0x87, 0x0A]),
+            ("JPEG 2000", "a JPEG 2000 picture", [0xFF, 0x4F, 0xFF, 0x51, 0]),
+            ("JPEG XR", "a JPEG XR picture", [0x49, 0x49, 0xBC, 1]),
+            ("PSD", "a PSD picture", [.. "8BPS\0\u0001"u8]),
+            ("XCF", "an XCF picture", [.. "gimp xcf v011"u8]),
+            ("ICO", "an ICO picture", [0, 0, 1, 0, 1, 0, 16, 16, 0, 0, 1, 0]),
+            ("CUR", "a CUR picture", [0, 0, 2, 0, 1, 0, 16, 16, 0, 0, 1, 0]),
+            ("MNG", "an MNG picture", [0x8A, .. "MNG\r\n"u8]),
+            ("JNG", "a JNG picture", [0x8B, .. "JNG\r\n"u8]),
+            ("OpenEXR", "an OpenEXR picture", [0x76, 0x2F, 0x31, 0x01]),
+            ("Radiance HDR", "a Radiance HDR picture", [.. "#?RADIANCE\n"u8]),
+            ("Radiance HDR", "a Radiance HDR picture", [.. "#?RGBE\n"u8]),
+            ("DDS", "a DDS picture", [.. "DDS |"u8]),
+            ("QOI", "a QOI picture", [.. "qoif"u8]),
+            ("PFM", "a PFM picture", [.. "PF\n2 2\n-1.0\n"u8]),
+            ("PFM", "a PFM picture", [.. "Pf\n2 2\n-1.0\n"u8]),
+            ("farbfeld", "a farbfeld picture", [.. "farbfeld\0\0"u8]),
+            ("DICOM", "a DICOM picture", [.. new byte[128], .. "DICM"u8]),
+            ("FITS", "a FITS picture", [.. "SIMPLE  =   T"u8]),
+            ("PCX", "a PCX picture", [10, 5, 1, 8, 0, 0]),
+            ("TGA", "a TGA picture", [0, 0, 2, 0, 0, 0, 0, 0, .. "TRUEVISION-XFILE.\0"u8]),
+            ("PDF", "a PDF document, not a picture", [.. "%PDF-1.7"u8]),
+            ("PostScript", "a PostScript document, not a picture", [.. "%!PS-Adobe-3.0"u8]),
+            ("DjVu", "a DjVu document, not a picture", [.. "AT&TFORM"u8]),
+            ("SVG", "an SVG drawing", [.. "<svg xmlns=\"http://www.w3.org/2000/svg\"/>"u8]),
+            ("SVG", "an SVG drawing", [.. "\uFEFF<?xml version=\"1.0\"?>\n<!-- drawn -->\n<svg/>"u8]),
+            ("HTML", "an HTML page, not a picture", [.. "\r\n <!DOCTYPE html><title>404</title>"u8]),
+            ("HTML", "an HTML page, not a picture", [.. "<HTML><body>"u8]),
+            ("HTML", "an HTML page, not a picture", [.. "<?xml version=\"1.0\"?><!DOCTYPE html><html/>"u8]),
+            ("XML", "an XML document, not a picture", [.. "<?xml version=\"1.0\"?><annotation/>"u8]),
+            ("Git LFS pointer", "a Git LFS pointer, not a picture; run git lfs pull",
+                [.. "version https://git-lfs.github.com/spec/v1\noid sha256:"u8]),
+            ("ZIP", "a ZIP archive", [.. "PK\u0003\u0004"u8]),
+            ("ZIP", "a ZIP archive", [.. "PK\u0005\u0006"u8]),
+            ("gzip", "a gzip file, not a picture", [0x1F, 0x8B, 8]),
+            ("7-Zip", "a 7-Zip archive", [.. "7z"u8, 0xBC, 0xAF, 0x27, 0x1C]),
+            ("RAR", "a RAR archive", [.. "Rar!\u001a\u0007\0"u8]),
+            ("tar", "a tar archive", [.. "picture.png"u8, .. new byte[246], .. "ustar\0"u8]),
+            ("AVI", "an AVI video, not a picture", [.. "RIFF\0\0\0\0AVI LIST"u8]),
+            ("Matroska", "a Matroska or WebM video", [0x1A, 0x45, 0xDF, 0xA3]),
+            ("MP4", "an MP4 or QuickTime video", [.. "\0\0\0\u0018ftypisom\0\0\u0002\0mp42"u8]),
+            ("MP4", "an MP4 or QuickTime video", [.. "\0\0\0\u0008moov"u8]),
+            ("NumPy", "a NumPy array, not a picture; save it as PNG", [0x93, .. "NUMPY\u0001\0"u8]),
+            ("safetensors", "a safetensors file, not a picture", [0x40, 1, 0, 0, 0, 0, 0, 0, .. "{\"__metadata__\":"u8]),
+        ];
+        Assert.Multiple(() =>
         {
-            ["GIF"] = [.. "GIF89a"u8],
-            ["TIFF"] = [.. "II*\0"u8],
-            ["WebP"] = [.. "RIFF\u0001\u0002\u0003\u0004WEBPVP8 "u8],
-        };
-        foreach ((string name, byte[] file) in files)
+            foreach ((string name, string start, byte[] file) in files)
+            {
+                ImageFormatException? error = Assert.Throws<ImageFormatException>(() => Image.Load(file), name);
+                Assert.That(error?.Message, Does.StartWith($"This is {start}").And.EndWith(" (JPEG, PNG, BMP and PNM are supported)."));
+                Assert.That(error?.Format, Is.EqualTo(name));
+            }
+        });
+
+        string tiff = Assert.Throws<ImageFormatException>(() => Image.Load("II*\0"u8))!.Message;
+        Assert.That(tiff, Does.Contain("add the package TinyZsad.Tiff"));
+        foreach (string text in (string[])["ftypheic", "RIFF", "<a>", "PG\n", "SIMPLE", "moov"])
         {
-            string message = Assert.Throws<ImageFormatException>(() => Image.Load(file))!.Message;
-            Assert.That(message, Does.StartWith($"This is a {name}").And.Contain("use JPEG, PNG, BMP or PNM"));
+            Assert.That(() => Image.Load(System.Text.Encoding.ASCII.GetBytes(text)),
+                Throws.TypeOf<ImageFormatException>().With.Property("Format").Null, text);
         }
 
         Assert.That(() => Image.Load((byte[])[]), Throws.TypeOf<ImageFormatException>().With.Message.Contains("empty"));
