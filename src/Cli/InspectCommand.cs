@@ -104,7 +104,7 @@ internal static class InspectCommand
     private static Table List(SafetensorsFile file)
     {
         Table table = Tables.Of("tensor", "type", "shape", ">bytes");
-        foreach (TensorEntry t in file.Tensors) table.Add(t.Name, $"{t.Type}", Units.Shape(t.Shape), Units.Count(t.ByteLength));
+        foreach (TensorEntry t in file.Tensors) table.Add(t.Name, t.TypeName, Units.Shape(t.Shape), Units.Count(t.ByteLength));
         return table;
     }
 
@@ -116,7 +116,7 @@ internal static class InspectCommand
         {
             table.Add(group.Key, Units.Count(group.Count()), Units.Count(group.Sum(t => t.ElementCount)),
                 Units.Bytes(group.Sum(t => t.ByteLength)),
-                string.Join(", ", group.Select(t => t.Type).Distinct().Order()));
+                string.Join(", ", group.OrderBy(t => t.Type).Select(t => t.TypeName).Distinct()));
         }
 
         return table;
@@ -151,7 +151,7 @@ internal static class InspectCommand
             {
                 json.WriteStartObject();
                 json.WriteString("name", t.Name);
-                json.WriteString("type", $"{t.Type}");
+                json.WriteString("type", t.TypeName);
                 json.Array("shape", t.Shape, json.WriteNumberValue);
                 json.WriteNumber("bytes", t.ByteLength);
                 json.WriteEndObject();

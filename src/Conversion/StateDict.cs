@@ -93,6 +93,8 @@ internal sealed partial class StateDict
     {
         if (!TryGet(name, out CheckpointTensor? tensor))
             throw Error(prefix + name, $"tensor '{prefix}{name}' is missing");
+        if (tensor.Problem is { } problem)
+            throw Error(tensor.Name, $"tensor '{tensor}' {problem}");
         if (!tensor.IsFloat)
             throw Error(tensor.Name, $"tensor '{tensor}' is of whole numbers, where weights are floats");
         if (rank is not null && tensor.Shape.Length != rank)

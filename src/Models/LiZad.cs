@@ -224,7 +224,7 @@ internal sealed class LiZad : AnomalySystem
                 || entry.Name.StartsWith(NormalPrefix, StringComparison.Ordinal)
                 || entry.Name.StartsWith(AbnormalPrefix, StringComparison.Ordinal))
             {
-                tensors[entry.Name] = new TensorDeclaration(entry.Name, entry.Type, entry.Shape, entry.CopyTo);
+                tensors[entry.Name] = new TensorDeclaration(entry);
             }
         }
 

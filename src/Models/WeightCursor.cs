@@ -158,7 +158,7 @@ internal readonly struct WeightCursor(WeightStore store, string prefix, Func<str
             ElementType.F16 => FloatType.F16,
             ElementType.BF16 => FloatType.BF16,
             ElementType.F32 => FloatType.F32,
-            _ => throw Error(name, $"holds {entry.Type}, where F16, BF16 or F32 is needed"),
+            _ => throw Error(name, $"holds {Shown.Clip(entry.TypeName)}, where F16, BF16 or F32 is needed"),
         };
         return new Parameter(FullName(name), entry.Address, type, shape);
     }

@@ -4,8 +4,8 @@ namespace TinyZsad.Weights;
 
 /// <summary>
 /// Specifies the type of a tensor's elements. The names are those of the safetensors format; all types are little-endian. The
-/// format's types of fewer than 8 bits and its 8-bit floats (F8_E4M3, F8_E5M2, F4, ...) are not supported: opening a file that holds
-/// one throws a <see cref="ModelFormatException"/>.
+/// format's types of fewer than 8 bits, its 8-bit floats, complex numbers and types of the future are <see cref="Other"/>: a file may
+/// hold such tensors, but their elements cannot be read.
 /// </summary>
 public enum ElementType
 {
@@ -35,21 +35,35 @@ public enum ElementType
     U8,
     /// <summary>Boolean, 1 byte: 0 is false, 1 is true.</summary>
     BOOL,
+    /// <summary>
+    /// Any other type (F8_E4M3, F4, C64, ...), which <see cref="TensorEntry.TypeName"/> names. Only the bytes can be read.
+    /// </summary>
+    Other,
 }
 
 /// <summary>Provides extension methods for <see cref="ElementType"/>. All members are thread safe.</summary>
 internal static class ElementTypes
 {
-    private static readonly FrozenDictionary<string, ElementType> ByName =
-        Enum.GetValues<ElementType>().ToFrozenDictionary(type => type.ToString());
+    private static readonly FrozenDictionary<string, ElementType> ByName = Enum.GetValues<ElementType>()
+        .Where(type => type != ElementType.Other).ToFrozenDictionary(type => type.ToString());
 
-    /// <summary>All names, for messages: "F64, F32, ...".</summary>
-    internal static readonly string AllNames = string.Join(", ", Enum.GetNames<ElementType>());
+    /// <summary>The size in bits of the format's types that are not computed with.</summary>
+    private static readonly FrozenDictionary<string, int> OtherBits = new Dictionary<string, int>
+    {
+        ["F4"] = 4, ["F6_E2M3"] = 6, ["F6_E3M2"] = 6, ["F8_E4M3"] = 8, ["F8_E5M2"] = 8, ["F8_E8M0"] = 8, ["F8_E4M3FNUZ"] = 8,
+        ["F8_E5M2FNUZ"] = 8, ["C64"] = 64,
+    }.ToFrozenDictionary();
+
+    /// <summary>The names of the types whose elements can be read, for messages: "F64, F32, ...".</summary>
+    internal static readonly string AllNames =
+        string.Join(", ", Enum.GetValues<ElementType>().Where(type => type != ElementType.Other));
 
     /// <summary>Gets the size of one element in bytes.</summary>
     /// <param name="type">The element type.</param>
     /// <returns>1, 2, 4 or 8.</returns>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="type"/> is not a member of the enumeration.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// <paramref name="type"/> is <see cref="ElementType.Other"/> or not a member of the enumeration.
+    /// </exception>
     public static int ByteSize(this ElementType type) => type switch
     {
         ElementType.F64 or ElementType.I64 or ElementType.U64 => 8,
@@ -60,7 +74,12 @@ internal static class ElementTypes
     };
 
     /// <summary>Gets the element type of a name as a header spells it ("F16").</summary>
-    internal static bool TryParse(string name, out ElementType type) => ByName.TryGetValue(name, out type);
+    /// <returns><see cref="ElementType.Other"/> for any other name.</returns>
+    internal static ElementType Parse(string name) => ByName.GetValueOrDefault(name, ElementType.Other);
+
+    /// <summary>Gets the size of one element in bits by the name of its type; null for an unknown type.</summary>
+    internal static int? BitSize(string name) => ByName.TryGetValue(name, out ElementType type) ? 8 * type.ByteSize()
+        : OtherBits.TryGetValue(name, out int bits) ? bits : null;
 
     /// <summary>
     /// Gets a value that indicates whether elements of this type can be read as <typeparamref name="T"/>. F16 can also be read as its

@@ -14,6 +14,15 @@ internal ref struct HeaderParser
     // A shape is at depth 3. One more level gives a nested value of the wrong kind its own message.
     private const int MaxDepth = 4;
 
+    /// <summary>
+    /// The maximum numbers of tensors and of pairs of metadata, far more than any model has. An empty pair takes 6 bytes of a header and
+    /// some 100 bytes of memory.
+    /// </summary>
+    private const int MaxTensors = 1 << 18, MaxMetadata = 1 << 16;
+
+    /// <summary>The characters that JSON allows around a value, with which writers pad the header.</summary>
+    public static ReadOnlySpan<byte> WhiteSpace => " \t\r\n"u8;
+
     private readonly SafetensorsFile file;
     private readonly ReadOnlySpan<byte> header;
     private readonly long dataStart;
@@ -45,10 +54,12 @@ internal ref struct HeaderParser
     /// <exception cref="ModelFormatException">The header is malformed.</exception>
     public void Parse()
     {
-        if (header.IsEmpty || header[0] != '{')
+        int first = header.IndexOfAnyExcept(WhiteSpace);
+        if (first < 0 || header[first] != '{')
         {
-            string found = header.IsEmpty ? "it is empty" : $"it begins with byte 0x{header[0]:X2}";
-            throw ErrorAt(SafetensorsFile.PrefixLength, $"the header must be a JSON object, beginning with '{{' (0x7B), but {found}");
+            string found = first < 0 ? "it is empty" : $"it begins with byte 0x{header[first]:X2}";
+            throw ErrorAt(SafetensorsFile.PrefixLength + Math.Max(0, first),
+                $"the header must be a JSON object, beginning with '{{' (0x7B), but {found}");
         }
         if (!Utf8.IsValid(header))
             throw ErrorAt(SafetensorsFile.PrefixLength + FirstInvalidByte(), "the header is not valid UTF-8, as JSON must be");
@@ -105,11 +116,11 @@ internal ref struct HeaderParser
             metadataSeen |= key == MetadataKey;
         }
         int end = (int)json.BytesConsumed;
-        int stray = header[end..].IndexOfAnyExcept((byte)' ');
+        int stray = header[end..].IndexOfAnyExcept(WhiteSpace);
         if (stray >= 0)
         {
             long at = SafetensorsFile.PrefixLength + end + stray;
-            throw ErrorAt(at, $"byte 0x{header[end + stray]:X2} follows the header's JSON object at byte {at}; only spaces may");
+            throw ErrorAt(at, $"byte 0x{header[end + stray]:X2} follows the header's JSON object at byte {at}; only white space may");
         }
     }
 
@@ -124,6 +135,8 @@ internal ref struct HeaderParser
             json.Read();
             if (json.TokenType != JsonTokenType.String)
                 throw Error($"metadata {Shown.Quote(key)} is {Found()}; it must be a string");
+            if (Metadata.Count == MaxMetadata)
+                throw Error($"{MetadataKey} has more than {MaxMetadata} keys; at most {MaxMetadata} are read");
             if (!Metadata.TryAdd(key, Text()))
                 throw Error($"metadata {Shown.Quote(key)} is given twice; keys must be unique");
             metadataKey = null;
@@ -137,7 +150,10 @@ internal ref struct HeaderParser
         if (json.TokenType != JsonTokenType.StartObject)
             throw TensorError($"is {Found()}; it must be an object with dtype, shape and data_offsets");
 
-        ElementType? type = null;
+        if (Tensors.Count == MaxTensors)
+            throw Error($"the header has more than {MaxTensors} tensors; at most {MaxTensors} are read");
+
+        string? type = null;
         ImmutableArray<long>? shape = null;
         (long Begin, long End)? offsets = null;
         while (NextKey() is { } key)
@@ -161,7 +177,7 @@ internal ref struct HeaderParser
         }
 
         TensorEntry entry = Checked(name,
-            type ?? throw TensorError($"has no dtype; it must be one of {ElementTypes.AllNames}"),
+            type ?? throw TensorError($"has no dtype; it must be a type's name, such as {ElementTypes.AllNames}"),
             shape ?? throw TensorError("has no shape; it must be an array of non-negative integers"),
             offsets ?? throw TensorError("has no data_offsets; they must be two integers, [begin, end]"));
         if (!Tensors.TryAdd(name, entry))
@@ -169,33 +185,43 @@ internal ref struct HeaderParser
         tensor = null;
     }
 
-    private readonly TensorEntry Checked(string name, ElementType type, ImmutableArray<long> shape,
-        (long Begin, long End) offsets)
+    private readonly TensorEntry Checked(string name, string type, ImmutableArray<long> shape, (long Begin, long End) offsets)
     {
         (long begin, long end) = offsets;
-        if (!TensorSize.TryCount(shape.AsSpan(), type, out long elements, out long bytes))
-            throw TensorError($"has shape {Shown.Shape(shape)}, whose {type} bytes cannot be counted; they must stay below 2^63");
+        if (!TensorSize.TryCount(shape.AsSpan(), out long elements) || BitsOf(elements, type) >= (Int128)1 << 66)
+        {
+            throw TensorError($"has shape {Shown.Shape(shape)}, whose {Shown.Clip(type)} bytes cannot be counted; they must stay below "
+                + "2^63");
+        }
         if (begin > end)
             throw TensorError($"has data_offsets [{begin}, {end}]; the begin must not lie behind the end");
         if (end > dataLength)
             throw TensorError($"ends at data byte {end}, but the file holds {dataLength} bytes of data; it may be cut short");
-        if (end - begin != bytes)
+        if (BitsOf(elements, type) is { } bits && bits != 8 * (Int128)(end - begin))
         {
-            throw TensorError($"has {end - begin} bytes by its data_offsets [{begin}, {end}], but {bytes} by its shape "
+            string size = bits % 8 == 0 ? $"{bits / 8}" : $"{bits} bits";
+            throw TensorError($"has {end - begin} bytes by its data_offsets [{begin}, {end}], but {size} by its shape "
                 + $"{Shown.Shape(shape)} of {type}; they must agree");
         }
-        return new TensorEntry(file, name, type, shape, elements, dataStart + begin);
+        // Without this, a few bytes could claim any number of elements, and sums of them would overflow.
+        if (elements > 8 * (Int128)(end - begin))
+        {
+            throw TensorError($"has {end - begin} bytes by its data_offsets [{begin}, {end}] for shape {Shown.Shape(shape)} of "
+                + $"{Shown.Clip(type)}; an element takes at least a bit");
+        }
+        return new TensorEntry(file, name, type, shape, elements, end - begin, dataStart + begin);
     }
 
-    private readonly ElementType ParseType()
-    {
-        if (json.TokenType != JsonTokenType.String)
-            throw TensorError($"has {Found()} as dtype; it must be one of {ElementTypes.AllNames}");
-        string name = Text();
-        return ElementTypes.TryParse(name, out ElementType type)
-            ? type
-            : throw TensorError($"has dtype {Shown.Quote(name)}, which is not known; it must be one of {ElementTypes.AllNames}");
-    }
+    /// <summary>Gets the size of elements in bits; null for a type whose size is not known.</summary>
+    private static Int128? BitsOf(long elements, string type) => elements * (Int128?)ElementTypes.BitSize(type);
+
+    private readonly string ParseType() => json.TokenType == JsonTokenType.String
+        ? Interned(Text())
+        : throw TensorError($"has {Found()} as dtype; it must be a type's name, such as {ElementTypes.AllNames}");
+
+    /// <summary>Gets the one string of a type's name, which thousands of tensors share.</summary>
+    private static string Interned(string type) =>
+        ElementTypes.Parse(type) is not ElementType.Other and ElementType known ? Enum.GetName(known)! : type;
 
     private ImmutableArray<long> ParseShape()
     {

@@ -31,8 +31,9 @@ internal sealed class HeaderText
     /// <param name="offset">The offset of its bytes from the start of the data.</param>
     public void Add(TensorDeclaration tensor, long offset)
     {
-        AppendKey(tensor.Name).Append(CultureInfo.InvariantCulture, $$"""{"dtype":"{{tensor.Type}}","shape":[""")
-            .AppendJoin(',', tensor.Shape)
+        AppendKey(tensor.Name).Append("{\"dtype\":");
+        AppendString(tensor.TypeName);
+        json.Append(",\"shape\":[").AppendJoin(',', tensor.Shape)
             .Append(CultureInfo.InvariantCulture, $$"""],"data_offsets":[{{offset}},{{offset + tensor.ByteLength}}]}""");
     }
 

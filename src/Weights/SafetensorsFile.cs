@@ -243,6 +243,16 @@ public sealed unsafe class SafetensorsFile : IDisposable
         return start + offset;
     }
 
+    /// <summary>Gets a value that indicates whether a file begins with the length of a header and an object of JSON.</summary>
+    /// <param name="head">The first bytes.</param>
+    internal static bool Begins(ReadOnlySpan<byte> head)
+    {
+        // The length is below 2^32.
+        if (head.Length <= PrefixLength || head[4..PrefixLength].IndexOfAnyExcept((byte)0) >= 0) return false;
+        ReadOnlySpan<byte> header = head[PrefixLength..].TrimStart(HeaderParser.WhiteSpace);
+        return header.IsEmpty || header[0] == '{';
+    }
+
     private ReadOnlySpan<byte> HeaderBytes()
     {
         if (Length < PrefixLength)

@@ -39,9 +39,22 @@ internal sealed class TensorDeclaration
             throw new ArgumentException($"{where} of shape {Shown.Shape(shape)} passes 2^63 bytes.", nameof(shape));
         Name = name;
         Type = type;
+        TypeName = type.ToString();
         Shape = shape;
         ByteLength = bytes;
         WriteContent = writeContent;
+    }
+
+    /// <summary>Initializes a copy of a tensor of a file, of whatever type. The file must be open while the copy is written.</summary>
+    /// <param name="entry">The tensor.</param>
+    public TensorDeclaration(TensorEntry entry)
+    {
+        Name = entry.Name;
+        Type = entry.Type;
+        TypeName = entry.TypeName;
+        Shape = entry.Shape;
+        ByteLength = entry.ByteLength;
+        WriteContent = entry.CopyTo;
     }
 
     /// <summary>Creates a tensor of values in memory, stored as their own type (<see cref="float"/> as F32, ...).</summary>
@@ -69,6 +82,9 @@ internal sealed class TensorDeclaration
 
     /// <summary>Gets the type of the elements.</summary>
     public ElementType Type { get; }
+
+    /// <summary>Gets the name of the type in the file.</summary>
+    public string TypeName { get; }
 
     /// <summary>Gets the dimensions, outermost first.</summary>
     public ImmutableArray<long> Shape { get; }

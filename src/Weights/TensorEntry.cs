@@ -13,14 +13,16 @@ public sealed unsafe class TensorEntry
 {
     private readonly SafetensorsFile file;
 
-    internal TensorEntry(SafetensorsFile file, string name, ElementType type, ImmutableArray<long> shape, long elementCount,
-        long offset)
+    internal TensorEntry(SafetensorsFile file, string name, string typeName, ImmutableArray<long> shape, long elementCount,
+        long byteLength, long offset)
     {
         this.file = file;
         Name = name;
-        Type = type;
+        TypeName = typeName;
+        Type = ElementTypes.Parse(typeName);
         Shape = shape;
         ElementCount = elementCount;
+        ByteLength = byteLength;
         Offset = offset;
     }
 
@@ -31,6 +33,12 @@ public sealed unsafe class TensorEntry
     public ElementType Type { get; }
 
     /// <summary>
+    /// Gets the name of the type as the file spells it. It says which type <see cref="ElementType.Other"/> is; otherwise it is the name
+    /// of <see cref="Type"/>.
+    /// </summary>
+    public string TypeName { get; }
+
+    /// <summary>
     /// Gets the dimensions, outermost first; none is negative. The shape of a scalar is empty. Elements are in row-major order.
     /// </summary>
     public ImmutableArray<long> Shape { get; }
@@ -39,7 +47,7 @@ public sealed unsafe class TensorEntry
     public long ElementCount { get; }
 
     /// <summary>Gets the size of all elements in bytes.</summary>
-    public long ByteLength => ElementCount * Type.ByteSize();
+    public long ByteLength { get; }
 
     /// <summary>
     /// Gets the address of the first byte. <see cref="ByteLength"/> bytes can be read from it; none may be written. The address is valid
@@ -66,7 +74,7 @@ public sealed unsafe class TensorEntry
     public ReadOnlySpan<T> AsSpan<T>() where T : unmanaged
     {
         if (!Type.IsReadableAs<T>())
-            throw Error($"its elements are {Type}, which cannot be read as {typeof(T).Name}");
+            throw Error($"its elements are {Shown.Clip(TypeName)}, which cannot be read as {typeof(T).Name}");
         return Span<T>(ElementCount);
     }
 
@@ -93,7 +101,7 @@ public sealed unsafe class TensorEntry
     }
 
     /// <summary>Returns the name, type and shape, such as "name: F32 [2, 3]".</summary>
-    public override string ToString() => $"{Shown.Clip(Name)}: {Type} {Shown.Shape(Shape)}";
+    public override string ToString() => $"{Shown.Clip(Name)}: {Shown.Clip(TypeName)} {Shown.Shape(Shape)}";
 
     private ModelFormatException Error(string what) =>
         new(file.Name, $"tensor {Shown.Quote(Name)}: {what}.") { Tensor = Name };

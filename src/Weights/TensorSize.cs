@@ -10,17 +10,24 @@ internal static class TensorSize
     /// <returns>False if a number exceeds 2^63 - 1.</returns>
     public static bool TryCount(ReadOnlySpan<long> shape, ElementType type, out long elements, out long bytes)
     {
-        elements = 1;
         bytes = 0;
+        if (!TryCount(shape, out elements) || elements > long.MaxValue / type.ByteSize())
+            return false;
+        bytes = elements * type.ByteSize();
+        return true;
+    }
+
+    /// <summary>Counts the elements of a shape whose dimensions are not negative.</summary>
+    /// <returns>False if the number exceeds 2^63 - 1.</returns>
+    public static bool TryCount(ReadOnlySpan<long> shape, out long elements)
+    {
+        elements = 1;
         foreach (long dimension in shape)
         {
             if (dimension != 0 && elements > long.MaxValue / dimension)
                 return false;
             elements *= dimension;
         }
-        if (elements > long.MaxValue / type.ByteSize())
-            return false;
-        bytes = elements * type.ByteSize();
         return true;
     }
 }

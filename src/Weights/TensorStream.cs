@@ -44,6 +44,6 @@ internal sealed class TensorStream(Stream destination, TensorDeclaration tensor)
     public override void SetLength(long value) => throw new NotSupportedException();
 
     private ArgumentException WrongLength(string found) => new(
-        $"Tensor {Shown.Quote(tensor.Name)} of shape {Shown.Shape(tensor.Shape)} and type {tensor.Type} has {tensor.ByteLength} "
+        $"Tensor {Shown.Quote(tensor.Name)} of shape {Shown.Shape(tensor.Shape)} and type {tensor.TypeName} has {tensor.ByteLength} "
         + $"bytes, but its content gave {found}.");
 }

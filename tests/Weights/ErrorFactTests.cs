@@ -31,7 +31,7 @@ public sealed class ErrorFactTests : InFolder
         Case("trailing text", TestFiles.Raw("{} x", 0), 11),
         At("number in place of a tensor", """{"a":§17}""", tensor: "a"),
         At("broken JSON within a tensor", """{"a":{"dtype":§x}}""", tensor: "a"),
-        At("unknown type", """{"a":{"dtype":§"F33","shape":[2],"data_offsets":[0,8]}}""", tensor: "a"),
+        At("type that is a number", """{"a":{"dtype":§33,"shape":[2],"data_offsets":[0,8]}}""", tensor: "a"),
         At("negative dimension", """{"a":{"dtype":"F32","shape":[§-2],"data_offsets":[0,8]}}""", tensor: "a"),
         At("bytes that disagree with the shape", """{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]§}}""", 8, "a"),
         At("tensor twice", "{" + A + "," + A[..^1] + "§}}", 8, "a"),

@@ -11,7 +11,7 @@ public sealed class MalformedFileTests
 {
     private const string A = "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}";
 
-    private const string Dtypes = "one of F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL";
+    private const string Dtypes = "a type's name, such as F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL";
 
     [TestCaseSource(nameof(Cases))]
     public void IsRefused(byte[] bytes, string[] says)
@@ -48,7 +48,10 @@ public sealed class MalformedFileTests
         Case("another format", Encoding.ASCII.GetBytes("version https://git-lfs"), "may be no safetensors file"),
 
         // The JSON.
-        Case("leading space", Header(" {}"), "begins with byte 0x20", "'{'"),
+        Case("leading form feed", Header("\f{}"), "begins with byte 0x0C", "'{'"),
+        Case("leading space of Unicode", Header("\u00a0{}"), "begins with byte 0xC2", "'{'"),
+        Case("an array behind white space", Header("\n\t[]"), "begins with byte 0x5B", "'{'"),
+        Case("white space alone", Header(" \r\n"), "it is empty", "'{'"),
         Case("byte order mark", Header("\ufeff{}"), "begins with byte 0xEF", "'{'"),
         Case("an array", Header("[]"), "begins with byte 0x5B", "'{'"),
         Case("zeroes", Header("\0\0"), "begins with byte 0x00"),
@@ -62,8 +65,8 @@ public sealed class MalformedFileTests
         Case("control character in a name", Header("{\"a\nb\":1}"), "not valid JSON"),
         Case("bare NaN", Header("{\"a\":NaN}"), "not valid JSON"),
         Case("leading zero", Tensor("F32", "[02]"), "not valid JSON"),
-        Case("trailing text", Header("{}x"), "byte 0x78 follows", "at byte 10", "only spaces"),
-        Case("trailing newline", Header("{" + A + "}  \n", 8), "byte 0x0A follows", "only spaces"),
+        Case("trailing text", Header("{}x"), "byte 0x78 follows", "at byte 10", "only white space"),
+        Case("trailing form feed", Header("{" + A + "}  \f", 8), "byte 0x0C follows", "only white space"),
         Case("trailing zero", Header("{} \0"), "byte 0x00 follows", "at byte 11"),
         Case("a second object", Header("{}{}"), "byte 0x7B follows"),
         Case("bad UTF-8", TestFiles.Raw([.. "{\""u8, 0xFF, .. "\":1}"u8], 0), "not valid UTF-8"),
@@ -106,8 +109,16 @@ public sealed class MalformedFileTests
         Case("data_offsets twice", Entry(""" "data_offsets":[0,8],"data_offsets":[0,8] """), "has data_offsets twice"),
 
         // dtype.
-        .. new[] { "F8_E4M3", "F8_E5M2", "F8_E8M0", "F4", "F6_E2M3", "C64", "f32", "float32", "", " F32", "0" }.Select(unknown =>
-            Case($"dtype '{unknown}'", Tensor(unknown, "[2]"), "tensor 'a'", $"dtype '{unknown}', which is not known", Dtypes)),
+        Case("F4 of half bytes", Tensor("F4", "[15]"), "8 bytes by its data_offsets [0, 8]", "60 bits by its shape [15] of F4"),
+        Case("F6 of too few bytes", Tensor("F6_E2M3", "[12]"), "but 9 by its shape [12] of F6_E2M3"),
+        Case("F8 of too many bytes", Tensor("F8_E4M3", "[7]"), "but 7 by its shape [7] of F8_E4M3"),
+        Case("C64 of floats", Tensor("C64", "[2]"), "but 16 by its shape [2] of C64"),
+        Case("C64 bytes overflow", Tensor("C64", "[1152921504606846976]"), "C64 bytes cannot be counted", "below 2^63"),
+        Case("unknown type that overflows", Tensor("X", "[4294967296,4294967296]"), "X bytes cannot be counted"),
+        Case("unknown type of less than a bit", Tensor("X", "[65]"), "8 bytes", "[65] of X", "at least a bit"),
+        Case("unknown type past the file", Tensor("X", "[2]", "[0,9]"), "ends at data byte 9, but the file holds 8 bytes"),
+        Case("unknown type over another", Header("{" + A + ",\"b\":{\"dtype\":\"X\",\"shape\":[9],\"data_offsets\":[4,12]}}", 12),
+            "'b' begins at data byte 4", "not overlap"),
         Case("dtype number", Entry(""" "dtype":32 """), "tensor 'a' has the number 32 as dtype", Dtypes),
         Case("dtype null", Entry(""" "dtype":null """), "tensor 'a' has null as dtype", Dtypes),
 

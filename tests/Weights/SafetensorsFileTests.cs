@@ -45,7 +45,7 @@ public sealed class SafetensorsFileTests
     public void EveryTypeIsReadAsItsOwn()
     {
         using SafetensorsFile file = SafetensorsFile.Open(TestFiles.Written(
-            Enum.GetValues<ElementType>().Select(type => new TensorDeclaration(
+            Enum.GetValues<ElementType>().Where(type => type != ElementType.Other).Select(type => new TensorDeclaration(
                 type.ToString(), type, [2], stream => stream.Write(new byte[2 * type.ByteSize()])))), "types");
         string[] readable =
         [

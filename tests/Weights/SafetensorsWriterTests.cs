@@ -66,7 +66,7 @@ public sealed class SafetensorsWriterTests
         // Any names, types, shapes and bytes: read back the same, in the writer's order, tiling the file.
         Gen<Sample> tensor =
             from name in ArbMap.Default.GeneratorFor<string>().Where(s => s is not null && IsUnicode(s) && s != "__metadata__")
-            from type in Gen.Elements(Enum.GetValues<ElementType>())
+            from type in Gen.Elements(Enum.GetValues<ElementType>().Where(t => t != ElementType.Other).ToArray())
             from shape in Gen.Choose(0, 4).Select(d => (long)d).ListOf(4)
             from rank in Gen.Choose(0, 4)
             from seed in Gen.Choose(0, int.MaxValue)

@@ -11,9 +11,23 @@ import torch
 
 from .errors import UserError
 
+# The types that are computed with. A tensor of another is Unreadable.
 KINDS = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BF16": np.uint16,
          "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_}
 NAMES = {torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
+
+
+class Unreadable:
+    """A tensor of a type that is not computed with. It is an error where it is needed, and not before."""
+
+    def __init__(self, problem):
+        self.problem = problem
+
+    def is_floating_point(self):
+        return False
+
+    def detach(self):
+        return self
 
 
 def read_safetensors(path):
@@ -31,7 +45,10 @@ def read_safetensors(path):
         metadata, body, tensors = header.pop("__metadata__", {}), memoryview(data)[8 + length:], {}
         for name, entry in header.items():
             begin, end = entry["data_offsets"]
-            kind, shape = KINDS[entry["dtype"]], entry["shape"]
+            kind, shape = KINDS.get(entry["dtype"]), entry["shape"]
+            if kind is None:
+                tensors[name] = Unreadable(f"has elements of {entry['dtype']}, which are not read")
+                continue
             if not 0 <= begin <= end <= len(body) or end - begin != np.prod(shape, dtype=np.int64) * np.dtype(kind).itemsize:
                 raise ValueError(f"tensor '{name}' of shape {shape} does not fit its place, {begin} to {end}")
             array = np.frombuffer(body[begin:end], kind).reshape(shape)
@@ -153,6 +170,8 @@ def load_model(path, model):
     if tensors.keys() != wanted.keys():
         raise UserError(f"{path}: tensors missing or too many: {', '.join(sorted(tensors.keys() ^ wanted.keys())[:3])}")
     for name, tensor in wanted.items():
+        if isinstance(tensors[name], Unreadable):
+            raise UserError(f"{path}: tensor '{name}' {tensors[name].problem}")
         if tensors[name].shape != tensor.shape:
             raise UserError(f"{path}: tensor '{name}' has shape {list(tensors[name].shape)}, not {list(tensor.shape)}")
         tensor.copy_(tensors[name])

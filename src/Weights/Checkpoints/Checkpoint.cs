@@ -62,9 +62,7 @@ internal sealed class Checkpoint : IDisposable
         try
         {
             ReadOnlySpan<byte> head = bytes.Span(0, Math.Min(bytes.Length, 512));
-            // A safetensors file: the header's length, below 2^32, and its first character.
-            if (head.Length > 8 && head[8] == '{' && head[4..8].IndexOfAnyExcept((byte)0) < 0)
-                return ShardedSafetensors.Read(safetensors());
+            if (SafetensorsFile.Begins(head)) return ShardedSafetensors.Read(safetensors());
             if (head.StartsWith("PK\x03\x04"u8) || head.StartsWith("PK\x05\x06"u8))
             {
                 Checkpoint archive = TorchArchive.Read(bytes);

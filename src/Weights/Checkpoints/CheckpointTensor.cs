@@ -28,8 +28,26 @@ internal sealed unsafe class CheckpointTensor
         Shape = shape;
         this.strides = strides;
         this.address = address;
+        TypeName = type.ToString();
         ElementCount = shape.Aggregate(1L, (n, d) => n * d);
     }
+
+    /// <summary>Initializes a tensor that cannot be read.</summary>
+    /// <param name="file">The path of the checkpoint, for messages.</param>
+    /// <param name="name">The name in the checkpoint.</param>
+    /// <param name="typeName">The name of the type of the elements, or of what makes the tensor.</param>
+    /// <param name="shape">The dimensions, as far as they are known.</param>
+    /// <param name="problem">Why it cannot be read: the predicate of a sentence about the tensor, without a full stop.</param>
+    public CheckpointTensor(string file, string name, string typeName, ImmutableArray<long> shape, string problem)
+        : this(file, name, ElementType.Other, shape, [], () => throw new InvalidOperationException(problem))
+    {
+        TypeName = typeName;
+        Problem = problem;
+    }
+
+    /// <summary>Creates a tensor whose elements are of a type that is not computed with.</summary>
+    public static CheckpointTensor OfOtherType(string file, string name, string typeName, ImmutableArray<long> shape) => new(
+        file, name, typeName, shape, $"has elements of {Shown.Clip(typeName)}, which are not read; those of F64, F32, F16 and BF16 are");
 
     /// <summary>Gets the path of the checkpoint, for messages.</summary>
     public string File { get; }
@@ -39,6 +57,12 @@ internal sealed unsafe class CheckpointTensor
 
     /// <summary>Gets the type of the elements.</summary>
     public ElementType Type { get; }
+
+    /// <summary>Gets the name of the type, which says more than <see cref="ElementType.Other"/>.</summary>
+    public string TypeName { get; }
+
+    /// <summary>Gets why the tensor cannot be read, as the predicate of a sentence; null if it can be.</summary>
+    public string? Problem { get; }
 
     /// <summary>Gets the dimensions, outermost first; empty for a scalar.</summary>
     public ImmutableArray<long> Shape { get; }
@@ -114,5 +138,5 @@ internal sealed unsafe class CheckpointTensor
     };
 
     /// <summary>Returns the name, type and shape, such as "name: F32 [2, 3]".</summary>
-    public override string ToString() => $"{Shown.Clip(Name)}: {Type} {Shown.Shape(Shape)}";
+    public override string ToString() => $"{Shown.Clip(Name)}: {Shown.Clip(TypeName)} {Shown.Shape(Shape)}";
 }

@@ -52,8 +52,9 @@ internal static class ShardedSafetensors
         }
     }
 
-    private static CheckpointTensor View(SafetensorsFile file, TensorEntry entry) =>
-        new(file.Name, entry.Name, entry.Type, entry.Shape, CheckpointTensor.RowMajor(entry.Shape), () => entry.Address);
+    private static CheckpointTensor View(SafetensorsFile file, TensorEntry entry) => entry.Type == ElementType.Other
+        ? CheckpointTensor.OfOtherType(file.Name, entry.Name, entry.TypeName, entry.Shape)
+        : new(file.Name, entry.Name, entry.Type, entry.Shape, CheckpointTensor.RowMajor(entry.Shape), () => entry.Address);
 
     private static Dictionary<string, object> Values(SafetensorsFile file) =>
         file.Metadata.ToDictionary(pair => $"__metadata__.{pair.Key}", pair => (object)pair.Value);
