@@ -58,7 +58,7 @@ internal ref struct HeaderParser
         if (first < 0 || header[first] != '{')
         {
             string found = first < 0 ? "it is empty" : $"it begins with byte 0x{header[first]:X2}";
-            throw ErrorAt(SafetensorsFile.PrefixLength + Math.Max(0, first),
+            throw file.Describe() is { } foreign ? ErrorAt(0, foreign) : ErrorAt(SafetensorsFile.PrefixLength + Math.Max(0, first),
                 $"the header must be a JSON object, beginning with '{{' (0x7B), but {found}");
         }
         if (!Utf8.IsValid(header))

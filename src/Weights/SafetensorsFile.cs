@@ -253,6 +253,10 @@ public sealed unsafe class SafetensorsFile : IDisposable
         return header.IsEmpty || header[0] == '{';
     }
 
+    /// <summary>Says what the file is if it is not a safetensors file; null if its first bytes do not tell.</summary>
+    internal string? Describe() =>
+        ForeignFile.DescribeModel(new ReadOnlySpan<byte>(start, (int)Math.Min(Length, ForeignFile.HeadLength)));
+
     private ReadOnlySpan<byte> HeaderBytes()
     {
         if (Length < PrefixLength)
@@ -274,6 +278,6 @@ public sealed unsafe class SafetensorsFile : IDisposable
         return new ReadOnlySpan<byte>(start + PrefixLength, (int)headerLength);
 
         // The header's length is the first field of the file.
-        ModelFormatException LengthError(string what) => new(Name, $"{what}.") { Offset = 0 };
+        ModelFormatException LengthError(string what) => new(Name, $"{Describe() ?? what}.") { Offset = 0 };
     }
 }

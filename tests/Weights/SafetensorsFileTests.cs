@@ -143,7 +143,7 @@ public sealed class SafetensorsFileTests
         File.WriteAllBytes(path, []);
         Assert.That(() => SafetensorsFile.Open(path, deleteOnClose: true),
             Throws.TypeOf<ModelFormatException>().With.Message.EqualTo(
-                $"{path}: the file holds 0 bytes; a safetensors file begins with an 8-byte header length."));
+                $"{path}: the file is empty, as it is if a download or a copy failed; get it again."));
         Assert.That(File.Exists(path), Is.False, "a temporary file goes even if it cannot be opened");
     }
 

@@ -12,9 +12,6 @@ namespace TinyZsad.Weights;
 /// </remarks>
 internal sealed class Checkpoint : IDisposable
 {
-    private const string SaveAnew =
-        ", which is not read; save it anew with a later PyTorch: torch.save(torch.load(FILE), NEW)";
-
     private readonly List<IDisposable> owners;
     private readonly Lazy<IReadOnlyList<(string, string)>> hashes;
     private readonly Dictionary<string, CheckpointTensor> byName;
@@ -61,23 +58,18 @@ internal sealed class Checkpoint : IDisposable
         bool keep = false;
         try
         {
-            ReadOnlySpan<byte> head = bytes.Span(0, Math.Min(bytes.Length, 512));
+            ReadOnlySpan<byte> head = bytes.Span(0, Math.Min(bytes.Length, ForeignFile.HeadLength));
             if (SafetensorsFile.Begins(head)) return ShardedSafetensors.Read(safetensors());
-            if (head.StartsWith("PK\x03\x04"u8) || head.StartsWith("PK\x05\x06"u8))
+            if (ForeignFile.IsZip(head))
             {
                 Checkpoint archive = TorchArchive.Read(bytes);
                 keep = true;
                 return archive;
             }
-            if (head is [0x80, < 6, ..])
-                throw bytes.Error("this is PyTorch's legacy format, a bare pickle as torch.save wrote it before 1.6" + SaveAnew, 0);
-            if (head.Length > 262 && head[257..].StartsWith("ustar"u8))
-            {
-                throw bytes.Error(
-                    "this is PyTorch's oldest format, a tar archive, as torch.save wrote before 0.1.10" + SaveAnew, 257);
-            }
-
-            return head is [(byte)'{', ..] ? ShardedSafetensors.Read(bytes) : ShardedSafetensors.Read(safetensors());
+            if (ForeignFile.IsJson(head)) return ShardedSafetensors.Read(bytes);
+            return ForeignFile.DescribeCheckpoint(head) is { } foreign
+                ? throw bytes.Error(foreign, 0)
+                : ShardedSafetensors.Read(safetensors());
         }
         finally
         {

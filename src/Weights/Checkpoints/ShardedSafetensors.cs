@@ -69,7 +69,11 @@ internal static class ShardedSafetensors
         {
             using JsonDocument document = JsonDocument.Parse(index.Span(0, index.Length).ToArray(), new() { MaxDepth = 8 });
             if (!document.RootElement.TryGetProperty("weight_map", out JsonElement map) || map.ValueKind != JsonValueKind.Object)
-                throw index.Error("it is JSON, but no index of shards: it has no object 'weight_map'");
+            {
+                throw index.Error(document.RootElement.TryGetProperty("error", out JsonElement error)
+                    ? ForeignFile.Answer(error.ToString())
+                    : "it is JSON, but no index of shards: it has no object 'weight_map'");
+            }
             foreach (JsonProperty tensor in map.EnumerateObject())
             {
                 string name = tensor.Value.ValueKind == JsonValueKind.String ? tensor.Value.GetString()! : "";

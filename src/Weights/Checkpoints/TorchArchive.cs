@@ -27,6 +27,8 @@ internal static class TorchArchive
         {
             throw file.Error(zip.Names.Any(name => name.EndsWith("/model.json", StringComparison.Ordinal))
                 ? "this is a TorchScript archive from before PyTorch 1.2, which is not read; save it anew with a later one"
+                : zip.Names.Count > 0 && zip.Names.All(name => name.EndsWith(".npy", StringComparison.Ordinal))
+                ? ForeignFile.Archive(ForeignFile.NumPyArchive)
                 : "this is a ZIP archive, but not one of PyTorch's: it has no data.pkl in the one folder that all is in");
         }
         string root = roots[0];
