@@ -61,7 +61,7 @@ public sealed class ErrorFactTests : InFolder
         return
         [
             Case("legacy pickle", [0x80, 2, 0, 0], null, 0),
-            Case("protocol 4", Archive([0x80, 4, (byte)'N', (byte)'.']), null, PickleStart + 2),
+            Case("protocol 6", Archive([0x80, 6, (byte)'N', (byte)'.']), null, PickleStart + 2),
             Case("unknown opcode", Archive(Pickle.Begin().Op('N').Op('i').End()), null, PickleStart + 4),
             Case("archive cut short", plain[..^1], null, plain.Length - 1),
             Case("compressed", compressed.ToBytes(), null, 0),

@@ -89,6 +89,9 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>Gets the other values by name: bool, long, double or string. An item of a list has its index as name.</summary>
     public IReadOnlyDictionary<string, object> Values { get; }
 
+    /// <summary>Gets what was skipped, for messages: the names and classes of the first objects that are not known.</summary>
+    public IReadOnlyList<string> Skipped { get; init; } = [];
+
     /// <summary>Finds a tensor by its full name.</summary>
     public bool TryGet(string name, [MaybeNullWhen(false)] out CheckpointTensor tensor) => byName.TryGetValue(name, out tensor);
 

@@ -17,6 +17,15 @@ internal static class TorchArchive
     /// </summary>
     private const int MaxNames = 1 << 18, MaxDepth = 64, MaxNameLength = 1024, MaxCharacters = 1 << 25;
 
+    /// <summary>
+    /// The number of elements of all tensors that repeat elements of their storage, as <c>expand</c> makes them. A few bytes can stand
+    /// for any number.
+    /// </summary>
+    private const long MaxRepeated = 1 << 26;
+
+    /// <summary>The number of skipped objects that messages name.</summary>
+    private const int MaxSkipped = 3;
+
     /// <summary>Reads an archive, which the checkpoint owns.</summary>
     /// <exception cref="ModelFormatException">The archive is malformed or needs an unsupported global.</exception>
     public static Checkpoint Read(FileBytes file)
@@ -45,26 +54,36 @@ internal static class TorchArchive
 
         object? content = new PickleReader(file, offset, file.Span(offset, length), script, key =>
             zip.Find($"{root}/data/{key}")).Read();
-        Table table = new(file);
+        Table table = new(file, Math.Max(MaxNames, (int)length));
         table.Add("", content, 0);
         return new Checkpoint(file.Name, script ? "TorchScript archive" : "PyTorch archive", table.Tensors, table.Values, [file],
-            () => [(file.Name, file.Sha256())]);
+            () => [(file.Name, file.Sha256())]) { Skipped = table.Skipped };
     }
 
-    /// <summary>Flattens nested values into one table of names.</summary>
-    private sealed class Table(FileBytes file)
+    /// <summary>
+    /// Flattens nested values into one table of names. Objects without content are skipped, and so are items of dicts whose keys are
+    /// neither texts nor whole numbers.
+    /// </summary>
+    /// <param name="file">The archive, for messages.</param>
+    /// <param name="maxItems">
+    /// The maximum number of values that are visited. A value takes a byte of the pickle, or is one that it holds several times.
+    /// </param>
+    private sealed class Table(FileBytes file, int maxItems)
     {
-        private int names, characters;
+        private int items, characters;
+        private long repeated;
 
         public Dictionary<string, CheckpointTensor> Tensors { get; } = new(StringComparer.Ordinal);
 
         public Dictionary<string, object> Values { get; } = new(StringComparer.Ordinal);
 
+        /// <summary>Gets the names and classes of the first objects that were skipped.</summary>
+        public List<string> Skipped { get; } = [];
+
         public void Add(string name, object? value, int depth)
         {
             // A dict may be contained many times, and even contain itself.
             if (depth > MaxDepth) throw file.Error($"what it holds is nested more than {MaxDepth} deep");
-            if (++names > MaxNames) throw file.Error($"it holds more than {MaxNames} values");
             if (name.Length > MaxNameLength)
                 throw file.Error($"it holds a name of more than {MaxNameLength} characters, {Shown.Quote(name)}");
             if ((characters += name.Length) > MaxCharacters)
@@ -76,6 +95,10 @@ internal static class TorchArchive
                 case PickleInstance { Attributes: { } attributes }: AddAll(name, attributes, depth); break;
                 case PickleList list: AddAll(name, list.Items, depth); break;
                 case object?[] tuple: AddAll(name, tuple, depth); break;
+                case PickleOpaque skipped:
+                    string place = name.Length == 0 ? "all of it" : Shown.Quote(name);
+                    if (Skipped.Count < MaxSkipped) Skipped.Add($"{place}, an object of {Shown.Quote(skipped.ClassName)}");
+                    break;
                 case bool or long or double or string:
                     if (!Values.TryAdd(name, value)) throw Twice(name);
                     break;
@@ -86,28 +109,57 @@ internal static class TorchArchive
         {
             foreach ((object? key, object? value) in dict.Items)
             {
-                string part = key switch
-                {
-                    string text => text,
-                    long number => number.ToString(CultureInfo.InvariantCulture),
-                    _ => throw file.Error(
-                        $"a dict in it, {Shown.Quote(name)}, has keys that are neither texts nor whole numbers"),
-                };
-                Add(Join(name, part), value, depth + 1);
+                if (IsNamed(value) && key is string or long)
+                    Add(Join(name, key as string ?? ((long)key).ToString(CultureInfo.InvariantCulture)), value, depth + 1);
             }
         }
 
         private void AddAll(string name, IEnumerable<object?> items, int depth)
         {
             int i = 0;
-            foreach (object? item in items) Add(Join(name, (i++).ToString(CultureInfo.InvariantCulture)), item, depth + 1);
+            foreach (object? item in items)
+            {
+                if (IsNamed(item)) Add(Join(name, i.ToString(CultureInfo.InvariantCulture)), item, depth + 1);
+                i++;
+            }
+        }
+
+        /// <summary>
+        /// Gets a value that indicates whether a value has a place in the table. Beyond the limits, values beside tensors have none.
+        /// </summary>
+        private bool IsNamed(object? value)
+        {
+            if (++items > maxItems) throw file.Error($"it holds more than {maxItems} values");
+            return value switch
+            {
+                bool or long or double or string => Values.Count < MaxNames && characters < MaxCharacters / 2,
+                PickleOpaque => Skipped.Count < MaxSkipped,
+                TorchTensor or PickleDict or PickleList or PickleInstance or object?[] => true,
+                _ => false,
+            };
         }
 
         private void AddTensor(string name, TorchTensor tensor)
         {
-            long start = tensor.Storage.Offset + tensor.Offset * tensor.Storage.Type.ByteSize();
-            CheckpointTensor view = new(file.Name, name, tensor.Storage.Type, tensor.Shape, tensor.Strides, () => At(start));
-            if (!Tensors.TryAdd(name, view)) throw Twice(name, name);
+            if (Tensors.Count == MaxNames) throw file.Error($"it holds more than {MaxNames} tensors");
+            if (!Tensors.TryAdd(name, View(name, tensor))) throw Twice(name, name);
+        }
+
+        private CheckpointTensor View(string name, TorchTensor tensor)
+        {
+            TorchStorage storage = tensor.Storage;
+            if (storage.Type == ElementType.Other) return CheckpointTensor.OfOtherType(file.Name, name, storage.TypeName, tensor.Shape);
+            long start = storage.Offset + tensor.Offset * storage.Type.ByteSize();
+            CheckpointTensor view = new(file.Name, name, storage.Type, tensor.Shape, tensor.Strides, () => At(start));
+            if (view.ElementCount <= storage.Count) return view;
+            if (view.ElementCount > MaxRepeated - repeated)
+            {
+                return new CheckpointTensor(file.Name, name, view.TypeName, tensor.Shape,
+                    $"repeats the {storage.Count} elements of its storage, and of such tensors at most {MaxRepeated} elements of a "
+                    + "checkpoint are read; save it with its own elements: torch.save with tensor.contiguous()");
+            }
+            repeated += view.ElementCount;
+            return view;
         }
 
         private unsafe nint At(long offset) => (nint)file.At(offset);

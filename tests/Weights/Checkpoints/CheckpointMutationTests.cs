@@ -11,7 +11,7 @@ namespace TinyZsad.Tests.Weights;
 public sealed class CheckpointMutationTests
 {
     private static readonly byte[] Opcodes =
-        [.. "(NJKMGX}])tqrhjsuaecQRb."u8, 0x80, 0x81, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a];
+        [.. "(NJKMGX}])tqrhjsuaecQRb.ILBC01"u8, .. Enumerable.Range(0x80, 0x18).Select(i => (byte)i)];
 
     [TestCase("flip", 1, 4000)]
     [TestCase("truncate", 2, 500)]
@@ -67,7 +67,8 @@ public sealed class CheckpointMutationTests
                 byte[] other = Good(random, !script);
                 return [.. bytes[..random.Next(bytes.Length)], .. other[random.Next(other.Length)..]];
             case "pickle": // the archive around it stays whole
-                List<byte> pickle = [.. script ? SamplePickles.Script : SamplePickles.StateDict];
+                List<byte> pickle =
+                    [.. script ? SamplePickles.Script : random.Next(2) == 0 ? SamplePickles.Framed : SamplePickles.StateDict];
                 for (int n = random.Next(1, 4); n > 0; n--)
                 {
                     int at = random.Next(pickle.Count);
