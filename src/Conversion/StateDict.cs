@@ -10,26 +10,32 @@ namespace TinyZsad.Conversion;
 internal sealed partial class StateDict
 {
     /// <summary>
-    /// The prefixes of a state dict, by preference: none, or the keys of training scripts. Averaged weights (EMA) are used only if there
-    /// are no others. DistributedDataParallel adds "module.".
+    /// The prefixes of a state dict, by preference: none, or the keys of training scripts. PyTorch Lightning adds the name of the
+    /// attribute that holds the network. Averaged weights (EMA) are used only if there are no others.
     /// </summary>
     private static readonly string[] Wrappers =
-        ["", "model_state_dict.", "state_dict.", "model.", "model_ema.", "state_dict_ema."];
+    [
+        "", "model_state_dict.", "state_dict.", "state_dict.model.", "state_dict.net.", "model.", "net.", "model_ema.",
+        "state_dict_ema.",
+    ];
 
-    private static readonly string[] Modules = ["", "module."];
+    /// <summary>The parts of names that DistributedDataParallel and torch.compile add, nested in any way and anywhere.</summary>
+    private static readonly string[] Modules = ["module", "_orig_mod"];
 
     /// <summary>The maximum number of groups of left-out tensors with the same first part of the name.</summary>
     private const int MaxGroups = 8;
 
     private readonly Checkpoint checkpoint;
+    private readonly Dictionary<string, CheckpointTensor> tensors; // by their names without Modules
     private readonly string prefix;
     private readonly string? better;
     private readonly HashSet<string> used = new(StringComparer.Ordinal);
     private readonly HashSet<string> known = new(StringComparer.Ordinal);
 
-    private StateDict(Checkpoint checkpoint, string prefix, string? better)
+    private StateDict(Checkpoint checkpoint, Dictionary<string, CheckpointTensor> tensors, string prefix, string? better)
     {
         this.checkpoint = checkpoint;
+        this.tensors = tensors;
         this.prefix = prefix;
         this.better = better;
     }
@@ -44,23 +50,31 @@ internal sealed partial class StateDict
     /// </remarks>
     public static StateDict? Find(Checkpoint checkpoint, string marker, params string[] within)
     {
+        Dictionary<string, CheckpointTensor> tensors = new(StringComparer.Ordinal);
+        foreach (CheckpointTensor tensor in checkpoint.Tensors)
+        {
+            // A tensor that has the name itself comes before one that has it within modules.
+            string plain = Plain(tensor.Name);
+            if (plain == tensor.Name) tensors[plain] = tensor;
+            else tensors.TryAdd(plain, tensor);
+        }
+
         foreach (string wrapper in Wrappers)
         {
-            foreach (string module in Modules)
+            foreach (string inner in within.Prepend(""))
             {
-                foreach (string inner in within.Prepend(""))
-                {
-                    if (checkpoint.TryGet($"{wrapper}{module}{inner}{marker}", out _))
-                    {
-                        return new StateDict(checkpoint, $"{wrapper}{module}{inner}",
-                            wrapper == "model." ? $"best.{inner}" : null);
-                    }
-                }
+                if (tensors.ContainsKey($"{wrapper}{inner}{marker}"))
+                    return new StateDict(checkpoint, tensors, $"{wrapper}{inner}", wrapper == "model." ? $"best.{inner}" : null);
             }
         }
 
         return null;
     }
+
+    /// <summary>Gets a name without the parts that wrappers of modules add.</summary>
+    private static string Plain(string name) => Modules.Any(m => name.Contains($"{m}.", StringComparison.Ordinal))
+        ? string.Join('.', name.Split('.').Where(part => !Modules.Contains(part)))
+        : name;
 
     /// <summary>Creates the error of a checkpoint that does not hold a network.</summary>
     public static ModelFormatException NotFound(Checkpoint checkpoint, string network, string markers)
@@ -69,9 +83,13 @@ internal sealed partial class StateDict
             ? "it holds no tensor at all"
             : $"its tensors are {string.Join(", ", checkpoint.Tensors.Take(3).Select(t => Shown.Quote(t.Name)))}"
                 + (checkpoint.Tensors.Count > 3 ? $" and {checkpoint.Tensors.Count - 3} others" : "");
+        // A whole module, pickled with its class, is the most likely object to hold the weights.
+        string skipped = checkpoint.Skipped.Count == 0 ? "" : "; objects of classes that are not known were skipped "
+            + $"({string.Join("; ", checkpoint.Skipped)}). If the weights are in one, save them alone, where its program is at hand: "
+            + "torch.save(model.state_dict(), FILE)";
         return new ModelFormatException(
             checkpoint.Name, $"this is no checkpoint of {network}: it has no tensor {markers}, neither at the top nor under "
-            + $"{string.Join(", ", Wrappers.Skip(1).Select(w => w.TrimEnd('.')))}; {holds}.");
+            + $"{string.Join(", ", Wrappers.Skip(1).Select(w => w.TrimEnd('.')))}; {holds}{skipped}.");
     }
 
     /// <summary>Gets the path of the checkpoint, for messages.</summary>
@@ -83,7 +101,7 @@ internal sealed partial class StateDict
     public ModelFormatException Error(string tensor, string what) => new(File, $"{what}.") { Tensor = tensor };
 
     /// <summary>Gets a value that indicates whether the network has a tensor.</summary>
-    public bool Has(string name) => checkpoint.TryGet(prefix + name, out _);
+    public bool Has(string name) => tensors.ContainsKey(prefix + name);
 
     /// <summary>Gets a required floating-point tensor and marks it as used.</summary>
     /// <param name="name">The name in the network.</param>
@@ -130,14 +148,13 @@ internal sealed partial class StateDict
     public int CountOf(string name)
     {
         int n = 0;
-        while (checkpoint.Tensors.Any(t => t.Name.StartsWith($"{prefix}{name}.{n}.", StringComparison.Ordinal))) n++;
+        while (tensors.Keys.Any(t => t.StartsWith($"{prefix}{name}.{n}.", StringComparison.Ordinal))) n++;
         return n;
     }
 
     /// <summary>Gets the names of the network that begin with a name.</summary>
     public IEnumerable<string> NamesBelow(string name) =>
-        checkpoint.Tensors.Where(t => t.Name.StartsWith(prefix + name, StringComparison.Ordinal))
-            .Select(t => t.Name[prefix.Length..]);
+        tensors.Keys.Where(t => t.StartsWith(prefix + name, StringComparison.Ordinal)).Select(t => t[prefix.Length..]);
 
     /// <summary>
     /// Checks that each floating-point tensor is used or known not to be needed. An unknown tensor belongs to another network.
@@ -148,10 +165,10 @@ internal sealed partial class StateDict
     /// <exception cref="ModelFormatException">There is an unknown tensor.</exception>
     public void RefuseOthers(string network, string within, Func<string, bool> superfluous)
     {
-        foreach (CheckpointTensor t in checkpoint.Tensors)
+        foreach ((string name, CheckpointTensor t) in tensors)
         {
-            if (t.IsFloat && t.Name.StartsWith(prefix + within, StringComparison.Ordinal)
-                && !known.Contains(t.Name[prefix.Length..]) && !superfluous(t.Name[prefix.Length..]))
+            if (t.IsFloat && name.StartsWith(prefix + within, StringComparison.Ordinal)
+                && !known.Contains(name[prefix.Length..]) && !superfluous(name[prefix.Length..]))
             {
                 throw Error(t.Name, $"tensor '{t}' does not belong to {network}; this is another network");
             }
@@ -167,19 +184,21 @@ internal sealed partial class StateDict
         string Wrapper(string name) => parts.Select(n => n.prefix)
             .Where(p => name.StartsWith(p, StringComparison.Ordinal)).MaxBy(p => p.Length) ?? "";
         (CheckpointTensor Tensor, string Wrapper, string Name)[] unused = [.. checkpoint.Tensors.Where(t => !all.Contains(t.Name))
-            .Select(t => (t, Wrapper(t.Name), t.Name[Wrapper(t.Name).Length..]))];
+            .Select(t => (Tensor: t, Name: Plain(t.Name))).Select(t => (t.Tensor, Wrapper(t.Name), t.Name[Wrapper(t.Name).Length..]))];
         // The state of an optimizer has hundreds of numbered entries, which become one group.
         HashSet<string> crowded = [.. unused.Select(u => Group(u.Name)).Distinct().GroupBy(First)
             .Where(g => g.Count() > MaxGroups).Select(g => g.Key)];
         return unused.GroupBy(u => u.Wrapper + (crowded.Contains(First(u.Name)) ? $"{First(u.Name)}.*" : Group(u.Name)))
             .Select(g => new LeftOutTensors(
-                part, g.Count() == 1 ? g.First().Tensor.Name : g.Key, g.Count(), g.Sum(u => u.Tensor.ElementCount)));
+                part, g.Count() == 1 ? g.First().Tensor.Name : g.Key, g.Count(),
+                // Tensors that repeat elements may have any number of them.
+                (long)Int128.Min(long.MaxValue, g.Aggregate((Int128)0, (sum, u) => sum + u.Tensor.ElementCount))));
 
         static string First(string name) => name.Split('.')[0];
     }
 
     private bool TryGet(string name, [MaybeNullWhen(false)] out CheckpointTensor tensor) =>
-        (better is not null && checkpoint.TryGet(better + name, out tensor)) || checkpoint.TryGet(prefix + name, out tensor);
+        (better is not null && tensors.TryGetValue(better + name, out tensor)) || tensors.TryGetValue(prefix + name, out tensor);
 
     /// <summary>Gets the group of a name: "visual.*" for "visual.trunk.stem.0.weight", "layer.11.*" for "layer.11.norm1.weight".</summary>
     private static string Group(string name) =>
