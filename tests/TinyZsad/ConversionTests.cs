@@ -51,6 +51,46 @@ public sealed class ConversionTests
         TestContext.Out.WriteLine($"worst: {rows.EnumerateArray().MaxBy(r => r.GetProperty("max_error").GetDouble())}");
     }
 
+    /// <summary>One readout, saved in the ways that people save checkpoints; torch.load gives the same tensors of each.</summary>
+    [Test]
+    public void Every_way_to_save_a_checkpoint_gives_the_same_model_and_the_bytes_of_python()
+    {
+        string[] variants = [.. Directory.GetFiles(In("variants"), "*.converted").Order(StringComparer.Ordinal)];
+        Assert.That(variants, Has.Length.GreaterThan(60));
+        using SafetensorsFile plain = SafetensorsFile.Open(In("variants", "plain.converted"));
+        Assert.Multiple(() =>
+        {
+            foreach (string converted in variants)
+            {
+                string pth = Path.ChangeExtension(converted, "pth"), output = Path.ChangeExtension(converted, "ours");
+                string head = File.Exists(pth) ? pth : Path.ChangeExtension(converted, "safetensors");
+                ToolRun run = ToolRun.Of("convert", "edgezsad", "--tinyvit", In("variants", "tinyvit.safetensors"), "--head", head,
+                    "--image-size", "64", "-o", output);
+                Assert.That((run.Code, run.Error), Is.EqualTo((0, "")));
+                if (run.Code != 0) continue;
+                Assert.That(File.ReadAllBytes(output).AsSpan().SequenceEqual(File.ReadAllBytes(converted)), head);
+                using SafetensorsFile ours = SafetensorsFile.Open(output);
+                if (Path.GetFileName(head) is "expanded.pth" or "other-types.safetensors") continue; // of other values
+                foreach ((TensorEntry a, TensorEntry b) in ours.Tensors.Zip(plain.Tensors))
+                    Assert.That(a.Name == b.Name && a.AsBytes().SequenceEqual(b.AsBytes()), $"{head}: {a}");
+            }
+        });
+    }
+
+    /// <summary>Objects of unknown classes are skipped. If nothing is left, what was skipped is said, and what helps.</summary>
+    [Test]
+    public void A_pickled_module_is_told_as_such()
+    {
+        ModelFormatException error = Assert.Throws<ModelFormatException>(
+            () => CheckpointConverter.EdgeZsad(In("variants", "tinyvit.safetensors"), In("module.pth"), In("none.safetensors")))!;
+        Assert.That(error.Message, Does.Contain("no tensor at all").And.Contain("an object of 'torch.nn.modules.linear.Linear'")
+            .And.Contain("torch.save(model.state_dict(), FILE)"));
+        error = Assert.Throws<ModelFormatException>(
+            () => CheckpointConverter.EdgeZsad(In("variants", "tinyvit.safetensors"), In("complex.pth"), In("none.safetensors"), 64))!;
+        Assert.That(error.Tensor, Is.EqualTo("local.fc.bias"));
+        Assert.That(error.Message, Does.Contain("'local.fc.bias: torch.ComplexFloatStorage [1]'").And.Contain("are not read"));
+    }
+
     [Test]
     public void What_rounding_the_weights_costs_shows_against_exact_ones()
     {

@@ -4,15 +4,20 @@ usage: make_checkpoints.py FOLDER
 
 For each scenario FOLDER/NAME gets its checkpoints, `arguments.json` (the converter's, paths relative), `converted.safetensors`
 (tools/convert_weights.py), `expected.safetensors` (tools/dump_reference.py, of the picture that arguments.json names) and, where
-it shows something, `exact.safetensors` (the same with --exact). tests/TinyZsad/ConversionTests.cs compares the engine with them.
+it shows something, `exact.safetensors` (the same with --exact). FOLDER/variants gets one readout of EdgeZSAD, saved in the ways that
+people save checkpoints, each with what tools/convert_weights.py makes of it (NAME.converted); torch.load gives the same tensors of
+each. tests/TinyZsad/ConversionTests.cs compares the engine with them.
 """
+import argparse
 import collections
 import contextlib
+import datetime
 import io
 import json
 import pathlib
 import sys
 
+import numpy as np
 import torch
 import torch.nn as nn
 
@@ -413,6 +418,121 @@ def scenario_visualad_dinov2_hugging_face(at):
     return ["visualad", "--dinov2", "model.safetensors", "--head", "head.pth"], []
 
 
+# ---------------------------------------------------------------- the ways that people save a checkpoint
+class Config(dict):
+    """As omegaconf's and mmcv's: a dict of a class of its own, with a tensor that only the class could name."""
+
+    class Node:
+        def __init__(self, parent):
+            self.parent, self.cycle = parent, (self,)
+
+    def __init__(self, **items):
+        super().__init__(**items)
+        self.nodes, self.tensor = [Config.Node(self), Config.Node(self)], torch.ones(3)
+
+
+class Items(list):
+    """A list of a class of its own."""
+
+
+def companions(head):
+    """What stands beside the weights in people's checkpoints: name -> value."""
+    parameters = [nn.Parameter(t.clone()) for t in head.values()]
+    optimizer = torch.optim.AdamW(parameters, lr=np.float64(1e-3))
+    sum(p.sum() for p in parameters).backward()
+    optimizer.step()
+    with_attribute = torch.ones(2)
+    with_attribute.note = "kept by _rebuild_from_type_v2"
+    return {
+        "numpy-score": np.float64(0.93), "numpy-scalars": [np.int64(3), np.float32(1), np.bool_(True), np.str_("x")],
+        "numpy-array": {"writable": np.arange(5.0), "strided": np.arange(6).reshape(2, 3).T, "objects": np.array([None, {}], object)},
+        "numpy-random": np.random.RandomState(0).get_state(), "numpy-generator": np.random.RandomState(0),
+        "args": argparse.Namespace(lr=0.1, path=pathlib.PurePosixPath("/x"), weight=torch.ones(2)), "torch-size": torch.Size([1, 2]),
+        "none-key": {None: 1, 2: torch.ones(1), True: 3, 1.5: 4, (1, 2): 5, 2**70: 6}, "none": None, "texts": ["", "\u00e9" * 300],
+        "date": datetime.datetime(2024, 5, 6, 7, 8, tzinfo=datetime.timezone.utc), "path": pathlib.PurePosixPath("/data/run"),
+        "config": Config(lr=0.1), "class": Config, "nested-class": Config.Node, "items": Items([1, torch.ones(2)]),
+        "optimizer": optimizer.state_dict(), "scheduler": collections.Counter({0.1: 1}), "rng": torch.get_rng_state(),
+        "device": torch.device("cpu"), "dtype": torch.float16, "layout": torch.strided, "sets": [{1, 2}, frozenset([3]), set()],
+        "bytes": [b"", b"x" * 300, bytearray(b"y" * 300)], "seeds": [2**63 - 1, -2**63, 2**63, 2**64 - 1, -1, 2**9000, 255, 65535, -129],
+        "complex": 1j, "range": range(4), "slice": slice(1, 2), "default": collections.defaultdict(list, a=[1, torch.ones(2)]),
+        "ellipsis": ..., "function": torch.nn.functional.relu, "module": nn.Linear(2, 2), "attribute": with_attribute}
+
+
+def buffers():
+    """Tensors in a state dict that no converter needs: name -> tensor."""
+    return {"freqs_cis": torch.zeros(4, dtype=torch.complex64), "freqs_cis_double": torch.zeros(2, 2, dtype=torch.complex128),
+            "position_ids": torch.arange(1).expand(1 << 40),
+            "quantized": torch._empty_affine_quantized([2], scale=0.1, zero_point=0, dtype=torch.qint8),
+            "quantized_32": torch._empty_affine_quantized([2, 2], scale=0.1, zero_point=0, dtype=torch.qint32),
+            "sparse": torch.eye(3).to_sparse(), "sparse_csr": torch.eye(3).to_sparse_csr(), "meta": torch.empty(3, device="meta")}
+
+
+def write_variants(folder):
+    """Each variant is (what is saved, how to find the readout in it, the pickle's protocol)."""
+    folder.mkdir()
+    state = edge_model()
+    write_safetensors(folder / "tinyvit.safetensors", {k: t for k, t in part(state, "vision.").items() if t.is_floating_point()})
+    head = collections.OrderedDict(part(state, "head.glr."))
+
+    def prefixed(prefix):
+        return {prefix + name: tensor for name, tensor in head.items()}
+    out = {"plain": (head, "", 2), "data-parallel": (prefixed("module."), "module.", 2),
+           "compile": (prefixed("_orig_mod."), "_orig_mod.", 2),
+           "ddp-compile": (prefixed("module._orig_mod."), "module._orig_mod.", 2),
+           "compile-ddp": (prefixed("_orig_mod.module.module."), "_orig_mod.module.module.", 2),
+           "net": (prefixed("net."), "net.", 2), "default-dict": (collections.defaultdict(list, prefixed("")), "", 2)}
+    inner = {name.replace("global.", "global._orig_mod.").replace("local.", "local.module."): t for name, t in head.items()}
+    out["compile-inner"] = (inner, None, 2)
+    for prefix in ("model.", "net.", "model._orig_mod.", "model.head.glr."):
+        out[f"lightning-{prefix.rstrip('.')}"] = (
+            {"epoch": 3, "pytorch-lightning_version": "1.9.0", "state_dict": prefixed(prefix), "hyper_parameters": Config(lr=1)}, prefix, 2)
+    beside = companions(head)
+    for name, value in beside.items():
+        out[f"with-{name}"] = ({name: value, "model": head}, "", 2)
+    for protocol in (1, 2, 3, 4, 5):
+        out[f"protocol-{protocol}"] = (head, "", protocol)
+        out[f"protocol-{protocol}-with-all"] = ({"first": beside, "model": head, "last": [beside] * 2}, "", protocol)
+    for name, tensor in buffers().items():
+        out[f"buffer-{name}"] = (collections.OrderedDict(head, **{name: tensor}), "", 2)
+    out["buffers-protocol-4"] = (collections.OrderedDict(head, **buffers()), "", 4)
+    return {name: (*rest, head) for name, rest in out.items()}
+
+
+def variants(folder):
+    """Saves the variants, checks by torch.load that they hold the same readout, and converts them."""
+    for name, (saved, prefix, protocol, head) in write_variants(folder).items():
+        file = folder / f"{name}.pth"
+        torch.save(saved, file, pickle_protocol=protocol)
+        loaded = torch.load(file)
+        loaded = next((loaded[key] for key in ("model", "state_dict") if key in loaded), loaded)
+        for key, tensor in head.items() if prefix is not None else ():
+            if not torch.equal(loaded[prefix + key], tensor):
+                raise SystemExit(f"{name}: torch.load gives another '{prefix + key}'")
+        convert_variant(folder, file)
+    # Weights that repeat elements are read as they are.
+    head = collections.OrderedDict(head, **{"local.fc.bias": torch.full((1,), 0.25).expand(head["local.fc.bias"].shape),
+                                            "local.norm.weight": head["local.norm.weight"][:1].expand(head["local.norm.weight"].shape)})
+    torch.save(head, folder / "expanded.pth")
+    convert_variant(folder, folder / "expanded.pth")
+    # Types that are not computed with, and white space around the header.
+    write_safetensors(folder / "other-types.safetensors", {f"head.glr.{name}": t.float().contiguous() for name, t in head.items()})
+    data = (folder / "other-types.safetensors").read_bytes()
+    header, body = json.loads(data[8:8 + int.from_bytes(data[:8], "little")]), data[8 + int.from_bytes(data[:8], "little"):]
+    for kind, length in (("F8_E4M3", 8), ("F4", 4), ("C64", 64), ("U16", 16), ("F0_NEW", 9)):
+        header[kind] = {"dtype": kind, "shape": [8], "data_offsets": [len(body), len(body) + length]}
+        body += bytes(length)
+    text = b"\n\t " + json.dumps(header).encode() + b"\r\n"
+    (folder / "other-types.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + body)
+    convert_variant(folder, folder / "other-types.safetensors")
+
+
+def convert_variant(folder, file):
+    with contextlib.redirect_stdout(io.StringIO()):
+        if convert_weights.main(["edgezsad", "--tinyvit", str(folder / "tinyvit.safetensors"), "--head", str(file), "--image-size", "64",
+                                 "-o", str(file.with_suffix(".converted"))]):
+            raise SystemExit(f"{file} is not converted")
+
+
 PICTURES = {"lizad": "lizad-coffee-300x420.png", "edgezsad": "edgezsad-tablet-90x64.png", "visualad": "visualad-small-96x72.png"}
 EXACT = ("visualad-dinov2",)
 
@@ -444,7 +564,12 @@ def main(folder):
                  write in globals().items() if name.startswith("scenario_")}
     for seed, (name, write) in enumerate(scenarios.items()):
         make(name, write, pathlib.Path(folder), seed)
-    # What is refused by name: the form before 1.6.
+    torch.manual_seed(len(scenarios))
+    variants(pathlib.Path(folder) / "variants")
+    # What is refused: a whole module, a weight that is not read, and the form before 1.6.
+    torch.save(nn.Linear(2, 2), pathlib.Path(folder) / "module.pth")
+    head = part(edge_model(), "head.glr.")
+    torch.save({**head, "local.fc.bias": head["local.fc.bias"].to(torch.complex64)}, pathlib.Path(folder) / "complex.pth")
     torch.save({"a": torch.zeros(2)}, pathlib.Path(folder) / "legacy.pth", _use_new_zipfile_serialization=False)
 
 

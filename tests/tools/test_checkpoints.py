@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import convert_weights
 from checkpoints import files, half, lizad as lizad_names, visualad as visualad_names
+from checkpoints.state import require
 from edgezsad.errors import UserError
 from edgezsad.weights import read_safetensors
 from networks import lizad, text, visualad
@@ -119,10 +120,21 @@ class Files(unittest.TestCase):
             def __reduce__(self):
                 return os.mkdir, (str(trap),)
         trap, path = self.folder / "trap", self.folder / "trap.pt"
-        torch.save({"w": torch.zeros(2), "x": Trap()}, path)
-        with self.assertRaisesRegex(UserError, "mkdir.*none of the few globals"):
-            files.read_checkpoint(path)
-        self.assertFalse(trap.exists())
+        for protocol in range(1, 6):
+            torch.save({"w": torch.ones(2), "x": Trap(), "deep": [{"y": Trap()}]}, path, pickle_protocol=protocol)
+            found = files.read_checkpoint(path)
+            self.assertFalse(trap.exists())
+            self.assertEqual((found.values, list(found.tensors), found.tensors["w"].tolist()), ({}, ["w"], [1, 1]))
+        with self.assertRaises(FileExistsError):                              # a reader that executes meets the trap twice
+            torch.load(path)
+        self.assertTrue(trap.exists())
+
+    def test_a_tensor_that_is_not_read_fails_when_it_is_needed(self):
+        torch.save({"marker": torch.ones(1), "c": torch.zeros(2, dtype=torch.complex64)}, self.folder / "c.pth")
+        state = require(files.read_checkpoint(self.folder / "c.pth"), "a network", "marker")
+        self.assertFalse(state.is_float("c"))
+        with self.assertRaisesRegex(UserError, "'c' is of a type or layout that is not read"):
+            state.take("c")
 
     def test_other_files_are_refused(self):
         torch.save({"a": torch.zeros(2)}, self.folder / "legacy.pth", _use_new_zipfile_serialization=False)

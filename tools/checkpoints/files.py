@@ -10,7 +10,10 @@ import zipfile
 import torch
 
 from edgezsad.errors import UserError
-from edgezsad.weights import read_safetensors
+from edgezsad.weights import Unreadable, read_safetensors
+
+
+MODULES = ("module", "_orig_mod")                                             # DistributedDataParallel; torch.compile
 
 
 @dataclasses.dataclass
@@ -44,16 +47,30 @@ def digest(path):
 
 def flatten(value, name, tensors, values):
     """Nested values as one table of names."""
-    if torch.is_tensor(value):
+    if torch.is_tensor(value) or isinstance(value, Unreadable):
         tensors[name] = value.detach()
     elif isinstance(value, dict):
         for key, item in value.items():
-            flatten(item, f"{name}.{key}" if name else str(key), tensors, values)
+            if type(key) is str or is_long(key):
+                flatten(item, f"{name}.{key}" if name else str(key), tensors, values)
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
             flatten(item, f"{name}.{i}" if name else str(i), tensors, values)
-    elif isinstance(value, (bool, int, float, str)):
+    elif isinstance(value, (bool, float, str)) or is_long(value):
         values[name] = value
+
+
+def is_long(value):
+    """Whether a value is a whole number of 64 bits; others are neither keys nor values of a table."""
+    return type(value) is int and -2**63 <= value < 2**63
+
+
+def plain(tensors):
+    """Tensors by their names without the parts that DistributedDataParallel and torch.compile add, wherever these stand."""
+    out = {}
+    for name, tensor in tensors.items():
+        out.setdefault(".".join(part for part in name.split(".") if part not in MODULES), tensor)
+    return {**out, **{name: tensors[name] for name in out if name in tensors}}
 
 
 def read_shards(path):
@@ -72,8 +89,22 @@ def read_shards(path):
     return {tensor: shards[name][tensor] for tensor, name in places.items()}, [path, *(path.with_name(name) for name in names)]
 
 
+class Inert(type):
+    def __setitem__(cls, key, value):
+        pass
+
+
+class Unknown(metaclass=Inert):
+    """What any other global is, and all that is made of it: nothing is imported, called or kept."""
+
+    def __new__(cls, *_, **__):
+        return cls
+
+    __setstate__ = append = extend = add = staticmethod(lambda *_: None)
+
+
 class TensorUnpickler(pickle.Unpickler):
-    """Knows the few globals that rebuild tensors and no other: nothing that a checkpoint names is imported or called.
+    """Knows the few globals that rebuild tensors: nothing that a checkpoint names is imported or called.
 
     torch.load(weights_only=True) would do, but that of PyTorch 1.13 knows no floats, which stand in many checkpoints.
     """
@@ -89,14 +120,18 @@ class TensorUnpickler(pickle.Unpickler):
     def find_class(self, module, name):
         if module == "torch" and name in self.STORAGES:
             return self.STORAGES[name]
-        known = {("collections", "OrderedDict"): collections.OrderedDict, ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
-                 ("torch._utils", "_rebuild_parameter"): rebuild_parameter}
-        if (module, name) not in known:
-            raise pickle.UnpicklingError(f"it asks for '{module}.{name}', which is none of the few globals that rebuild tensors")
-        return known[module, name]
+        known = {("collections", "OrderedDict"): collections.OrderedDict, ("collections", "defaultdict"): rebuild_defaultdict,
+                 ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor, ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
+                 ("torch._utils", "_rebuild_parameter_with_state"): rebuild_parameter,
+                 ("torch._tensor", "_rebuild_from_type_v2"): rebuild_from_type}
+        if (module, name) in known:
+            return known[module, name]
+        return rebuild_other if module.startswith("torch.") and "_rebuild_" in name else Unknown
 
     def persistent_load(self, identity):
         _, kind, key, _, count = identity
+        if kind is Unknown:
+            return kind
         if key not in self.storages:
             content = bytearray(self.archive.read(f"{self.root}/data/{key}"))
             self.storages[key] = torch.frombuffer(content, dtype=kind) if content else torch.empty(0, dtype=kind)
@@ -106,11 +141,24 @@ class TensorUnpickler(pickle.Unpickler):
 
 
 def rebuild_tensor(storage, offset, size, stride, *_):
-    return storage.as_strided(size, stride, offset)
+    return rebuild_other() if storage is Unknown else storage.as_strided(size, stride, offset)
 
 
 def rebuild_parameter(tensor, *_):
     return tensor
+
+
+def rebuild_from_type(function, _, arguments, *__):
+    return function(*arguments) if function is rebuild_tensor else rebuild_other()
+
+
+def rebuild_defaultdict(*_):
+    return {}
+
+
+def rebuild_other(*_):
+    """A quantized, sparse or complex tensor, or one of a newer type."""
+    return Unreadable("is of a type or layout that is not read")
 
 
 def read_torch(path):
@@ -132,8 +180,8 @@ def read_checkpoint(path):
     if not path.is_file():
         raise UserError(f"checkpoint {path} does not exist")
     with open(path, "rb") as file:
-        head = file.read(9)
-    safetensors = head[4:] == b"\0\0\0\0{"                                 # a header's length below 2^32, and its first character
+        head = file.read(512)
+    safetensors = head[4:8] == bytes(4) and head[8:].lstrip(b" \t\r\n")[:1] == b"{"    # a header's length below 2^32, and the header
     tensors, values, files = {}, {}, [path]
     if head[:1] == b"{" and not safetensors:
         tensors, files = read_shards(path)
@@ -145,4 +193,4 @@ def read_checkpoint(path):
     else:
         tensors, metadata = read_safetensors(path)
         values = {f"__metadata__.{key}": value for key, value in metadata.items()}
-    return Checkpoint(path, tensors, values, [digest(file) for file in files])
+    return Checkpoint(path, plain(tensors), values, [digest(file) for file in files])

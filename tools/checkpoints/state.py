@@ -1,9 +1,10 @@
 """A network's tensors within a checkpoint, by its authors' names."""
 from edgezsad.errors import UserError
+from edgezsad.weights import Unreadable
 
 # Where a state dict may stand; the average of a training's weights (EMA) only where there are no plain ones.
-WRAPPERS = ("", "model_state_dict.", "state_dict.", "model.", "model_ema.", "state_dict_ema.")
-MODULES = ("", "module.")                                                     # DistributedDataParallel
+WRAPPERS = ("", "model_state_dict.", "state_dict.", "state_dict.model.", "state_dict.net.", "model.", "net.", "model_ema.",
+            "state_dict_ema.")
 
 
 class State:
@@ -33,6 +34,8 @@ class State:
         found = self.checkpoint.tensors.get(self.full_name(name))
         if found is None:
             raise UserError(f"{self.checkpoint.path}: tensor '{self.full_name(name)}' is missing")
+        if isinstance(found, Unreadable):
+            raise UserError(f"{self.checkpoint.path}: tensor '{self.full_name(name)}' {found.problem}")
         if not found.is_floating_point():
             raise UserError(f"{self.checkpoint.path}: tensor '{self.full_name(name)}' is of whole numbers, where weights are "
                             "floats")
@@ -63,10 +66,9 @@ class State:
 def find(checkpoint, marker, *within):
     """The state that holds a tensor, at the top or in one of the places where state dicts are kept; None if none does."""
     for wrapper in WRAPPERS:
-        for module in MODULES:
-            for inner in ("", *within):
-                if f"{wrapper}{module}{inner}{marker}" in checkpoint.tensors:
-                    return State(checkpoint, f"{wrapper}{module}{inner}", f"best.{inner}" if wrapper == "model." else None)
+        for inner in ("", *within):
+            if f"{wrapper}{inner}{marker}" in checkpoint.tensors:
+                return State(checkpoint, f"{wrapper}{inner}", f"best.{inner}" if wrapper == "model." else None)
     return None
 
 
