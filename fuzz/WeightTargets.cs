@@ -39,10 +39,12 @@ internal static class WeightTargets
             TensorDeclaration.FromValues<Half>($"block.{i}", [i, 2], new Half[2 * i]))),
         TestFiles.Written([TensorDeclaration.FromValues<long>("scalar", [], new long[1])]),
         TestFiles.Raw("""{"a":{"dtype":"F64","shape":[0,9223372036854775807],"data_offsets":[0,0]}}   """, 0),
+        TestFiles.Raw("\n{\"a\":{\"dtype\":\"F4\",\"shape\":[3,2],\"data_offsets\":[0,3]}}\t", 3),
     ])
     {
         Repair = Repairs.Safetensors,
-        Tokens = [.. JsonTokens, "F32", "F16", "BF16", "BOOL", "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"__metadata__\":{},",
+        Tokens = [.. JsonTokens, "F32", "F16", "BF16", "BOOL", "F8_E4M3", "F6_E2M3", "C64", "\n",
+            "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"__metadata__\":{},",
             "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},"],
         MaxBytesEach = 256,
     };
@@ -51,6 +53,7 @@ internal static class WeightTargets
     public static FuzzTarget Torch { get; } = new("torch", b => ReadCheckpoint(b), () =>
     [
         TorchFile.Of(SamplePickles.StateDict).ToBytes(), Zip64(), Scripted(SamplePickles.Script),
+        TorchFile.Of(SamplePickles.Framed).ToBytes(),
         TorchFile.Of(Pickle.Begin().Op('}').End(), floats: 0).ToBytes(),
     ])
     {
@@ -68,12 +71,17 @@ internal static class WeightTargets
     /// <summary>The pickle alone; the archive around it stays whole.</summary>
     public static FuzzTarget Pickles { get; } = new("pickle",
         b => ReadCheckpoint(b.Span.IndexOf("__torch__"u8) >= 0 ? Scripted(b.ToArray()) : TorchFile.Of(b.ToArray()).ToBytes()),
-        () => [SamplePickles.StateDict, SamplePickles.Script, Deep, Shared])
+        () => [SamplePickles.StateDict, SamplePickles.Framed, SamplePickles.Script, Deep, Shared])
     {
         Tokens =
         [
-            .. "(NJKMGX}])tqrhjsuaecQRb.".Select(c => c.ToString()), "\u0080\u0002", "\u0081", "\u0085", "\u0086", "\u0087", "\u0088",
-            "\u0089", "\u008a\u0008", "ctorch._utils\n_rebuild_tensor_v2\n", "ccollections\nOrderedDict\n", "ctorch\nFloatStorage\n",
+            .. "(NJKMGX}])tqrhjsuaecQRb.ILBC01".Select(c => c.ToString()), "\u0080\u0002", "\u0080\u0004", "\u0080\u0005", "\u0081",
+            "\u0085", "\u0086", "\u0087", "\u0088", "\u0089", "\u008a\u0008", "\u008b\u0009\0\0\0", "\u008c\u0001a", "\u008f", "\u0090",
+            "\u0091", "\u0092", "\u0093", "\u0094", "\u0095\u0001\0\0\0\0\0\0\0", "\u0096\u0001\0\0\0\0\0\0\0x", "I01\n",
+            "L1L\n", "C\u0001x",
+            "\u008e\u0001\0\0\0\0\0\0\0x", "\u008d\u0001\0\0\0\0\0\0\0x", "ctorch._utils\n_rebuild_qtensor\n", "cm\nC\n",
+            "ccollections\ndefaultdict\n", "ctorch._tensor\n_rebuild_from_type_v2\n", "ctorch\nComplexFloatStorage\n",
+            "ctorch._utils\n_rebuild_tensor_v2\n", "ccollections\nOrderedDict\n", "ctorch\nFloatStorage\n",
             "ctorch\nHalfStorage\n", "cos\nsystem\n", "X\u0007\0\0\0storage", "X\u0001\0\0\0" + "0", ")R", "}(", "](", "h\u0001", "q\u0001",
             "\u00ff\u00ff\u00ff\u007f", "h\u0001h\u0001e",
         ],
