@@ -175,6 +175,8 @@ internal sealed class DetectCommand
         finally
         {
             writer.End();
+            if (examination.Warnings > 1)
+                terminal.Note($"{Units.Count(examination.Warnings)} pictures use less than a sixteenth of the range of 16-bit samples.");
         }
         return failed ? ExitCode.BadInput : unsaved ? ExitCode.CheckFailed : ExitCode.Done;
     }
@@ -221,16 +223,26 @@ internal sealed class DetectCommand
     private sealed record Examination(AnomalyDetector Detector, ImageLoadOptions Loading, string? ClassName, float? Threshold,
         RegionOptions RegionOptions, OutputFolder? Saving)
     {
+        /// <summary>Gets the number of pictures that use little of the range of their samples.</summary>
+        public int Warnings { get; private set; }
+
         public DetectionRow Of(Picture picture, Terminal terminal, CancellationToken cancellationToken)
         {
             long start = Stopwatch.GetTimestamp();
             using Image image = Load(picture, terminal, cancellationToken);
+            if (PictureOptions.Warning(picture.Path, image, Loading) is { } warning) Warn(warning, terminal);
             AnomalyResult result = Detector.Detect(image, ClassName, cancellationToken);
             // The class is embedded only once for all pictures, so its time is not counted.
             TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
             IReadOnlyList<AnomalyRegion>? regions = Threshold is { } least ? result.Regions(least, RegionOptions) : null;
             IReadOnlyList<SavedFile> saved = Saving is null ? [] : Saving.Save(picture, image, result, Threshold, regions);
             return new DetectionRow(picture.Path, result, time, Threshold is { } t ? result.Score >= t : null, regions, saved);
+        }
+
+        /// <summary>Gives the first warning, and counts those of the other pictures, which are alike.</summary>
+        private void Warn(string warning, Terminal terminal)
+        {
+            if (Warnings++ == 0) terminal.Note(warning);
         }
 
         private Image Load(Picture picture, Terminal terminal, CancellationToken cancellationToken)

@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
+using System.Numerics;
 using TinyZsad.Imaging;
 
 namespace TinyZsad.Cli;
@@ -15,8 +17,26 @@ internal sealed class PictureOptions
         ($"{nameof(ImageLimits)}.{nameof(ImageLimits.MaxEncodedBytes)}", "--max-bytes"),
     ];
 
+    private const int LeastBits = 8, AllBits = 16;
+
     private readonly Option<bool> exifOrientation = Arguments.Flag("--exif-orientation",
         "Rotate JPEG and PNG pictures by their Exif orientation (default: use them as stored).");
+
+    private readonly Option<int> bits = new("--bits")
+    {
+        Description = $"How many of their bits 16-bit samples use: {LeastBits} to {AllBits}, or auto for the fewest that hold a "
+            + $"picture's largest sample.",
+        HelpName = "N|auto",
+        DefaultValueFactory = _ => AllBits,
+        CustomParser = result =>
+        {
+            string text = result.Tokens[0].Value;
+            if (text == "auto") return ImageLoadOptions.AutoSignificantBits;
+            if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) || n is < LeastBits or > AllBits)
+                result.AddError($"--bits is a whole number from {LeastBits} to {AllBits} or auto, not '{text}'.");
+            return n;
+        },
+    };
 
     private readonly Option<int> maxPixels = Arguments.Whole("--max-pixels",
         "The most pixels of a picture. A picture takes about 3 bytes a pixel.", ImageLimits.Default.MaxPixels, 1, Array.MaxLength / 3);
@@ -29,7 +49,7 @@ internal sealed class PictureOptions
     /// <param name="picture">The option that names the picture, without which the others mean nothing; null if there is always one.</param>
     public PictureOptions(Command command, Option? picture = null)
     {
-        Option[] options = [exifOrientation, maxPixels, maxBytes];
+        Option[] options = [exifOrientation, bits, maxPixels, maxBytes];
         foreach (Option option in options) command.Add(option);
         if (picture is null) return;
         command.Validators.Add(result =>
@@ -48,8 +68,21 @@ internal sealed class PictureOptions
     public ImageLoadOptions Of(ParseResult parsed) => Formats with
     {
         ApplyExifOrientation = parsed.GetValue(exifOrientation),
+        SignificantBits = parsed.GetValue(bits),
         Limits = new ImageLimits { MaxPixels = parsed.GetValue(maxPixels), MaxEncodedBytes = parsed.GetValue(maxBytes) },
     };
+
+    /// <summary>
+    /// Returns a warning if a picture has 16-bit samples, uses less than a sixteenth of their range, and was read without
+    /// <c>--bits</c>; otherwise null.
+    /// </summary>
+    public static string? Warning(string path, Image image, ImageLoadOptions options)
+    {
+        if (options.SignificantBits != AllBits || image.LargestSample is not { } largest || largest >= (1 << AllBits) / 16) return null;
+        int needed = Math.Max(BitOperations.Log2((uint)largest) + 1, LeastBits);
+        return $"{path}: its largest 16-bit sample is {largest}, so that at most {(largest >> 8) + 1} of 256 levels are left; "
+            + $"if its samples have {needed} bits, add --bits {needed} (or --bits auto).";
+    }
 
     /// <summary>Names the tool's options in a message of the library, instead of the properties that they set.</summary>
     public static string Translate(string message) =>
