@@ -167,7 +167,7 @@ public sealed class TorchArchiveTests
     {
         byte[] pickle = new Pickle().Op(0x80, 5).Op(0x95, 8, 0, 0, 0, 0, 0, 0, 0).Op('}').Op(0x94)
             .Op(0x8c, 1, (byte)'s').Op(0x94).Op(0x8c, 2, 0xc3, 0xa9).Op('s') // short text
-            .Op('h', 1).Op('0').Text("popped").Op('N').Op('N').Op('(').Op('K', 1).Op('1').Op('0').Op('s')
+            .Text("recalled").Op('h', 1).Op('s').Text("popped").Op('N').Op('N').Op('(').Op('K', 1).Op('1').Op('0').Op('s')
             .Text("long text").Op([0x8d, 3, 0, 0, 0, 0, 0, 0, 0, .. "abc"u8]).Op('s')
             .Text("int").Op([(byte)'I', .. "-12\n"u8]).Op('s').Text("false").Op([(byte)'I', .. "00\n"u8]).Op('s')
             .Text("long").Op([(byte)'L', .. "34L\n"u8]).Op('s').Text("large").Op([(byte)'L', .. "9223372036854775808L\n"u8]).Op('s')
@@ -181,7 +181,8 @@ public sealed class TorchArchiveTests
         using Checkpoint checkpoint = Checkpoint.Open(TorchFile.Of(pickle).ToBytes(), "a.pt");
         Assert.That(checkpoint.Values, Is.EquivalentTo(new Dictionary<string, object>
         {
-            ["s"] = "é", ["long text"] = "abc", ["int"] = -12L, ["false"] = false, ["long"] = 34L, ["long4"] = -2L, ["odd keys.7"] = 3L,
+            ["s"] = "é", ["recalled"] = "s", ["long text"] = "abc",
+            ["int"] = -12L, ["false"] = false, ["long"] = 34L, ["long4"] = -2L, ["odd keys.7"] = 3L,
         }));
     }
 
