@@ -16,6 +16,9 @@ internal enum JpegColourSpace
 
     /// <summary>Inverted CMYK with the first three components as YCbCr.</summary>
     Ycck,
+
+    /// <summary>CMYK as TIFF stores it: 255 is full ink.</summary>
+    Inks,
 }
 
 /// <summary>Converts rows of components to RGB with the arithmetic of libjpeg and, for CMYK, of Pillow.</summary>
@@ -62,8 +65,11 @@ internal static unsafe class JpegColour
             case JpegColourSpace.Cmyk:
                 Convert<FromCmyk>(rows[0], rows[1], rows[2], rows[3], width, rgb);
                 break;
-            default:
+            case JpegColourSpace.Ycck:
                 Convert<FromYcck>(rows[0], rows[1], rows[2], rows[3], width, rgb);
+                break;
+            default:
+                Convert<FromInks>(rows[0], rows[1], rows[2], rows[3], width, rgb);
                 break;
         }
     }
@@ -185,6 +191,17 @@ internal static unsafe class JpegColour
         {
             Vector<ushort> product = (new Vector<ushort>(255) - ink) * k + new Vector<ushort>(128);
             return k - ((product + (product >> 8)) >> 8);
+        }
+    }
+
+    private readonly struct FromInks : IConversion
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static (Vector<ushort> R, Vector<ushort> G, Vector<ushort> B) ToRgb(
+            Vector<ushort> c, Vector<ushort> m, Vector<ushort> y, Vector<ushort> k)
+        {
+            Vector<ushort> full = new(255);
+            return FromCmyk.ToRgb(full - c, full - m, full - y, full - k);
         }
     }
 

@@ -22,6 +22,7 @@ internal sealed unsafe class JpegDecoder : IDisposable
     private const int MaxScans = 500;
 
     private readonly DecodingContext context;
+    private readonly (JpegColourSpace Space, int Components)? given;
     private readonly JpegTables tables = new();
     private readonly NativeBuffer<byte> buffer = new(JpegBitReader.NeededBytes);
     private JpegFrame? frame;
@@ -33,13 +34,25 @@ internal sealed unsafe class JpegDecoder : IDisposable
     private byte? adobeTransform;
     private JpegOrientation orientation;
 
-    private JpegDecoder(DecodingContext context) => this.context = context;
+    private JpegDecoder(DecodingContext context, (JpegColourSpace Space, int Components)? given) =>
+        (this.context, this.given) = (context, given);
 
     public static bool Recognises(ReadOnlySpan<byte> data) => data is [0xFF, JpegMarker.Soi, 0xFF, ..];
 
     public static void Decode(ReadOnlySpan<byte> jpeg, DecodingContext context)
     {
-        using JpegDecoder decoder = new JpegDecoder(context);
+        using JpegDecoder decoder = new JpegDecoder(context, null);
+        decoder.Read(jpeg);
+    }
+
+    /// <summary>Decodes a picture of which another file says what its components mean, and not its own headers.</summary>
+    /// <param name="jpeg">The picture.</param>
+    /// <param name="context">The context.</param>
+    /// <param name="space">The meaning of the components.</param>
+    /// <param name="components">Their number, which is at least as many as the meaning needs.</param>
+    public static void Decode(ReadOnlySpan<byte> jpeg, DecodingContext context, JpegColourSpace space, int components)
+    {
+        using JpegDecoder decoder = new JpegDecoder(context, (space, components));
         decoder.Read(jpeg);
     }
 
@@ -236,9 +249,15 @@ internal sealed unsafe class JpegDecoder : IDisposable
 
     private JpegPicture CreatePicture(ReadOnlySpan<byte> jpeg, JpegFrame frame)
     {
+        if (this.given is { } expected && expected.Components != frame.Components.Length)
+        {
+            throw FormatError.Jpeg(null,
+                $"the frame has {frame.Components.Length} components; the file that contains it states {expected.Components}.");
+        }
+
         int turn = this.context.ApplyExifOrientation ? this.orientation.Read(jpeg) : ExifOrientation.Upright;
         Memory<byte> pixels = this.context.Allocate(frame.Width, frame.Height, turn);
-        return new JpegPicture(frame, JpegColour.Guess(frame, jfif, adobeTransform), pixels);
+        return new JpegPicture(frame, this.given?.Space ?? JpegColour.Guess(frame, jfif, adobeTransform), pixels);
     }
 
     private static bool IsComplete(JpegFrame frame) =>
