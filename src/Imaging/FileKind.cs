@@ -10,15 +10,17 @@ namespace TinyZsad.Imaging;
 /// <param name="Recognises">Determines whether a file is of this kind.</param>
 internal sealed record FileKind(string Name, string What, string Advice, ImageFormat.Recognition Recognises)
 {
-    private const string Convert = "convert it to PNG", Extract = "extract the pictures from it";
+    private const string Convert = "convert it to PNG", Extract = "extract the pictures from it",
+        AddTiff = $"add the package TinyZsad.Tiff and call WithTiff() on the {nameof(ImageLoadOptions)}, or {Convert}";
 
     /// <summary>Gets the kinds, in the order in which they are tried.</summary>
     public static IReadOnlyList<FileKind> Known { get; } =
     [
         Picture("GIF", "a", data => data.StartsWith("GIF8"u8)),
-        new("TIFF", "a TIFF picture, which is not supported", "add the package TinyZsad.Tiff, or " + Convert,
+        new("TIFF", "a TIFF picture, which is not supported", AddTiff,
             data => data.StartsWith("II*\0"u8) || data.StartsWith("MM\0*"u8)),
-        Picture("BigTIFF", "a", data => data.StartsWith("II+\0"u8) || data.StartsWith("MM\0+"u8)),
+        new("BigTIFF", "a BigTIFF picture, which is not supported", AddTiff,
+            data => data.StartsWith("II+\0"u8) || data.StartsWith("MM\0+"u8)),
         Picture("WebP", "a", data => IsRiff(data, "WEBP"u8)),
         Picture("AVIF", "an", data => HasBrand(data, "avif"u8) || HasBrand(data, "avis"u8)),
         Picture("HEIC", "a", data => HasBrand(data, "heic"u8) || HasBrand(data, "heix"u8) || HasBrand(data, "heim"u8) ||
