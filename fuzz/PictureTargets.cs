@@ -80,19 +80,34 @@ internal static class PictureTargets
         ],
     };
 
-    private static FuzzTarget Target(string name, Func<IEnumerable<byte[]>> seeds) => new(name, Decode, seeds)
+    /// <summary>All pages that seeds have. A strip or a tile may be as large as a picture, and is decoded once more upright.</summary>
+    public static FuzzTarget Tiff { get; } = Target("tiff", () => Files("*.tif", "tiff")) with
+    {
+        Parse = bytes => Decode(bytes, new ImageLoadOptions { Limits = Limits }.WithTiff(1 + bytes.Length % 2)),
+        MaxBytes = 8 * Memory,
+        MaxBytesEach = 256,
+        Tokens =
+        [
+            "II*\0\u0008\0\0\0", "MM\0*\0\0\0\u0008", "II+\0\u0008\0\0\0", "MM\0+\0\u0008\0\0", "\0\u0001\u0003\0", "\u0001\u0001\u0003\0",
+            "\u0002\u0001\u0003\0", "\u0003\u0001\u0003\0", "\u0006\u0001\u0003\0", "\u000a\u0001\u0003\0", "\u0011\u0001\u0004\0",
+            "\u0012\u0001\u0003\0", "\u0015\u0001\u0003\0", "\u0016\u0001\u0003\0", "\u0017\u0001\u0004\0", "\u001c\u0001\u0003\0",
+            "\u0024\u0001\u0004\0", "\u003d\u0001\u0003\0", "\u0040\u0001\u0003\0", "\u0042\u0001\u0003\0", "\u0043\u0001\u0003\0",
+            "\u0044\u0001\u0004\0", "\u0045\u0001\u0004\0", "\u0052\u0001\u0003\0", "\u0053\u0001\u0003\0", "\u005b\u0001\u0007\0",
+            "\u0001\0\0\0\u0002\0\0\0", "\u0001\0\0\0\u0005\0\0\0", "\u0001\0\0\0\u0008\0\0\0", "\u0005\u0080", "\u00ff\u00d8\u00ff",
+        ],
+    };
+
+    private static FuzzTarget Target(string name, Func<IEnumerable<byte[]>> seeds) => new(name, b => Decode(b), seeds)
     {
         Errors = [typeof(ImageFormatException)],
         MaxBytes = Memory,
         MaxBytesEach = 16,
     };
 
-    private static IEnumerable<byte[]> Files(string pattern) => FilesIn(TestData.Path("imaging"), pattern);
+    private static IEnumerable<byte[]> Files(string pattern, string folder = "") =>
+        Directory.EnumerateFiles(TestData.Path("imaging", folder), pattern).Order(StringComparer.Ordinal).Select(File.ReadAllBytes);
 
-    private static IEnumerable<byte[]> Wild(string pattern) => FilesIn(TestData.Path("imaging", "wild"), pattern);
-
-    private static IEnumerable<byte[]> FilesIn(string folder, string pattern) =>
-        Directory.EnumerateFiles(folder, pattern).Order(StringComparer.Ordinal).Select(File.ReadAllBytes);
+    private static IEnumerable<byte[]> Wild(string pattern) => Files(pattern, "wild");
 
     /// <summary>A JPEG with an Exif segment that asks for a quarter turn.</summary>
     private static byte[] Turned(byte[] jpeg) =>
@@ -101,12 +116,16 @@ internal static class PictureTargets
         .. jpeg[2..],
     ];
 
-    private static string Decode(ReadOnlyMemory<byte> bytes)
+    private static string Decode(ReadOnlyMemory<byte> bytes, ImageLoadOptions? given = null)
     {
-        ImageLoadOptions options = new ImageLoadOptions { Limits = Limits };
+        ImageLoadOptions options = given ?? new ImageLoadOptions { Limits = Limits };
         Image image = Image.Load(bytes.Span, options);
-        if (bytes.Span.IndexOf("Exif"u8) >= 0 || bytes.Span.IndexOf("eXIf"u8) >= 0 || bytes.Span.IndexOf("xap/1.0/"u8) >= 0)
+        if (given is not null || bytes.Span.IndexOf("Exif"u8) >= 0 || bytes.Span.IndexOf("eXIf"u8) >= 0
+            || bytes.Span.IndexOf("xap/1.0/"u8) >= 0)
+        {
             image = Image.Load(bytes.Span, options with { ApplyExifOrientation = true });
+        }
+
         return Describe(image);
     }
 

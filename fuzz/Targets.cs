@@ -8,5 +8,6 @@ internal static class Targets
         WeightTargets.Torch, WeightTargets.Pickles, WeightTargets.Safetensors, WeightTargets.Shards, ModelTargets.Model,
         TextTargets.Manifest, TextTargets.Dataset, TextTargets.Vocabulary, TextTargets.Tokenizer,
         PictureTargets.Png, PictureTargets.PngMetadata, PictureTargets.Bmp, PictureTargets.Pnm, PictureTargets.Jpeg,
+        PictureTargets.Tiff,
     ];
 }

@@ -21,15 +21,16 @@ public sealed class PackageTests
     public void Pack()
     {
         folder = Directory.CreateTempSubdirectory("tinyzsad-package").FullName;
-        foreach (string project in new[] { "packages/TinyZsad", "src/Models.Nano" })
+        foreach (string project in new[] { "packages/TinyZsad", "packages/TinyZsad.Tiff", "src/Models.Nano" })
             Run(Root, "pack", project, "-c", "Release", "--no-build", "-o", folder);
     }
 
     [OneTimeTearDown]
     public void Delete() => Directory.Delete(folder, recursive: true);
 
+    /// <summary>The rooms of the package TinyZsad: all but the tool and TIFF, which has a package of its own.</summary>
     private static IEnumerable<Assembly> Rooms() => Directory.GetFiles(Path.Combine(Root, "src"), "*.csproj", SearchOption.AllDirectories)
-        .Select(p => Path.GetFileNameWithoutExtension(p)).Where(n => n != "TinyZsad.Cli").Select(Assembly.Load);
+        .Select(p => Path.GetFileNameWithoutExtension(p)).Where(n => n is not ("TinyZsad.Cli" or "TinyZsad.Tiff")).Select(Assembly.Load);
 
     [Test]
     public void FewTypesArePublicAndAllAreListed()
@@ -63,9 +64,44 @@ public sealed class PackageTests
         }
 
         Assert.That(files, Does.Contain("README.md").And.Contain("LICENSE").And.None.Contains("Nano"));
-        using Stream nuspec = package.Entries.Single(e => e.Name.EndsWith(".nuspec", StringComparison.Ordinal)).Open();
-        Assert.That(XDocument.Load(nuspec).Descendants().Where(e => e.Name.LocalName == "dependency").Select(d => d.Attribute("id")!.Value),
-            Is.EqualTo(new[] { "TinyZsad.Models.Nano" }));
+        Assert.That(DependenciesOf(package), Is.EqualTo(new[] { "TinyZsad.Models.Nano" }));
+    }
+
+    [Test]
+    public void ThePackageForTiffHoldsOneAssemblyWithOnePublicType()
+    {
+        Assert.That(Assembly.Load("TinyZsad.Tiff").GetExportedTypes().Select(t => t.FullName),
+            Is.EqualTo(new[] { "TinyZsad.Imaging.TiffImageLoadOptions" }));
+        using ZipArchive package = ZipFile.OpenRead(Directory.GetFiles(folder, "TinyZsad.Tiff.0*.nupkg").Single());
+        string[] files = [.. package.Entries.Select(e => e.FullName)];
+        Assert.That(files.Where(f => f.StartsWith("lib/", StringComparison.Ordinal)),
+            Is.EquivalentTo(new[] { "lib/net10.0/TinyZsad.Tiff.dll", "lib/net10.0/TinyZsad.Tiff.xml" }));
+        Assert.That(files, Does.Contain("README.md").And.Contain("LICENSE").And.Contain("LibTiff.NET.NOTICE.txt"));
+        Assert.That(DependenciesOf(package), Is.EquivalentTo(new[] { "TinyZsad", "BitMiracle.LibTiff.NET" }));
+    }
+
+    [Test]
+    public void ATiffNeedsThePackageForIt()
+    {
+        string program = Path.Combine(folder, "tiff");
+        WriteProgram(program, ["TinyZsad.Tiff"], """
+            using System;
+            using TinyZsad;
+            using TinyZsad.Imaging;
+
+            try { Image.Load(args[0]); }
+            catch (ImageFormatException e) { Console.WriteLine(e.Message.Contains("WithTiff()")); }
+            using Image picture = Image.Load(args[0], new ImageLoadOptions().WithTiff());
+            Console.WriteLine($"{picture.Width} x {picture.Height}");
+            """);
+
+        // LibTiff.NET comes from where the build of this project put it.
+        string packages = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
+            ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+        Run(program, "build", "-c", "Release", "--source", folder, "--source", packages, "-o", Path.Combine(program, "out"));
+        string output = Run(program, Path.Combine(program, "out", "tiff.dll"),
+            Path.Combine(Root, "tests", "reference", "imaging", "tiff", "rgb-lzw-strips.tif"));
+        Assert.That(output.ReplaceLineEndings("\n").Trim(), Is.EqualTo("True\n37 x 21"));
     }
 
     /// <summary>The program of the README: two usings, one package.</summary>
@@ -73,21 +109,7 @@ public sealed class PackageTests
     public void AFirstProgramNeedsTwoUsings()
     {
         string program = Path.Combine(folder, "first");
-        Directory.CreateDirectory(program);
-        File.WriteAllText(Path.Combine(program, "first.csproj"), """
-            <Project Sdk="Microsoft.NET.Sdk">
-              <PropertyGroup>
-                <OutputType>Exe</OutputType>
-                <TargetFramework>net10.0</TargetFramework>
-                <Nullable>enable</Nullable>
-                <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
-              </PropertyGroup>
-              <ItemGroup>
-                <PackageReference Include="TinyZsad" Version="0.1.0" />
-              </ItemGroup>
-            </Project>
-            """);
-        File.WriteAllText(Path.Combine(program, "Program.cs"), """
+        WriteProgram(program, ["TinyZsad"], """
             using System;
             using System.Threading.Tasks;
             using TinyZsad;
@@ -101,6 +123,31 @@ public sealed class PackageTests
         Run(program, "build", "-c", "Release", "--source", folder, "-o", Path.Combine(program, "out"));
         string output = Run(program, Path.Combine(program, "out", "first.dll"), Path.Combine(Root, "samples", "brick-stain.png"));
         Assert.That(output.Trim(), Is.EqualTo("EdgeZSAD True True"));
+    }
+
+    private static string[] DependenciesOf(ZipArchive package)
+    {
+        using Stream nuspec = package.Entries.Single(e => e.Name.EndsWith(".nuspec", StringComparison.Ordinal)).Open();
+        return [.. XDocument.Load(nuspec).Descendants().Where(e => e.Name.LocalName == "dependency").Select(d => d.Attribute("id")!.Value)];
+    }
+
+    private static void WriteProgram(string directory, string[] packages, string code)
+    {
+        Directory.CreateDirectory(directory);
+        File.WriteAllText(Path.Combine(directory, Path.GetFileName(directory) + ".csproj"), $"""
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup>
+                <OutputType>Exe</OutputType>
+                <TargetFramework>net10.0</TargetFramework>
+                <Nullable>enable</Nullable>
+                <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
+              </PropertyGroup>
+              <ItemGroup>
+                {string.Concat(packages.Select(p => $"<PackageReference Include=\"{p}\" Version=\"0.1.0\" />"))}
+              </ItemGroup>
+            </Project>
+            """);
+        File.WriteAllText(Path.Combine(directory, "Program.cs"), code);
     }
 
     private string Run(string directory, params string[] arguments)
