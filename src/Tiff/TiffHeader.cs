@@ -18,6 +18,11 @@ internal sealed class TiffHeader
     /// </summary>
     private const int MostSamples = 8;
 
+    /// <summary>
+    /// The most pixels of all tiles, in and beyond the picture: so many times as many as the picture has, and so many more.
+    /// </summary>
+    private const int MostTiledTimes = 4, MostTiledMore = 1 << 22;
+
     /// <summary>The most columns of a CCITT picture: its decoder takes 16 bytes for each.</summary>
     private const int MostCcittColumns = 1 << 17;
 
@@ -75,6 +80,11 @@ internal sealed class TiffHeader
             $"a row of {SegmentWidth} pixels with {Samples} samples of {Bits} bits takes {(rowBits + 7) / 8} bytes; " +
             $"one array holds {Array.MaxLength}.");
         (this.across, this.down) = ((Width - 1) / SegmentWidth + 1, (Height - 1) / SegmentHeight + 1);
+        if (tiled && Segments * SegmentWidth * SegmentHeight > (long)MostTiledTimes * Width * Height + MostTiledMore)
+        {
+            throw TiffDecoder.Error(directory.Offset, $"{Segments} tiles of {SegmentWidth} x {SegmentHeight} pixels are stated for " +
+                $"{Width} x {Height} pixels; all tiles together may have {MostTiledTimes} times as many and {MostTiledMore} more.");
+        }
     }
 
     public int Width { get; }
@@ -208,7 +218,7 @@ internal sealed class TiffHeader
                 }
 
                 total += segment.Bytes;
-                decoded += DecodedBytes(segment.Height);
+                decoded += (long)RowBytes * segment.Height;
             }
         }
 

@@ -21,8 +21,10 @@ public static class TiffImageLoadOptions
     /// names what they have.
     /// </para>
     /// <para>
-    /// The pixels are those of Pillow's <c>Image.open(f).convert("RGB")</c>. 16-bit samples are cut to 8 bits, like in other formats.
-    /// The orientation tag is applied if <see cref="ImageLoadOptions.ApplyExifOrientation"/> is set.
+    /// The pixels are those of Pillow's <c>Image.open(f).convert("RGB")</c>, with two exceptions. Samples of 16 bits are narrowed as
+    /// <see cref="ImageLoadOptions.SignificantBits"/> says, and samples of 10 to 14 bits to their 8 highest bits. The orientation tag is
+    /// applied only if <see cref="ImageLoadOptions.ApplyExifOrientation"/> is set; Pillow always applies it to a TIFF. Colours that are
+    /// multiplied with an alpha are divided by it.
     /// </para>
     /// <para>
     /// LZW, Deflate and CCITT are decoded by the package BitMiracle.LibTiff.NET. Its process-wide error handler is replaced by one that

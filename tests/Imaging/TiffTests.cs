@@ -279,7 +279,8 @@ public class TiffTests
     [TestCase("rgb.tif", 284, 3, "PlanarConfiguration (284)")]
     [TestCase("rgb-zip-tiles.tif", 322, 0, "must be 1 to")]
     [TestCase("rgb-zip-tiles.tif", 322, 1, "at least 74 numbers")]
-    [TestCase("rgb-zip-tiles.tif", 323, 60000, "bytes")]
+    [TestCase("rgb-zip-tiles.tif", 323, 60000, "at least")]
+    [TestCase("rgb-jpeg-tiles.tif", 322, 8192, "all tiles together")]
     [TestCase("rgb-lzw-predictor-strips.tif", 317, 3, "Predictor (317)")]
     [TestCase("rgb-lzw-strips.tif", 259, 4, "1 for CcittGroup4")]
     [TestCase("rgb-lzw-strips.tif", 259, 8, "Deflate")]
@@ -332,6 +333,15 @@ public class TiffTests
         byte[] file = [.. Read("rgb-zip-strips.tif"), .. new byte[20000]];
         byte[] changed = With(With(file, 273, _ => 8), 279, _ => file.Length - 8);
         Assert.That(() => Image.Load(changed, Tiff), Refused("altogether"));
+    }
+
+    /// <summary>A tile is decoded whole, so tiles far larger than the picture take time for nothing.</summary>
+    [Test]
+    public void TilesMayNotBeFarLargerThanThePicture()
+    {
+        byte[] file = With(Read("rgb-jpeg-tiles.tif"), 322, 37);
+        Assert.That(() => Image.Load(With(file, 323, 60000), Tiff), Refused("37 x 21"), "the JPEG is not as large");
+        Assert.That(() => Image.Load(With(With(file, 322, 8192), 323, 8192), Tiff), Refused("all tiles together"));
     }
 
     private static byte[] Damaged()
