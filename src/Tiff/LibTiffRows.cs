@@ -18,7 +18,7 @@ internal sealed unsafe class LibTiffRows : TiffRows
         this.buffer = new byte[header.RowBytes];
         LibTiffFile file = new LibTiffFile(tiff, start, header, plane);
         Tiff? opened = null;
-        this.library = Call(() => (opened = Tiff.ClientOpen(TiffDecoder.Format, "r", file, file)) is not null) ? opened!
+        this.library = Call(() => (opened = Tiff.ClientOpen("LibTiff.NET", "r", file, file)) is not null) ? opened!
             : throw TiffDecoder.Error(null, $"the compression {header.Compression} cannot be decoded: {Reason}");
     }
 

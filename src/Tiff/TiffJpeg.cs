@@ -53,46 +53,63 @@ internal static class TiffJpeg
     private static void DecodeSegment(ReadOnlySpan<byte> jpeg, TiffHeader header, DecodingContext context, TiffSegment segment, int plane,
         ref Memory<byte> buffer, Memory<byte> pixels)
     {
+        (int width, int height) = ReadSize(jpeg, header, context, segment);
+        if (width != header.SegmentWidth || height < segment.Height || height > header.SegmentHeight)
+        {
+            throw TiffDecoder.Error(segment.Offset, $"the JPEG in {header.Name(segment)} has {width} x {height} pixels; " +
+                $"it must have {header.SegmentWidth} x {segment.Height}.");
+        }
+
+        // A strip of whole rows is decoded where it belongs.
+        int bytes = 3 * width * height;
+        bool isInPlace = !header.IsTiled && !header.IsSeparate && height == segment.Height;
+        if (!isInPlace && buffer.Length < bytes)
+        {
+            buffer = new byte[bytes];
+        }
+
+        Memory<byte> target = isInPlace ? pixels.Slice(3 * segment.Y * header.Width, bytes) : buffer[..bytes];
         try
         {
-            if (!JpegDecoder.Recognises(jpeg))
-            {
-                throw TiffDecoder.Error(segment.Offset, "the data do not start with FFD8FF.");
-            }
-
-            (int width, int height) = JpegDecoder.ReadSize(jpeg, ImageLoadOptions.Default with { Limits = context.Limits });
-            if (width != header.SegmentWidth || height < segment.Height || height > header.SegmentHeight)
-            {
-                throw TiffDecoder.Error(segment.Offset,
-                    $"it has {width} x {height} pixels; it must have {header.SegmentWidth} x {segment.Height}.");
-            }
-
-            // A strip of whole rows is decoded where it belongs.
-            int bytes = 3 * width * height;
-            bool isInPlace = !header.IsTiled && !header.IsSeparate && height == segment.Height;
-            if (!isInPlace && buffer.Length < bytes)
-            {
-                buffer = new byte[bytes];
-            }
-
-            Memory<byte> target = isInPlace ? pixels.Slice(3 * segment.Y * header.Width, bytes) : buffer[..bytes];
             using SegmentContext inner = new SegmentContext(context, target);
             JpegDecoder.Decode(jpeg, inner, header.IsSeparate ? JpegColourSpace.Gray : SpaceOf(header), ComponentsOf(header));
-            if (!isInPlace)
-            {
-                Copy(target.Span, header, segment, plane, pixels.Span);
-            }
-
-            if (header.Photometric == TiffPhotometric.WhiteIsZero)
-            {
-                InvertSegment(header, segment, pixels.Span);
-            }
         }
         catch (ImageFormatException e)
         {
-            throw TiffDecoder.Error(segment.Offset, $"the JPEG in {header.Name(segment)} is damaged or not supported: {e.Message}", e);
+            throw Damaged(header, segment, e);
+        }
+
+        if (!isInPlace)
+        {
+            Copy(target.Span, header, segment, plane, pixels.Span);
+        }
+
+        if (header.Photometric == TiffPhotometric.WhiteIsZero)
+        {
+            InvertSegment(header, segment, pixels.Span);
         }
     }
+
+    private static (int Width, int Height) ReadSize(
+        ReadOnlySpan<byte> jpeg, TiffHeader header, DecodingContext context, TiffSegment segment)
+    {
+        if (!JpegDecoder.Recognises(jpeg))
+        {
+            throw TiffDecoder.Error(segment.Offset, $"{header.Name(segment)} does not start with FFD8FF; it must contain a JPEG.");
+        }
+
+        try
+        {
+            return JpegDecoder.ReadSize(jpeg, new ImageLoadOptions { Limits = context.Limits });
+        }
+        catch (ImageFormatException e)
+        {
+            throw Damaged(header, segment, e);
+        }
+    }
+
+    private static ImageFormatException Damaged(TiffHeader header, TiffSegment segment, ImageFormatException e) =>
+        TiffDecoder.Error(segment.Offset, $"the JPEG in {header.Name(segment)} is damaged or not supported. {e.Message}", e);
 
     private static int ComponentsOf(TiffHeader header) => header.IsSeparate ? 1 : header.Samples;
 
