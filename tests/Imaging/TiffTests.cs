@@ -344,6 +344,30 @@ public class TiffTests
         Assert.That(() => Image.Load(With(With(file, 322, 8192), 323, 8192), Tiff), Refused("all tiles together"));
     }
 
+    /// <summary>A run that is longer than its strip ends with it.</summary>
+    [Test]
+    public void AStripStartsAnew()
+    {
+        (ushort Tag, ushort Type, int Count, int Value)[] entries =
+        [
+            (256, 3, 1, 4), (257, 3, 1, 2), (258, 3, 1, 8), (259, 3, 1, 32773), (262, 3, 1, 1), (273, 3, 2, 10 << 16 | 8),
+            (277, 3, 1, 1), (278, 3, 1, 1), (279, 3, 2, 5 << 16 | 2),
+        ];
+        byte[] file = new byte[16 + 2 + 12 * entries.Length + 4];
+        ((byte[])[(byte)'I', (byte)'I', 42, 0, 16, 0, 0, 0, 257 - 8, 7, 3, 1, 2, 3, 4, 0, (byte)entries.Length]).CopyTo(file, 0);
+        for (int i = 0; i < entries.Length; i++)
+        {
+            Span<byte> entry = file.AsSpan(18 + 12 * i);
+            BinaryPrimitives.WriteUInt16LittleEndian(entry, entries[i].Tag);
+            BinaryPrimitives.WriteUInt16LittleEndian(entry[2..], entries[i].Type);
+            BinaryPrimitives.WriteInt32LittleEndian(entry[4..], entries[i].Count);
+            BinaryPrimitives.WriteInt32LittleEndian(entry[8..], entries[i].Value);
+        }
+
+        byte[] gray = [.. Image.Load(file, Tiff).Pixels.ToArray().Where((_, i) => i % 3 == 0)];
+        Assert.That(gray, Is.EqualTo(new byte[] { 7, 7, 7, 7, 1, 2, 3, 4 }));
+    }
+
     private static byte[] Damaged()
     {
         byte[] file = Read("rgb-lzw-strips.tif");
