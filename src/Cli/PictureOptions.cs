@@ -20,7 +20,7 @@ internal sealed class PictureOptions
     private const int LeastBits = 8, AllBits = 16;
 
     private readonly Option<bool> exifOrientation = Arguments.Flag("--exif-orientation",
-        "Rotate JPEG and PNG pictures by their Exif orientation (default: use them as stored).");
+        "Rotate JPEG, PNG and TIFF pictures by the orientation in their Exif data, XMP or tags (default: use them as stored).");
 
     private readonly Option<int> bits = new("--bits")
     {
@@ -38,6 +38,8 @@ internal sealed class PictureOptions
         },
     };
 
+    private readonly Option<int> page = Arguments.Whole("--page", "The page of TIFF pictures.", 1, 1, int.MaxValue);
+
     private readonly Option<int> maxPixels = Arguments.Whole("--max-pixels",
         "The most pixels of a picture. A picture takes about 3 bytes a pixel.", ImageLimits.Default.MaxPixels, 1, Array.MaxLength / 3);
 
@@ -49,7 +51,7 @@ internal sealed class PictureOptions
     /// <param name="picture">The option that names the picture, without which the others mean nothing; null if there is always one.</param>
     public PictureOptions(Command command, Option? picture = null)
     {
-        Option[] options = [exifOrientation, bits, maxPixels, maxBytes];
+        Option[] options = [exifOrientation, bits, page, maxPixels, maxBytes];
         foreach (Option option in options) command.Add(option);
         if (picture is null) return;
         command.Validators.Add(result =>
@@ -60,17 +62,16 @@ internal sealed class PictureOptions
     }
 
     /// <summary>Gets the extensions of the pictures that are read.</summary>
-    public static IEnumerable<string> Extensions => Formats.Formats.SelectMany(f => f.Extensions);
-
-    private static ImageLoadOptions Formats { get; } = new() { Pool = ArrayPool<byte>.Shared };
+    public static IEnumerable<string> Extensions => new ImageLoadOptions().WithTiff().Formats.SelectMany(f => f.Extensions);
 
     /// <summary>Gets how pictures are read.</summary>
-    public ImageLoadOptions Of(ParseResult parsed) => Formats with
+    public ImageLoadOptions Of(ParseResult parsed) => new ImageLoadOptions
     {
+        Pool = ArrayPool<byte>.Shared,
         ApplyExifOrientation = parsed.GetValue(exifOrientation),
         SignificantBits = parsed.GetValue(bits),
         Limits = new ImageLimits { MaxPixels = parsed.GetValue(maxPixels), MaxEncodedBytes = parsed.GetValue(maxBytes) },
-    };
+    }.WithTiff(parsed.GetValue(page));
 
     /// <summary>
     /// Returns a warning if a picture has 16-bit samples, uses less than a sixteenth of their range, and was read without
