@@ -324,6 +324,50 @@ public sealed class DetectTests : InFolder
         Assert.That(ToolRun.Of("bench", "--case", ToolRun.Tiny, option, less).Error, Does.Contain("add --image"));
     }
 
+    /// <summary>A camera's 12 bits in samples of 16.</summary>
+    [Test]
+    public void Bits_of_deep_pictures_are_those_of_the_library()
+    {
+        string picture = TestData.Path("imaging", "tiff", "camera-12-in-16.tif");
+        using AnomalyDetector detector = AnomalyDetector.Load(Seeded(), new DetectorOptions { Threads = 1 });
+        Dictionary<string, float> scores = [];
+        foreach (string bits in new[] { "16", "12", "11", "auto" })
+        {
+            ToolRun run = ToolRun.Detect("--class", "nut", "--format", "json", "--bits", bits, picture);
+            scores[bits] = JsonDocument.Parse(run.Output).RootElement.GetProperty("score").GetSingle();
+            ImageLoadOptions options = new() { SignificantBits = bits == "auto" ? 0 : int.Parse(bits, CultureInfo.InvariantCulture) };
+            Assert.That(scores[bits], Is.EqualTo(detector.Detect(Image.Load(picture, options.WithTiff()), "nut").Score));
+            Assert.That(run.Error, bits == "16" ? Does.StartWith("note: ").And.Contain("--bits 12") : Is.Empty);
+        }
+        Assert.That(scores["auto"], Is.EqualTo(scores["12"]));
+        Assert.That(scores.Values.Distinct().Count(), Is.EqualTo(3));
+
+        ToolRun two = ToolRun.Detect("--class", "nut", picture, TestData.Path("imaging", "tiff", "deep-gray.tif"), Copy(picture));
+        Assert.That(two.ErrorLines, Has.Length.EqualTo(2), "once, and how many there are");
+        Assert.That(two.ErrorLines[1], Is.EqualTo("note: 2 pictures use less than a sixteenth of the range of 16-bit samples."));
+
+        string Copy(string path)
+        {
+            File.Copy(path, In("copy.tif"));
+            return In("copy.tif");
+        }
+    }
+
+    [Test]
+    public void A_page_of_a_tiff_is_chosen()
+    {
+        string picture = TestData.Path("imaging", "tiff", "big-pages.tif");
+        for (int page = 1; page <= 4; page++)
+        {
+            Image expected = Image.Load(picture, new ImageLoadOptions().WithTiff(page));
+            Assert.That(ToolRun.Detect("--class", "nut", "--page", $"{page}", picture).Lines[1],
+                Does.Contain($"{expected.Width} x {expected.Height}"));
+        }
+        ToolRun none = ToolRun.Detect("--class", "nut", "--page", "5", picture);
+        Assert.That((none.Code, none.Error), Is.EqualTo((ExitCode.BadInput, none.ErrorLines.Single() + "\n")));
+        Assert.That(none.Error, Does.Contain("no page 5; the file has 4"));
+    }
+
     [Test]
     public void Cancelled_before_the_first_picture_it_says_nothing()
     {

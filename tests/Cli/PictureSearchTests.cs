@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using NUnit.Framework;
 using TinyZsad.Cli;
@@ -202,12 +201,5 @@ public sealed class PictureSearchTests : InFolder
     {
         Directory.CreateDirectory(Path.GetDirectoryName(In(at))!);
         Directory.CreateSymbolicLink(In(at), target);
-    }
-
-    private void Shell(string script)
-    {
-        using Process process = Process.Start(new ProcessStartInfo("sh", ["-c", script]) { WorkingDirectory = Folder })!;
-        process.WaitForExit();
-        Assert.That(process.ExitCode, Is.Zero);
     }
 }

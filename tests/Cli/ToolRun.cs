@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using NUnit.Framework;
 using TinyZsad.Cli;
 using TinyZsad.Verification;
@@ -61,5 +62,13 @@ public abstract class InFolder
         string path = In("tiny.safetensors");
         ReferenceCase.WriteModel(path, ReferenceCase.Open(ToolRun.Tiny));
         return path;
+    }
+
+    /// <summary>Runs a script of sh in the folder.</summary>
+    protected void Shell(string script)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("sh", ["-c", script]) { WorkingDirectory = Folder })!;
+        process.WaitForExit();
+        Assert.That(process.ExitCode, Is.Zero);
     }
 }
