@@ -25,6 +25,9 @@ internal class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, C
     /// <summary>Gets the largest 16-bit sample that was narrowed, other than alpha; null if there were none.</summary>
     public int? LargestSample { get; private set; }
 
+    /// <summary>Gets or sets whether the file has pages after the one that is decoded.</summary>
+    public bool HasFurtherPages { get; set; }
+
     /// <summary>Throws if the token is cancelled. The decoders call it every few milliseconds.</summary>
     public virtual void ThrowIfCancelled() => cancellationToken.ThrowIfCancellationRequested();
 
@@ -115,7 +118,7 @@ internal class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, C
     {
         if (this.orientation == ExifOrientation.Upright)
         {
-            Image image = new Image(this.width, this.height, decoded, LargestSample);
+            Image image = new Image(this.width, this.height, decoded, LargestSample, HasFurtherPages);
             decoded = default;
             return image;
         }
@@ -133,7 +136,7 @@ internal class DecodingContext(ImageLoadOptions options, Memory<byte>? buffer, C
         }
 
         (int newWidth, int newHeight) = ExifOrientation.SizeOf(this.width, this.height, this.orientation);
-        return new Image(newWidth, newHeight, turned, LargestSample);
+        return new Image(newWidth, newHeight, turned, LargestSample, HasFurtherPages);
     }
 
     public void Dispose()

@@ -16,11 +16,12 @@ public sealed class Image : IDisposable
     private int disposed;
 
     /// <summary>Initializes a picture with memory that nothing else writes to while the picture is in use.</summary>
-    internal Image(int width, int height, PixelBuffer pixels, int? largestSample = null)
+    internal Image(int width, int height, PixelBuffer pixels, int? largestSample = null, bool hasFurtherPages = false)
     {
         Width = width;
         Height = height;
         LargestSample = largestSample;
+        HasFurtherPages = hasFurtherPages;
         this.pixels = pixels;
     }
 
@@ -36,6 +37,9 @@ public sealed class Image : IDisposable
     /// <see cref="ImageLoadOptions.SignificantBits"/>.
     /// </summary>
     public int? LargestSample { get; }
+
+    /// <summary>Gets a value that indicates whether the file has pages after the one that was decoded.</summary>
+    internal bool HasFurtherPages { get; }
 
     /// <summary>
     /// Gets the pixels: 3 * <see cref="Width"/> * <see cref="Height"/> bytes, red, green, blue, rows from top to bottom without gaps.

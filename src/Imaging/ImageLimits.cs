@@ -45,8 +45,9 @@ public sealed record ImageLimits
     /// <param name="offset">The offset of the size in the file.</param>
     /// <param name="width">The width.</param>
     /// <param name="height">The height.</param>
+    /// <param name="what">What has the size, before the numbers; null for the picture.</param>
     /// <exception cref="ImageFormatException">The width or the height is less than 1, or there are too many pixels.</exception>
-    internal void CheckSize(string format, long offset, long width, long height)
+    internal void CheckSize(string format, long offset, long width, long height, string? what = null)
     {
         if (width is < 1 or > int.MaxValue || height is < 1 or > int.MaxValue)
         {
@@ -56,7 +57,8 @@ public sealed record ImageLimits
 
         if (width * height > MaxPixels)
         {
-            throw FormatError.Create(format, offset, $"the header claims {width} x {height} = {width * height} pixels; " +
+            string claim = what is null ? "" : what + " ";
+            throw FormatError.Create(format, offset, $"the header claims {claim}{width} x {height} = {width * height} pixels; " +
                 $"{nameof(ImageLimits)}.{nameof(MaxPixels)} allows {MaxPixels}.");
         }
     }

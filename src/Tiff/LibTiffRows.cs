@@ -44,7 +44,7 @@ internal sealed unsafe class LibTiffRows : TiffRows
         {
             return LibTiffMessages.Collect(this.messages, action) && this.messages.Count == 0;
         }
-        catch (Exception e)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
             // It trusts the data, so what it throws depends on where it stumbles: an index, a null, an overflow.
             this.messages.Add($"{e.GetType().Name}: {e.Message}");

@@ -32,6 +32,7 @@ internal static unsafe class TiffDecoder
     {
         TiffHeader header = TiffHeader.Read(tiff, page, context.Limits);
         header.CheckData(tiff);
+        context.HasFurtherPages = header.HasFurtherPages;
         byte[] palette = header.Photometric == TiffPhotometric.Palette ? header.ReadPalette(tiff) : [];
         int orientation = context.ApplyExifOrientation ? header.Orientation : ExifOrientation.Upright;
         Memory<byte> pixels = context.Allocate(header.Width, header.Height, orientation);

@@ -21,6 +21,9 @@ internal sealed class TiffDirectory
     /// <summary>Gets the offset of the directory.</summary>
     public long Offset { get; }
 
+    /// <summary>Gets whether another directory follows.</summary>
+    public bool HasNext { get; private set; }
+
     public static bool Recognises(ReadOnlySpan<byte> data) => data is
         [(byte)'I', (byte)'I', 42 or 43, 0, ..] or [(byte)'M', (byte)'M', 0, 42 or 43, ..];
 
@@ -61,10 +64,10 @@ internal sealed class TiffDirectory
             }
 
             long count = layout.EntryCount(tiff, at, number);
-            long first = at + layout.CountBytes;
+            long first = at + layout.CountBytes, next = layout.Offset(tiff, first + count * layout.EntryBytes);
             if (number == page)
             {
-                TiffDirectory directory = new TiffDirectory(little, at);
+                TiffDirectory directory = new TiffDirectory(little, at) { HasNext = next != 0 };
                 for (long i = 0; i < count; i++)
                 {
                     directory.Add(tiff, layout, first + i * layout.EntryBytes);
@@ -73,7 +76,7 @@ internal sealed class TiffDirectory
                 return directory;
             }
 
-            at = layout.Offset(tiff, first + count * layout.EntryBytes);
+            at = next;
         }
     }
 

@@ -33,7 +33,8 @@ internal sealed class TiffHeader
     private TiffHeader(ReadOnlySpan<byte> tiff, TiffDirectory directory, ImageLimits limits)
     {
         this.directory = directory;
-        (Width, Height) = ReadSize(tiff, TiffTag.ImageWidth, TiffTag.ImageLength, limits);
+        (Width, Height) = ReadSize(tiff, TiffTag.ImageWidth, TiffTag.ImageLength);
+        limits.CheckSize(TiffDecoder.Format, directory.Offset, Width, Height);
         Orientation = directory.First(tiff, TiffTag.Orientation, ExifOrientation.Upright) is >= 1 and <= 8 and var orientation
             ? (int)orientation : ExifOrientation.Upright;
         Compression = TiffSupport.Compression(directory, directory.First(tiff, TiffTag.Compression, 1));
@@ -66,7 +67,8 @@ internal sealed class TiffHeader
         IsTiled = tiled;
         if (tiled)
         {
-            (SegmentWidth, SegmentHeight) = ReadSize(tiff, TiffTag.TileWidth, TiffTag.TileLength, limits);
+            (SegmentWidth, SegmentHeight) = ReadSize(tiff, TiffTag.TileWidth, TiffTag.TileLength);
+            limits.CheckSize(TiffDecoder.Format, directory.Offset, SegmentWidth, SegmentHeight, "a tile of");
         }
         else
         {
@@ -90,6 +92,9 @@ internal sealed class TiffHeader
     public int Width { get; }
 
     public int Height { get; }
+
+    /// <summary>Gets whether the file has pages after this one.</summary>
+    public bool HasFurtherPages => this.directory.HasNext;
 
     /// <summary>Gets the orientation, 1 to 8.</summary>
     public int Orientation { get; }
@@ -247,10 +252,11 @@ internal sealed class TiffHeader
         };
     }
 
-    private (int Width, int Height) ReadSize(ReadOnlySpan<byte> tiff, TiffTag widthTag, TiffTag heightTag, ImageLimits limits)
+    private (int Width, int Height) ReadSize(ReadOnlySpan<byte> tiff, TiffTag widthTag, TiffTag heightTag)
     {
         long width = this.directory.Required(tiff, widthTag), height = this.directory.Required(tiff, heightTag);
-        limits.CheckSize(TiffDecoder.Format, this.directory.Offset, width, height);
+        Require(widthTag, width, width is >= 1 and <= int.MaxValue, $"1 to {int.MaxValue}");
+        Require(heightTag, height, height is >= 1 and <= int.MaxValue, $"1 to {int.MaxValue}");
         return ((int)width, (int)height);
     }
 

@@ -14,7 +14,7 @@ internal sealed class TiffPixels
     private readonly byte[] levels;
     private readonly ushort[] deep;
 
-    /// <summary>Whether 16-bit samples have their high byte first: LibTiff.NET changes their order, the other readers do not.</summary>
+    /// <summary>Whether 16-bit samples have their high byte first.</summary>
     private readonly bool isHighFirst;
 
     private int width;
@@ -28,9 +28,15 @@ internal sealed class TiffPixels
         int samples = Math.Min(header.SegmentWidth, header.Width) * header.Channels;
         this.levels = new byte[samples];
         this.deep = header.Bits == 16 ? new ushort[samples] : [];
-        this.isHighFirst = header.Compression is TiffCompression.None or TiffCompression.PackBits
-            ? !header.IsLittleEndian : !BitConverter.IsLittleEndian;
+        this.isHighFirst = IsStoredOrder(header) ? !header.IsLittleEndian : !BitConverter.IsLittleEndian;
     }
+
+    /// <summary>
+    /// Determines whether 16-bit samples come in the order of the file. LibTiff.NET changes it to the processor's, but not where there are
+    /// no differences to add: in rows of one pixel with a predictor.
+    /// </summary>
+    private static bool IsStoredOrder(TiffHeader header) => header.Compression is TiffCompression.None or TiffCompression.PackBits
+        || (header.HasPredictor && header.SegmentWidth == 1);
 
     /// <summary>Adds a row of a plane.</summary>
     /// <param name="row">The samples as they are stored.</param>

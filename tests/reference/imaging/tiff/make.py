@@ -35,7 +35,7 @@ def pack(samples, depth, order="<", reverse=False):
 
 
 def write(name, samples, depth, photometric, order="<", rows=None, tags=(), separate=False, compression=NONE, encode=bytes,
-          big=False, counts=True, fill=1):
+          big=False, counts=True, fill=1, width=None):
     """Writes a file in strips. tags: number, type, values."""
     rows = rows or H
     samples = samples if samples.ndim == 3 else samples[..., None]
@@ -43,7 +43,7 @@ def write(name, samples, depth, photometric, order="<", rows=None, tags=(), sepa
     strips = [encode(pack(p[at:at + rows], depth, order, fill == 2)) for p in planes for at in range(0, H, rows)]
     head, entry = (16, "Q") if big else (8, "I")
     offsets = [head + sum(len(s) + len(s) % 2 for s in strips[:i]) for i in range(len(strips))]
-    entries = [(256, SHORT, [W]), (257, SHORT, [H]), (258, SHORT, [depth] * samples.shape[2]), (259, SHORT, [compression]),
+    entries = [(256, SHORT, [width or W]), (257, SHORT, [H]), (258, SHORT, [depth] * samples.shape[2]), (259, SHORT, [compression]),
                (262, SHORT, [photometric]), (266, SHORT, [fill]), (273, LONG8 if big else LONG, offsets),
                (277, SHORT, [samples.shape[2]]), (278, SHORT, [rows]), (284, SHORT, [2 if separate else 1]), *tags]
     if counts:
@@ -171,6 +171,13 @@ run("tiffcp", *TILES, "-c", "none", "-p", "separate", "rgb.tif", "rgb-none-tiles
 for name in ("gray-zip-reversed-bits", "gray-packbits-reversed-bits", "big-lzw", "one-strip", "rgb-none-tiles",
              "rgb-none-tiles-separate"):
     add(name + ".tif")
+for source, samples, photometric in (("column", deep[:, 5:6, :3], 2), ("column-gray", deep[:, 5:6, 0], 1)):  # nothing to predict
+    add(write(f"{source}.tif", samples, 16, photometric, width=1))
+    for code in ("lzw:2", "zip:2"):
+        for order, end in (("-L", "little"), ("-B", "big")):
+            name = f"{source}-{code[:3]}-predictor-{end}.tif"
+            run("tiffcp", order, "-c", code, "-s", "-r", "7", f"{source}.tif", name)
+            add(name)
 with open("rgb-zip-strips.tif", "rb") as file:  # the older number of Deflate
     data = file.read()
 with open("rgb-old-deflate.tif", "wb") as file:
