@@ -40,8 +40,9 @@ internal static class ForeignFile
     /// <summary>What a server's answer says if a login or a licence is missing.</summary>
     private static readonly string[] Denials =
     [
-        "access to model", "restricted", "gated", "authenticated", "authorized", "authorization", "invalid username or password",
-        "invalid credentials", "forbidden", "access denied", "access token",
+        "access to model", "is restricted", "is gated", "gated repo", "not authenticated", "be authenticated", "unauthorized",
+        "not authorized", "authorization", "invalid username or password", "invalid credentials", "forbidden", "access denied",
+        "access token",
     ];
 
     /// <summary>Gets a value that indicates whether a file begins as a ZIP archive.</summary>
@@ -66,7 +67,7 @@ internal static class ForeignFile
         {
             return head.IndexOf("\"weight_map\""u8) >= 0 || head.IndexOf("\"total_size\""u8) >= 0
                 ? "this is an index of shards; a model is one file, which 'tinyzsad convert' makes of them"
-                : Answer(Encoding.UTF8.GetString(head));
+                : DescribeJson(Encoding.UTF8.GetString(head));
         }
         return DescribeCheckpoint(head);
     }
@@ -98,12 +99,18 @@ internal static class ForeignFile
         return head is [0x08, > 0 and < 64, 0x12 or 0x1a or 0x3a or 0x42, ..] ? Archive("an ONNX model") : null;
     }
 
+    private static string DescribeJson(string text) =>
+        text.Contains("\"error", StringComparison.OrdinalIgnoreCase) || text.Contains("\"message\"", StringComparison.OrdinalIgnoreCase)
+            || IsDenial(text) ? Answer(text)
+            : "this is a JSON document, such as a model's configuration; the weights are in another file, a .safetensors file";
+
     /// <summary>Says that a text is a server's answer, and what to do.</summary>
     public static string Answer(string text)
     {
-        bool denied = Denials.Any(word => text.Contains(word, StringComparison.OrdinalIgnoreCase));
-        return $"this is text in place of the file, {Shown.Quote(text)}; {(denied ? Access : Address)}";
+        return $"this is text in place of the file, {Shown.Quote(text)}; {(IsDenial(text) ? Access : Address)}";
     }
+
+    private static bool IsDenial(string text) => Denials.Any(word => text.Contains(word, StringComparison.OrdinalIgnoreCase));
 
     private static string DescribeText(string text)
     {
@@ -139,9 +146,11 @@ internal static class ForeignFile
     /// <summary>Gets a value that indicates whether bytes are UTF-8 without control characters. The last character may be cut.</summary>
     private static bool IsText(ReadOnlySpan<byte> head)
     {
+        bool isCut = head.Length == HeadLength;
         while (!head.IsEmpty)
         {
-            if (Rune.DecodeFromUtf8(head, out Rune rune, out int length) != System.Buffers.OperationStatus.Done) return head.Length < 4;
+            if (Rune.DecodeFromUtf8(head, out Rune rune, out int length) != System.Buffers.OperationStatus.Done)
+                return isCut && head.Length < 4;
             if (Rune.IsControl(rune) && rune.Value is not ('\t' or '\r' or '\n' or '\f')) return false;
             head = head[length..];
         }
