@@ -24,9 +24,10 @@ public sealed record ImageLoadOptions
     } = ImageLimits.Default;
 
     /// <summary>
-    /// Gets a value that indicates whether a JPEG or PNG picture is rotated and mirrored as its Exif orientation tag says or, if it has
-    /// none, the orientation in its XMP, like Pillow's <c>ImageOps.exif_transpose</c>. A PNG can have them in eXIf and in textual
-    /// chunks, ImageMagick's "raw profiles" among them. Malformed metadata are ignored. The default is false.
+    /// Gets a value that indicates whether a JPEG, PNG or TIFF picture is rotated and mirrored as its Exif orientation tag says or, if a
+    /// JPEG or PNG has none, the orientation in its XMP, like Pillow's <c>ImageOps.exif_transpose</c>. A PNG can have them in eXIf and in
+    /// textual chunks, ImageMagick's "raw profiles" among them; a TIFF has the tag in its directory. Malformed metadata are
+    /// ignored. The default is false.
     /// </summary>
     public bool ApplyExifOrientation { get; init; }
 
@@ -36,8 +37,9 @@ public sealed record ImageLoadOptions
     /// default, its pictures have 16 levels.
     /// </summary>
     /// <remarks>
-    /// The option applies to PNG with 16 bits per sample and to PNM and PAM with a maximum of 65535, whose samples are scaled to 0..255
-    /// and rounded at 16 bits. It does not apply to other files: a PNM with another maximum states its range. With
+    /// The option applies to PNG and TIFF with 16 bits per sample and to PNM and PAM with a maximum of 65535, whose samples are scaled to
+    /// 0..255 and rounded at 16 bits. It does not apply to other files: a PNM with another maximum, and a TIFF with samples of 10, 12 or
+    /// 14 bits, state their range. With
     /// <see cref="AutoSignificantBits"/>, a file may be decoded twice.
     /// </remarks>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>

@@ -41,7 +41,7 @@ internal readonly struct PngRowReader(ZLibStream inflater, PngChunk firstData, P
         catch (Exception e) when (e is InvalidDataException or IOException)
         {
             throw FormatError.Png(firstData.Offset, $"the compressed data in the IDAT chunks from offset {firstData.Offset} on " +
-                $"are damaged in or before row {y} (of its pass): {e.Message}", e);
+                $"are damaged in or before row {y} (of its pass).", e);
         }
 
         if (read < buffer.Length)
