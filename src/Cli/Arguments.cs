@@ -115,7 +115,8 @@ internal static class Arguments
         return choices[0].Value;
     }
 
-    private static string? NotBlank(ArgumentResult result, string name)
+    /// <summary>Parses a value that must not be blank.</summary>
+    public static string? NotBlank(ArgumentResult result, string name)
     {
         string text = result.Tokens[0].Value;
         if (string.IsNullOrWhiteSpace(text)) result.AddError($"{name} is empty.");

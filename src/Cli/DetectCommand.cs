@@ -13,9 +13,9 @@ internal sealed class DetectCommand
     private const string Description = """
         Computes how anomalous pictures are, and where.
 
-        A folder stands for the pictures in it and in its subfolders. Links to folders are followed, each folder is searched once, and
-        names that start with a dot are passed over. Files with other extensions are counted and named. A picture that cannot be read
-        is reported, and the others are examined. A score is printed even if a file of the picture cannot be saved.
+        A folder stands for the pictures in it and in its subfolders, which are known by their extensions. Links to folders are followed,
+        each picture is examined once, and names that start with a dot are passed over. Other files are counted and named. A picture that
+        cannot be read is reported, and the others are examined. A score is printed even if a file of the picture cannot be saved.
 
         Exit codes: 0 every picture was examined; 1 a file could not be saved; 2 a picture, a folder or an argument was wrong;
         130 interrupted; 141 nobody reads the results any more.
@@ -44,6 +44,7 @@ internal sealed class DetectCommand
     {
         Description = "The folder to save files in; created if it does not exist. Without --save, overlays are saved.",
         HelpName = "DIR",
+        CustomParser = result => Arguments.NotBlank(result, "--out"),
     };
 
     private readonly Option<Artefact[]> save = Arguments.Choices("--save",
@@ -124,13 +125,14 @@ internal sealed class DetectCommand
         string? output = parsed.GetValue(folder);
         Artefact[] kinds = parsed.GetValue(save) is { Length: > 0 } given ? given : output is not null ? [Artefact.Overlay] : [];
         OutputNames? names = output is null ? null : new OutputNames(output);
-        PictureSearch search = Find(parsed, names);
+        PictureSearch search = Find(parsed, names, cancellationToken);
         foreach (string problem in search.Problems) terminal.Complain(problem);
         foreach (string note in search.Notes()) terminal.Note(note);
-        if (search.Pictures.Count == 0) return ExitCode.BadInput;
-        names?.Reserve(search.Pictures);
-        OutputFolder? saving = names is null ? null : new OutputFolder(names, kinds);
-
+        if (search.Pictures.Count == 0)
+        {
+            if (search.Problems.Count == 0) terminal.Complain("no picture is left to examine.");
+            return ExitCode.BadInput;
+        }
         DetectorOptions options = new()
         {
             Threads = parsed.GetValue(threads), Score = parsed.GetValue(score), Precision = parsed.GetValue(precision),
@@ -142,6 +144,8 @@ internal sealed class DetectCommand
         else if (asked is null && parsed.GetResult(className) is not null)
             terminal.Note($"{detector.Model.SystemName} takes no class; --class is ignored.");
 
+        names?.Reserve(search.Pictures);
+        OutputFolder? saving = names is null ? null : new OutputFolder(names, kinds);
         bool verdict = parsed.GetValue(threshold) is not null;
         DetectionWriter writer = parsed.GetValue(format) switch
         {
@@ -149,7 +153,7 @@ internal sealed class DetectCommand
             DetectionFormat.Csv => new CsvWriter(terminal.Output, verdict, kinds),
             _ => new TableWriter(terminal, verdict, kinds.Length > 0),
         };
-        Examination examination = new(detector, reading.Of(parsed), asked, (float?)parsed.GetValue(threshold),
+        Examination examination = new(detector, reading.Of(parsed), reading.IsPageGiven(parsed), asked, (float?)parsed.GetValue(threshold),
             new RegionOptions { MinimumArea = parsed.GetValue(minimumArea) }, saving);
         bool failed = search.Problems.Count > 0, unsaved = false;
         try
@@ -175,20 +179,22 @@ internal sealed class DetectCommand
         finally
         {
             writer.End();
-            if (examination.Warnings > 1)
-                terminal.Note($"{Units.Count(examination.Warnings)} pictures use less than a sixteenth of the range of 16-bit samples.");
+            foreach ((string kind, int count) in examination.Warnings.Where(w => w.Value > 1))
+                terminal.Note($"{Units.Count(count)} pictures {kind}.");
         }
         return failed ? ExitCode.BadInput : unsaved ? ExitCode.CheckFailed : ExitCode.Done;
     }
 
-    private PictureSearch Find(ParseResult parsed, OutputNames? names)
+    private PictureSearch Find(ParseResult parsed, OutputNames? names, CancellationToken cancellationToken)
     {
         string[] arguments = parsed.GetValue(pictures) ?? [];
         string? path = parsed.GetValue(list);
-        if (path is null) return PictureSearch.Find(arguments, PictureOptions.Extensions, names);
         bool standardInput = path == Picture.Dash;
-        using Stream stream = standardInput ? terminal.OpenInput() : File.OpenRead(path);
-        return PictureSearch.Find(arguments, PictureOptions.Extensions, names, stream, standardInput ? "standard input" : path);
+        if (!standardInput && Directory.Exists(path))
+            throw new UsageException($"--files-from {path}: this is a folder; name it as a picture, without --files-from.");
+        using Stream? stream = path is null ? null : standardInput ? terminal.OpenInput() : File.OpenRead(path);
+        return PictureSearch.Find(arguments, PictureOptions.Extensions, names, stream, standardInput ? "standard input" : path ?? "",
+            cancellationToken);
     }
 
     private DetectionRow? TryExamine(Examination examination, Picture picture, CancellationToken cancellationToken)
@@ -200,7 +206,8 @@ internal sealed class DetectCommand
         catch (Exception e) when (e is not OperationCanceledException)
         {
             string reason = Tool.Explain(e);
-            terminal.Complain(reason.Contains(picture.Path, StringComparison.Ordinal) ? reason : $"{picture.Path}: {reason}");
+            bool named = !ReferenceEquals(picture, Picture.StandardInput) && reason.Contains(picture.Path, StringComparison.Ordinal);
+            terminal.Complain(named ? reason : $"{picture.Path}: {reason}");
             return null;
         }
     }
@@ -220,33 +227,41 @@ internal sealed class DetectCommand
     }
 
     /// <summary>What is done with every picture.</summary>
-    private sealed record Examination(AnomalyDetector Detector, ImageLoadOptions Loading, string? ClassName, float? Threshold,
-        RegionOptions RegionOptions, OutputFolder? Saving)
+    private sealed record Examination(AnomalyDetector Detector, ImageLoadOptions Loading, bool IsPageGiven, string? ClassName,
+        float? Threshold, RegionOptions RegionOptions, OutputFolder? Saving)
     {
-        /// <summary>Gets the number of pictures that use little of the range of their samples.</summary>
-        public int Warnings { get; private set; }
+        /// <summary>Gets how many pictures each kind of warning concerns. Only the first of a kind is told in full.</summary>
+        public Dictionary<string, int> Warnings { get; } = [];
 
         public DetectionRow Of(Picture picture, Terminal terminal, CancellationToken cancellationToken)
         {
+            // Every picture has its names, so that they do not depend on which pictures can be examined.
+            Func<Artefact, string>? name = Saving?.Next(picture);
             long start = Stopwatch.GetTimestamp();
             using Image image = Load(picture, terminal, cancellationToken);
-            if (PictureOptions.Warning(picture.Path, image, Loading) is { } warning) Warn(warning, terminal);
+            foreach ((string kind, string warning) in PictureOptions.Warnings(picture.Path, image, Loading, IsPageGiven))
+            {
+                int before = Warnings.GetValueOrDefault(kind);
+                if (before == 0) terminal.Note(warning);
+                Warnings[kind] = before + 1;
+            }
             AnomalyResult result = Detector.Detect(image, ClassName, cancellationToken);
             // The class is embedded only once for all pictures, so its time is not counted.
             TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
             IReadOnlyList<AnomalyRegion>? regions = Threshold is { } least ? result.Regions(least, RegionOptions) : null;
-            IReadOnlyList<SavedFile> saved = Saving is null ? [] : Saving.Save(picture, image, result, Threshold, regions);
+            IReadOnlyList<SavedFile> saved = name is null ? []
+                : Saving!.Save(name, image, result, Threshold, regions, cancellationToken);
             return new DetectionRow(picture.Path, result, time, Threshold is { } t ? result.Score >= t : null, regions, saved);
         }
 
-        /// <summary>Gives the first warning, and counts those of the other pictures, which are alike.</summary>
-        private void Warn(string warning, Terminal terminal)
-        {
-            if (Warnings++ == 0) terminal.Note(warning);
-        }
+        private static bool IsWithoutLength(FileSystemInfo file) =>
+            (file.ResolveLinkTarget(returnFinalTarget: true) ?? file) is FileInfo { Exists: true, Length: 0 };
 
         private Image Load(Picture picture, Terminal terminal, CancellationToken cancellationToken)
         {
+            // Reading a pipe that nobody writes to would wait for ever. Pipes, sockets and devices have no length.
+            if (!picture.IsNamed && IsWithoutLength(new FileInfo(picture.File!)))
+                throw new UsageException($"{picture.Path}: this is no file, or it is empty; name it itself if it is to be read.");
             if (!ReferenceEquals(picture, Picture.StandardInput)) return Image.Load(picture.Path, Loading, cancellationToken);
             using Stream input = terminal.OpenInput();
             return Image.Load(input, Loading, cancellationToken);

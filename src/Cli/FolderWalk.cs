@@ -10,7 +10,7 @@ internal readonly record struct FoundFile(string Relative, string Folder);
 /// <summary>
 /// Finds the files under a folder that match a pattern. Links to folders are followed, and no folder is entered twice, so links that
 /// form a loop end. Folders are entered under their own names first. A name that starts with a dot is found only by a pattern that also
-/// starts with a dot.
+/// starts with a dot. A folder that cannot be read and a link that leads nowhere are problems.
 /// </summary>
 internal sealed class FolderWalk
 {
@@ -21,13 +21,15 @@ internal sealed class FolderWalk
 
     private readonly string root;
     private readonly string[] pattern;
+    private readonly CancellationToken cancellationToken;
     private readonly HashSet<(string Folder, int Part)> entered = [];
     private readonly Queue<(string Relative, int Part)> links = new();
     private readonly List<FoundFile> files = [];
     private readonly SortedSet<string> hidden = new(StringComparer.Ordinal);
-    private readonly List<string> problems = [];
+    private readonly SortedSet<string> problems = new(StringComparer.Ordinal);
 
-    private FolderWalk(string root, string[] pattern) => (this.root, this.pattern) = (root, pattern);
+    private FolderWalk(string root, string[] pattern, CancellationToken cancellationToken) =>
+        (this.root, this.pattern, this.cancellationToken) = (root, pattern, cancellationToken);
 
     /// <summary>Gets the files, ordered by their paths.</summary>
     public IReadOnlyList<FoundFile> Files => files;
@@ -35,19 +37,21 @@ internal sealed class FolderWalk
     /// <summary>Gets the paths of the files and folders that were passed over because their names start with a dot.</summary>
     public IReadOnlyCollection<string> Hidden => hidden;
 
-    /// <summary>Gets a message for each folder that could not be read.</summary>
-    public IReadOnlyList<string> Problems => problems;
+    /// <summary>Gets a message for each folder that could not be read and each link that leads nowhere.</summary>
+    public IReadOnlyCollection<string> Problems => problems;
 
     /// <summary>Walks through a folder.</summary>
     /// <param name="root">The folder; empty for the current one.</param>
     /// <param name="pattern">
     /// The parts of the pattern: * and ? match within a name, and ** matches any folders. A last ** matches all files.
     /// </param>
-    public static FolderWalk Through(string root, string[] pattern)
+    /// <param name="cancellationToken">Cancels the walk between two folders.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static FolderWalk Through(string root, string[] pattern, CancellationToken cancellationToken)
     {
-        FolderWalk walk = new(root, pattern[^1] == "**" ? [.. pattern, "*"] : pattern);
-        if (Directory.Exists(walk.PathOf(""))) walk.Enter("", 0);
-        while (walk.links.TryDequeue(out (string Relative, int Part) link)) walk.Enter(link.Relative, link.Part);
+        FolderWalk walk = new(root, pattern[^1] == "**" ? [.. pattern, "*"] : pattern, cancellationToken);
+        if (Directory.Exists(walk.PathOf(""))) walk.Enter("", 0, null);
+        while (walk.links.TryDequeue(out (string Relative, int Part) link)) walk.Enter(link.Relative, link.Part, null);
         walk.files.Sort((a, b) => string.CompareOrdinal(a.Relative, b.Relative));
         return walk;
     }
@@ -71,11 +75,15 @@ internal sealed class FolderWalk
 
     private string PathOf(string relative) => Path.Join(root, relative) is { Length: > 0 } path ? path : ".";
 
-    private void Enter(string relative, int part)
+    /// <param name="relative">The folder, relative to the root.</param>
+    /// <param name="part">The part of the pattern that its names are compared with.</param>
+    /// <param name="known">The path of the folder without links; null to find it out.</param>
+    private void Enter(string relative, int part, string? known)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         try
         {
-            string folder = WithoutLinks(PathOf(relative));
+            string folder = known ?? WithoutLinks(PathOf(relative));
             if (entered.Add((folder, part))) Search(relative, folder, part);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -90,8 +98,8 @@ internal sealed class FolderWalk
         if (wanted == "**")
         {
             List<Entry> folders = List(relative, "*").FindAll(e => e.IsFolder);
-            Enter(relative, part + 1);
-            EnterAll(relative, folders, part);
+            Enter(relative, part + 1, folder);
+            EnterAll(relative, folder, folders, part);
         }
         else if (part == pattern.Length - 1)
         {
@@ -100,21 +108,21 @@ internal sealed class FolderWalk
         }
         else if (IsPattern(wanted))
         {
-            EnterAll(relative, List(relative, wanted).FindAll(e => e.IsFolder), part + 1);
+            EnterAll(relative, folder, List(relative, wanted).FindAll(e => e.IsFolder), part + 1);
         }
         else if (Directory.Exists(PathOf(Path.Join(relative, wanted))))
         {
-            Enter(Path.Join(relative, wanted), part + 1);
+            Enter(Path.Join(relative, wanted), part + 1, null);
         }
     }
 
-    private void EnterAll(string relative, List<Entry> folders, int part)
+    private void EnterAll(string relative, string folder, List<Entry> folders, int part)
     {
         foreach (Entry entry in folders)
         {
             string path = Path.Join(relative, entry.Name);
             if (entry.IsLink) links.Enqueue((path, part));
-            else Enter(path, part);
+            else Enter(path, part, Path.Join(folder, entry.Name));
         }
     }
 
@@ -135,8 +143,28 @@ internal sealed class FolderWalk
             hidden.UnionWith(listed.Where(e => e.Name[0] == '.').Select(e => PathOf(Path.Join(relative, e.Name))));
             listed.RemoveAll(e => e.Name[0] == '.');
         }
+        foreach (Entry entry in listed.FindAll(e => e is { IsLink: true, IsFolder: false }))
+        {
+            string path = PathOf(Path.Join(relative, entry.Name));
+            if (LeadsSomewhere(path)) continue;
+            problems.Add($"{path}: the link leads nowhere.");
+            listed.Remove(entry);
+        }
         listed.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
         return listed;
+    }
+
+    private static bool LeadsSomewhere(string link)
+    {
+        try
+        {
+            return new FileInfo(link).ResolveLinkTarget(returnFinalTarget: true) is { Exists: true };
+        }
+        catch (IOException)
+        {
+            // The link leads in a circle.
+            return false;
+        }
     }
 
     private readonly record struct Entry(string Name, bool IsFolder, bool IsLink);

@@ -41,31 +41,41 @@ internal sealed class OutputFolder
         }
     }
 
+    /// <summary>Assigns the names of the files of the next picture.</summary>
+    public Func<Artefact, string> Next(Picture picture) => names.Next(picture);
+
     /// <summary>Saves the files of a picture. One that cannot be saved does not stop the others.</summary>
-    /// <param name="picture">The picture; each is saved once.</param>
+    /// <param name="name">The names of the files.</param>
     /// <param name="image">Its pixels.</param>
     /// <param name="result">The result.</param>
     /// <param name="threshold">The threshold of masks; null without one.</param>
     /// <param name="regions">The regions that overlays outline; null for none.</param>
-    public IReadOnlyList<SavedFile> Save(
-        Picture picture, Image image, AnomalyResult result, float? threshold, IReadOnlyList<AnomalyRegion>? regions)
+    /// <param name="cancellationToken">Cancels saving. No partial file is left.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public IReadOnlyList<SavedFile> Save(Func<Artefact, string> name, Image image, AnomalyResult result, float? threshold,
+        IReadOnlyList<AnomalyRegion>? regions, CancellationToken cancellationToken)
     {
-        Func<Artefact, string> name = names.Next(picture);
-        return [.. kinds.Select(kind => new SavedFile(kind, name(kind), TrySave(name(kind), stream =>
-            Write(kind, stream, image, result, threshold, regions))))];
+        return [.. kinds.Select(kind => new SavedFile(kind, name(kind), TrySave(name(kind), file =>
+        {
+            using CancellableStream stream = new(file, cancellationToken);
+            Write(kind, stream, image, result, threshold, regions);
+        }, cancellationToken)))];
     }
 
-    private static string? TrySave(string path, Action<Stream> write)
+    private static string? TrySave(string path, Action<Stream> write, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
+        string full = Path.GetFullPath(path);
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            Directory.CreateDirectory(Path.GetDirectoryName(full)!);
             AtomicFile.Write(path, write);
             return null;
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            return Tool.Explain(e);
+            // .NET appends the path, which is told already.
+            return Tool.Explain(e).Replace($" : '{full}'", "", StringComparison.Ordinal);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -24,7 +25,12 @@ internal sealed partial class OutputNames
     private static readonly (Artefact Kind, string Suffix)[] Suffixes =
         [(Artefact.Overlay, ".overlay.png"), (Artefact.Map, ".map.png"), (Artefact.Mask, ".mask.png"), (Artefact.Raw, ".npy")];
 
+    private const StringComparison SameCase = StringComparison.OrdinalIgnoreCase;
+
     private static readonly int LongestSuffix = Suffixes.Max(s => s.Suffix.Length);
+
+    // Case is ignored, because the file system may ignore it.
+    private static readonly StringComparer Comparer = StringComparer.OrdinalIgnoreCase;
 
     private readonly HashSet<string> taken = new(Comparer);
     private readonly Lazy<string> realFolder;
@@ -37,42 +43,62 @@ internal sealed partial class OutputNames
         realFolder = new Lazy<string>(() => FolderWalk.WithoutLinks(folder));
     }
 
-    /// <summary>Gets the comparer of names. It ignores case, because the file system may.</summary>
-    public static StringComparer Comparer => StringComparer.OrdinalIgnoreCase;
-
     /// <summary>Gets the folder for the saved files.</summary>
     public string Folder { get; }
-
-    /// <summary>Gets the start of the names of all files of a picture, relative to the folder, before a number is appended.</summary>
-    public static string StemOf(Picture picture) => Cut(Path.ChangeExtension(Inside(picture.Relative), null), LongestName - LongestSuffix);
 
     /// <summary>Gets the common start of the names of all saved files of a picture.</summary>
     public static string Stem(string saved) =>
         saved[..^Suffixes.First(s => saved.EndsWith(s.Suffix, StringComparison.Ordinal)).Suffix.Length];
 
-    /// <summary>Determines whether a file has a name that is assigned to a file of one of the pictures.</summary>
-    /// <param name="path">The full path of the file, without links.</param>
-    /// <param name="stems">The stems of the pictures, compared with <see cref="Comparer"/>.</param>
-    public bool IsOutput(string path, HashSet<string> stems)
+    /// <summary>Finds the pictures that have the names of files that are saved for other pictures.</summary>
+    public HashSet<Picture> FindOutputs(IReadOnlyList<Picture> pictures)
     {
-        string suffix = Suffixes.FirstOrDefault(s => path.EndsWith(s.Suffix, StringComparison.OrdinalIgnoreCase)).Suffix ?? "";
-        if (suffix.Length == 0) return false;
-        string stem = Path.GetRelativePath(realFolder.Value, path)[..^suffix.Length];
-        return stems.Contains(stem) || (Number().Match(stem) is { Success: true } number && stems.Contains(stem[..number.Index]));
+        // The stems with and without the space that a number takes, by its length.
+        Dictionary<int, ILookup<string, Picture>> stems = [];
+        HashSet<Picture> outputs = [];
+        foreach (Picture picture in pictures)
+        {
+            if (picture.File is not { } file || Suffixes.FirstOrDefault(s => file.EndsWith(s.Suffix, SameCase)).Suffix is not { } suffix)
+                continue;
+            string stem = Path.GetRelativePath(realFolder.Value, file)[..^suffix.Length];
+            Match number = Number().Match(stem);
+            if (IsOfAnother(stem, 0) || (number.Success && IsOfAnother(stem[..number.Index], number.Length))) outputs.Add(picture);
+
+            bool IsOfAnother(string start, int numberLength)
+            {
+                if (!stems.TryGetValue(numberLength, out ILookup<string, Picture>? all))
+                    stems.Add(numberLength, all = pictures.ToLookup(p => StemOf(p, numberLength), Comparer));
+                return all[start].Any(p => p != picture);
+            }
+        }
+        return outputs;
     }
 
     /// <summary>Reserves the names of all pictures, which must not be overwritten.</summary>
-    public void Reserve(IEnumerable<Picture> pictures) => taken.UnionWith(pictures.Select(p => Path.GetFullPath(p.Path)));
+    public void Reserve(IEnumerable<Picture> pictures) => taken.UnionWith(pictures.Select(p => p.File).OfType<string>());
 
     /// <summary>Assigns the file names of the next picture.</summary>
     public Func<Artefact, string> Next(Picture picture)
     {
-        string stem = Path.Join(Folder, StemOf(picture)), free = stem;
-        for (int n = 2; !Suffixes.All(s => !taken.Contains(Path.GetFullPath(free + s.Suffix))); n++)
-            free = $"{Cut(stem, LongestName - LongestSuffix - $"-{n}".Length)}-{n}";
-        taken.UnionWith(Suffixes.Select(s => Path.GetFullPath(free + s.Suffix)));
-        return kind => free + Suffixes.First(s => s.Kind == kind).Suffix;
+        string stem = StemOf(picture, 0);
+        for (int n = 2; Suffixes.Any(s => taken.Contains(WithoutLinks(stem + s.Suffix))); n++)
+        {
+            string number = string.Create(CultureInfo.InvariantCulture, $"-{n}");
+            stem = StemOf(picture, number.Length) + number;
+        }
+        taken.UnionWith(Suffixes.Select(s => WithoutLinks(stem + s.Suffix)));
+        return kind => Path.Join(Folder, stem + Suffixes.First(s => s.Kind == kind).Suffix);
     }
+
+    /// <summary>Gets the start of the names of all files of a picture, relative to the folder.</summary>
+    /// <param name="picture">The picture.</param>
+    /// <param name="numberLength">The characters of the number that is appended to it; 0 for none.</param>
+    private static string StemOf(Picture picture, int numberLength) =>
+        Cut(Path.ChangeExtension(Inside(picture.Relative), null), LongestName - LongestSuffix - numberLength);
+
+    private string WithoutLinks(string name) => Path.GetDirectoryName(name) is { Length: > 0 } inside
+        ? Path.Join(FolderWalk.WithoutLinks(Path.Join(Folder, inside)), Path.GetFileName(name))
+        : Path.Join(realFolder.Value, name);
 
     [GeneratedRegex("-[2-9][0-9]*$|-1[0-9]+$")]
     private static partial Regex Number();

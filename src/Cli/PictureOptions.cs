@@ -73,16 +73,33 @@ internal sealed class PictureOptions
         Limits = new ImageLimits { MaxPixels = parsed.GetValue(maxPixels), MaxEncodedBytes = parsed.GetValue(maxBytes) },
     }.WithTiff(parsed.GetValue(page));
 
-    /// <summary>
-    /// Returns a warning if a picture has 16-bit samples, uses less than a sixteenth of their range, and was read without
-    /// <c>--bits</c>; otherwise null.
-    /// </summary>
-    public static string? Warning(string path, Image image, ImageLoadOptions options)
+    /// <summary>Returns whether the user asked for a page.</summary>
+    public bool IsPageGiven(ParseResult parsed) => parsed.GetResult(page) is { Implicit: false };
+
+    /// <summary>Returns warnings about a picture, of which less is examined than its user may expect.</summary>
+    /// <returns>What several such pictures do, in words, and the warning about this one.</returns>
+    /// <param name="path">The path of the picture.</param>
+    /// <param name="image">The picture.</param>
+    /// <param name="options">How it was read.</param>
+    /// <param name="isPageGiven">Whether the user asked for a page.</param>
+    public static IEnumerable<(string Kind, string Warning)> Warnings(string path, Image image, ImageLoadOptions options, bool isPageGiven)
     {
-        if (options.SignificantBits != AllBits || image.LargestSample is not { } largest || largest >= (1 << AllBits) / 16) return null;
+        if (image.HasFurtherPages && !isPageGiven)
+            yield return ("have further pages", $"{path} has further pages; the first is examined, and --page N examines another.");
+        if (options.SignificantBits == ImageLoadOptions.AutoSignificantBits || image.LargestSample is not { } largest) yield break;
         int needed = Math.Max(BitOperations.Log2((uint)largest) + 1, LeastBits);
-        return $"{path}: its largest 16-bit sample is {largest}, so that at most {(largest >> 8) + 1} of 256 levels are left; "
-            + $"if its samples have {needed} bits, add --bits {needed} (or --bits auto).";
+        if (options.SignificantBits == AllBits && largest < (1 << AllBits) / 16)
+        {
+            yield return ("use less than a sixteenth of the range of 16-bit samples; see --bits",
+                $"{path}: its largest 16-bit sample is {largest}, so that at most {(largest >> 8) + 1} of 256 levels are left; "
+                + $"if its samples have {needed} bits, add --bits {needed} (or --bits auto).");
+        }
+        if (needed > options.SignificantBits)
+        {
+            yield return ($"have samples of more bits than --bits {options.SignificantBits} states",
+                $"{path}: its largest sample is {largest}, which takes {needed} bits; with --bits {options.SignificantBits} it is cut "
+                + "to white.");
+        }
     }
 
     /// <summary>Names the tool's options in a message of the library, instead of the properties that they set.</summary>

@@ -8,13 +8,15 @@ namespace TinyZsad.Cli;
 /// The path relative to the folder or the pattern by which the picture was found. For a picture named directly, it is the file
 /// name.
 /// </param>
-internal sealed record Picture(string Path, string Relative)
+/// <param name="File">The full path whose folder has no links; null for standard input.</param>
+/// <param name="IsNamed">Whether the picture itself is named, and not a folder or a pattern.</param>
+internal sealed record Picture(string Path, string Relative, string? File, bool IsNamed)
 {
     /// <summary>The argument that stands for standard input.</summary>
     public const string Dash = "-";
 
     /// <summary>Gets the picture that is read from standard input.</summary>
-    public static Picture StandardInput { get; } = new(Dash, "stdin");
+    public static Picture StandardInput { get; } = new(Dash, "stdin", File: null, IsNamed: true);
 }
 
 /// <summary>
@@ -34,14 +36,15 @@ internal sealed class PictureSearch
     private readonly HashSet<string> extensions;
     private readonly OutputNames? outputs;
     private readonly List<Picture> pictures = [];
-    private readonly List<(Picture Picture, string File)> found = [];
-    private readonly List<string> problems = [], others = [], hidden = [], saved = [];
+    private readonly List<string> problems = [], others = [], hidden = [], saved = [], named = [];
     private readonly HashSet<string> seen = [];
+    private readonly CancellationToken cancellationToken;
 
-    private PictureSearch(IEnumerable<string> extensions, OutputNames? outputs)
+    private PictureSearch(IEnumerable<string> extensions, OutputNames? outputs, CancellationToken cancellationToken)
     {
         this.extensions = new HashSet<string>(extensions, StringComparer.OrdinalIgnoreCase);
         this.outputs = outputs;
+        this.cancellationToken = cancellationToken;
     }
 
     /// <summary>Gets the pictures, each once, in the order of the arguments; those of one argument are sorted.</summary>
@@ -59,11 +62,13 @@ internal sealed class PictureSearch
     /// <c>find -print0</c> writes them. Names are taken as they are: * and ? are not patterns.
     /// </param>
     /// <param name="listName">The name of the list in messages.</param>
+    /// <param name="cancellationToken">Cancels the search.</param>
     /// <exception cref="UsageException">The list is too long.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static PictureSearch Find(IEnumerable<string> arguments, IEnumerable<string> extensions, OutputNames? outputs = null,
-        Stream? list = null, string listName = "the list")
+        Stream? list = null, string listName = "the list", CancellationToken cancellationToken = default)
     {
-        PictureSearch search = new(extensions, outputs);
+        PictureSearch search = new(extensions, outputs, cancellationToken);
         foreach (string argument in arguments)
         {
             if (argument == Picture.Dash) search.Add(Picture.StandardInput);
@@ -85,6 +90,12 @@ internal sealed class PictureSearch
         {
             yield return $"{Counted(saved.Count, "file that --out saves", "files that --out saves")} for these pictures passed over: "
                 + Names(saved);
+        }
+        if (named.Count > 0)
+        {
+            yield return $"{Counted(named.Count, "picture has the name of a file", "pictures have the names of files")} that --out saves "
+                + $"for the others, and {(named.Count == 1 ? "is examined because it is named" : "are examined because they are named")}: "
+                + Names(named);
         }
     }
 
@@ -116,7 +127,9 @@ internal sealed class PictureSearch
             string path = zeros ? names[i] : names[i].TrimEnd('\r');
             if (path.Length == 0) continue;
             empty = false;
-            if (!AddExisting(path)) problems.Add($"{name}, {(zeros ? "name" : "line")} {i + 1}: there is no file or folder {path}.");
+            if (AddExisting(path)) continue;
+            string place = $"{name}, {(zeros ? "name" : "line")} {i + 1}";
+            problems.Add($"{place}: there is no file or folder {path}, or it may not be read.");
         }
         if (empty) problems.Add($"{name}: the list is empty.");
     }
@@ -124,16 +137,23 @@ internal sealed class PictureSearch
     private bool AddExisting(string path)
     {
         if (Directory.Exists(path)) AddFound(path, ["**", "*"], $"{path}: the folder holds no picture ({string.Join(' ', extensions)}).");
-        else if (File.Exists(path)) Add(new Picture(path, Path.GetFileName(path)));
+        else if (File.Exists(path)) Add(new Picture(path, Path.GetFileName(path), WithoutLinks(path), IsNamed: true));
         else return false;
         return true;
+    }
+
+    /// <summary>Returns the path of a file whose folder has no links. A link to the file itself is a name of its own.</summary>
+    private static string WithoutLinks(string path)
+    {
+        string full = Path.GetFullPath(path);
+        return Path.Join(FolderWalk.WithoutLinks(Path.GetDirectoryName(full)!), Path.GetFileName(full));
     }
 
     private void AddPattern(string argument)
     {
         if (!FolderWalk.IsPattern(argument))
         {
-            problems.Add($"{argument}: there is no such file or folder.");
+            problems.Add($"{argument}: there is no such file or folder, or it may not be read.");
             return;
         }
         string[] parts = argument.Split(Separators);
@@ -144,7 +164,7 @@ internal sealed class PictureSearch
 
     private void AddFound(string root, string[] pattern, string otherwise)
     {
-        FolderWalk walk = FolderWalk.Through(root, pattern);
+        FolderWalk walk = FolderWalk.Through(root, pattern, cancellationToken);
         problems.AddRange(walk.Problems);
         hidden.AddRange(walk.Hidden);
 
@@ -160,25 +180,23 @@ internal sealed class PictureSearch
                 continue;
             }
             count++;
-            if (Add(new Picture(path, relative))) found.Add((pictures[^1], Path.Join(folder, Path.GetFileName(relative))));
+            Add(new Picture(path, relative, Path.Join(folder, Path.GetFileName(relative)), IsNamed: false));
         }
         if (count == 0 && walk.Problems.Count == 0) problems.Add(otherwise);
     }
 
-    private bool Add(Picture picture)
+    private void Add(Picture picture)
     {
-        bool added = seen.Add(ReferenceEquals(picture, Picture.StandardInput) ? Picture.Dash : Path.GetFullPath(picture.Path));
-        if (added) pictures.Add(picture);
-        return added;
+        if (seen.Add(picture.File ?? Picture.Dash)) pictures.Add(picture);
     }
 
-    /// <summary>Removes what <c>--out</c> saves for other pictures of the search.</summary>
+    /// <summary>Removes what <c>--out</c> saves for other pictures of the search, unless it is named.</summary>
     private void DropOutputs()
     {
         if (outputs is null) return;
-        HashSet<string> stems = new(pictures.Select(OutputNames.StemOf), OutputNames.Comparer);
-        HashSet<Picture> dropped = [.. found.Where(f => outputs.IsOutput(f.File, stems)).Select(f => f.Picture)];
-        pictures.RemoveAll(dropped.Contains);
-        saved.AddRange(dropped.Select(p => p.Path));
+        HashSet<Picture> dropped = outputs.FindOutputs(pictures);
+        saved.AddRange(pictures.Where(p => dropped.Contains(p) && !p.IsNamed).Select(p => p.Path));
+        named.AddRange(pictures.Where(p => dropped.Contains(p) && p.IsNamed).Select(p => p.Path));
+        pictures.RemoveAll(p => dropped.Contains(p) && !p.IsNamed);
     }
 }

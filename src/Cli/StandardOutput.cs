@@ -7,26 +7,12 @@ namespace TinyZsad.Cli;
 /// Writes to standard output, and says so if that fails. If it is a pipe that nobody reads any more, it throws
 /// <see cref="OutputClosedException"/>; the console's own stream says nothing then, and a tool would compute for nobody.
 /// </summary>
-internal sealed class StandardOutput : Stream
+internal sealed class StandardOutput : OutputStream
 {
     private readonly Stream stream;
     private readonly bool isPipe;
 
     private StandardOutput(Stream stream, bool isPipe) => (this.stream, this.isPipe) = (stream, isPipe);
-
-    public override bool CanRead => false;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => true;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>Opens the writer for results.</summary>
     public static TextWriter Open() => Console.IsOutputRedirected
@@ -54,25 +40,17 @@ internal sealed class StandardOutput : Stream
         }
     }
 
-    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
     public override void Write(ReadOnlySpan<byte> buffer)
     {
         try
         {
             stream.Write(buffer);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw isPipe ? new OutputClosedException(e) : new IOException($"standard output: {e.Message}", e);
+            throw isPipe ? new OutputClosedException(e) : new IOException($"standard output cannot be written to: {e.Message}", e);
         }
     }
 
     public override void Flush() => stream.Flush();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 }

@@ -127,9 +127,16 @@ internal sealed class Terminal
 
     private void Say(string what, Color colour, string message)
     {
-        log.Write(new Text(what, new Style(colour)));
-        log.Write(new Text(Printable(message)));
-        log.WriteLine();
+        try
+        {
+            log.Write(new Text(what, new Style(colour)));
+            log.Write(new Text(Printable(message)));
+            log.WriteLine();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Nobody can be told, but the results are still wanted.
+        }
     }
 
     private static IAnsiConsole Open(TextWriter writer, bool watched)

@@ -15,7 +15,7 @@ internal static class Tool
     public const string Name = "tinyzsad";
 
     /// <summary>The time that an interrupted command has for cleaning up.</summary>
-    private static readonly TimeSpan TidyTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan TidyTime = TimeSpan.FromSeconds(15);
 
     /// <summary>Runs a command line.</summary>
     /// <param name="args">The arguments, without the name of the program.</param>
@@ -50,6 +50,12 @@ internal static class Tool
         {
             return ExitCode.OutputClosed;
         }
+        catch (IOException e)
+        {
+            // The help and the version are written outside of the actions of commands.
+            terminal.Complain(e.Message);
+            return ExitCode.BadInput;
+        }
     }
 
     /// <summary>Sets the action of a command. An exception is reported as one line and an exit code.</summary>
@@ -75,6 +81,8 @@ internal static class Tool
     public static string Explain(Exception e) => PictureOptions.Translate(e switch
     {
         OutOfMemoryException => "there is not enough memory for it.",
+        FileNotFoundException { FileName: { } name } when name.Contains('\uFFFD') =>
+            $"{name}: the name is not UTF-8, so the file cannot be opened; rename it.",
         ArgumentException { ParamName: { } name } => e.Message.Replace($" (Parameter '{name}')", "").Split('\n')[0],
         TinyZsadException or UsageException or ArgumentException => e.Message,
         IOException or UnauthorizedAccessException or NotSupportedException => e.Message,

@@ -8,6 +8,7 @@ using TinyZsad.Cli;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
 using TinyZsad.Tests.Imaging;
+using TinyZsad.Weights;
 
 namespace TinyZsad.Tests.Cli;
 
@@ -229,6 +230,18 @@ public sealed class DetectTests : InFolder
     }
 
     [Test]
+    public void A_picture_that_is_named_through_a_link_is_never_overwritten()
+    {
+        Picture("real", "a.png");
+        byte[] before = File.ReadAllBytes(Picture("real", "a.overlay.png"));
+        Directory.CreateSymbolicLink(In("link"), "real");
+        ToolRun run = ToolRun.Detect("--class", "nut", "--out", In("real"), In("link", "a.png"), In("link", "a.overlay.png"));
+        Assert.That(run.Code, Is.Zero);
+        Assert.That(File.ReadAllBytes(In("real", "a.overlay.png")), Is.EqualTo(before));
+        Assert.That(In("real", "a-2.overlay.png"), Does.Exist);
+    }
+
+    [Test]
     public void What_was_saved_is_not_examined_the_next_time()
     {
         Picture("a.png");
@@ -310,6 +323,38 @@ public sealed class DetectTests : InFolder
             Is.EqualTo((ExitCode.BadInput, $"error: {In("b.png")}: there is not enough memory for it.")));
     }
 
+    /// <summary>A partial file is not left if saving is cancelled within a file.</summary>
+    [Test]
+    public void Cancelled_within_a_file_it_leaves_none()
+    {
+        using CancellationTokenSource source = new();
+        Assert.That(() => AtomicFile.Write(In("a.npy"), file =>
+        {
+            using CancellableStream stream = new(file, source.Token);
+            stream.Write(new byte[100]);
+            source.Cancel();
+            stream.Write(new byte[100]);
+        }), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(Directory.GetFileSystemEntries(Folder), Is.Empty);
+
+        using AnomalyDetector detector = AnomalyDetector.Load(Seeded(), new DetectorOptions { Threads = 1 });
+        Image image = Image.Load(Picture("a.png"));
+        OutputFolder folder = new(new OutputNames(In("out")), [Artefact.Overlay, Artefact.Raw]);
+        Assert.That(() => folder.Save(kind => In("out", $"{kind}"), image, detector.Detect(image, "nut"), null, null, source.Token),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(Directory.GetFileSystemEntries(In("out")), Is.Empty);
+    }
+
+    [Test]
+    public void Scores_are_printed_if_nobody_can_be_told_anything()
+    {
+        using StringWriter output = new();
+        using StreamWriter error = new(new ClosedStream()) { AutoFlush = true };
+        string[] arguments = ["detect", "--case", ToolRun.Tiny, "--format", "csv", Picture("a.png"), In("missing.png"), Picture("b.png")];
+        Assert.That(Tool.RunAsync(arguments, new Terminal(output, error)).GetAwaiter().GetResult(), Is.EqualTo(ExitCode.BadInput));
+        Assert.That(output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries), Has.Length.EqualTo(3));
+    }
+
     /// <summary>A limit is named by the option that sets it, and the option sets it.</summary>
     [TestCase("--max-pixels", "4899", "4900")]
     [TestCase("--max-bytes", "99", "100000")]
@@ -337,14 +382,17 @@ public sealed class DetectTests : InFolder
             scores[bits] = JsonDocument.Parse(run.Output).RootElement.GetProperty("score").GetSingle();
             ImageLoadOptions options = new() { SignificantBits = bits == "auto" ? 0 : int.Parse(bits, CultureInfo.InvariantCulture) };
             Assert.That(scores[bits], Is.EqualTo(detector.Detect(Image.Load(picture, options.WithTiff()), "nut").Score));
-            Assert.That(run.Error, bits == "16" ? Does.StartWith("note: ").And.Contain("--bits 12") : Is.Empty);
+            Assert.That(run.Error, bits is "16" or "11" ? Does.StartWith("note: ").And.Contain("12 bits") : Is.Empty);
         }
         Assert.That(scores["auto"], Is.EqualTo(scores["12"]));
         Assert.That(scores.Values.Distinct().Count(), Is.EqualTo(3));
 
         ToolRun two = ToolRun.Detect("--class", "nut", picture, TestData.Path("imaging", "tiff", "deep-gray.tif"), Copy(picture));
         Assert.That(two.ErrorLines, Has.Length.EqualTo(2), "once, and how many there are");
-        Assert.That(two.ErrorLines[1], Is.EqualTo("note: 2 pictures use less than a sixteenth of the range of 16-bit samples."));
+        Assert.That(two.ErrorLines[1],
+            Is.EqualTo("note: 2 pictures use less than a sixteenth of the range of 16-bit samples; see --bits."));
+        Assert.That(ToolRun.Detect("--class", "nut", "--bits", "12", TestData.Path("imaging", "tiff", "deep-gray.tif")).Error,
+            Does.StartWith("note: ").And.Contain("takes 16 bits; with --bits 12 it is cut to white"));
 
         string Copy(string path)
         {
@@ -360,9 +408,12 @@ public sealed class DetectTests : InFolder
         for (int page = 1; page <= 4; page++)
         {
             Image expected = Image.Load(picture, new ImageLoadOptions().WithTiff(page));
-            Assert.That(ToolRun.Detect("--class", "nut", "--page", $"{page}", picture).Lines[1],
-                Does.Contain($"{expected.Width} x {expected.Height}"));
+            ToolRun run = ToolRun.Detect("--class", "nut", "--page", $"{page}", picture);
+            Assert.That(run.Lines[1], Does.Contain($"{expected.Width} x {expected.Height}"));
+            Assert.That(run.Error, Is.Empty);
         }
+        Assert.That(ToolRun.Detect("--class", "nut", picture).Error,
+            Is.EqualTo($"note: {picture} has further pages; the first is examined, and --page N examines another.\n"));
         ToolRun none = ToolRun.Detect("--class", "nut", "--page", "5", picture);
         Assert.That((none.Code, none.Error), Is.EqualTo((ExitCode.BadInput, none.ErrorLines.Single() + "\n")));
         Assert.That(none.Error, Does.Contain("no page 5; the file has 4"));
@@ -374,6 +425,14 @@ public sealed class DetectTests : InFolder
         ToolRun run = ToolRun.Of(["detect", "--case", ToolRun.Tiny, "--class", "nut", Picture("a.png")],
             new CancellationToken(canceled: true));
         Assert.That((run.Code, run.Output, run.Error), Is.EqualTo((ExitCode.Cancelled, "", "")));
+    }
+
+    /// <summary>A full disk, or a descriptor that was closed.</summary>
+    private sealed class ClosedStream : OutputStream
+    {
+        public override void Write(ReadOnlySpan<byte> buffer) => throw new IOException("No space left on device");
+
+        public override void Flush() { }
     }
 
     /// <summary>A gray picture of zeros, which a few kilobytes hold.</summary>

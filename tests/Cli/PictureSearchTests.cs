@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using NUnit.Framework;
 using TinyZsad.Cli;
@@ -86,10 +87,10 @@ public sealed class PictureSearchTests : InFolder
         Link("one", "data", "two");
         Link("..", "nas", "cam2", "back");
         PictureSearch search = Find(In("data"));
-        Assert.That(search.Problems, Is.Empty);
+        Assert.That(search.Problems, Is.EqualTo(new[] { "one", "self", "two" }.Select(l => $"{In("data", l)}: the link leads nowhere.")));
         Assert.That(search.Pictures.Select(p => p.Relative.Replace('\\', '/')),
             Is.EqualTo(new[] { "cam1/a.png", "cam2/b.png", "cam2/deep/c.png" }), "under its own name, not the link's");
-        Assert.That(search.Notes().Single(), Does.StartWith("3 files are no pictures").And.Contain("self"));
+        Assert.That(search.Notes(), Is.EqualTo(Array.Empty<string>()));
 
         Assert.That(Relative("data/again"), Is.EqualTo(new[] { "a.png", "up/cam2/b.png", "up/cam2/deep/c.png" }), "a link that is named");
         Assert.That(Relative("data/*/b.png"), Is.EqualTo(new[] { "cam2/b.png" }));
@@ -110,6 +111,53 @@ public sealed class PictureSearchTests : InFolder
         Assert.That(run.Lines.Skip(1).Select(l => l.Split(',')[0]), Is.EqualTo(new[] { In("set", "a.png"), In("set", "b.png") }));
         Assert.That(run.Code, Is.EqualTo(ExitCode.BadInput));
         Assert.That(run.ErrorLines.Single(), Does.Contain(In("set", "c.png")));
+    }
+
+    [Test]
+    public void A_picture_is_examined_once_whatever_it_is_called()
+    {
+        Picture("real", "a.png");
+        Link("real", "link");
+        PictureSearch search = Find(In("link"), In("real"), In("link", "a.png"), In("real", "*.png"), In("real", ".", "a.png"));
+        Assert.That(search.Pictures.Select(p => p.Path), Is.EqualTo(new[] { In("link", "a.png") }));
+    }
+
+    /// <summary>A link to a camera's folder that is not mounted would be a silent loss.</summary>
+    [Test]
+    public void A_link_that_leads_nowhere_is_an_error()
+    {
+        Picture("in", "a.png");
+        Link("../nas/cam2", "in", "cam2");
+        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "csv", In("in"));
+        Assert.That((run.Code, run.Lines.Length), Is.EqualTo((ExitCode.BadInput, 2)));
+        Assert.That(run.ErrorLines.Single(), Is.EqualTo($"error: {In("in", "cam2")}: the link leads nowhere."));
+    }
+
+    [Test]
+    public void A_pipe_in_a_folder_does_not_hold_it_up()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Ignore("It needs mkfifo.");
+        Picture("in", "b.png");
+        Shell("mkfifo in/a.png && ln -s a.png in/c.png && : > in/d.png");
+        ToolRun run = ToolRun.Detect("--class", "nut", "--format", "csv", In("in"));
+        Assert.That((run.Code, run.Lines.Length), Is.EqualTo((ExitCode.BadInput, 2)));
+        Assert.That(run.ErrorLines, Is.EqualTo(new[] { "a", "c", "d" }.Select(n =>
+            $"error: {In("in", n + ".png")}: this is no file, or it is empty; name it itself if it is to be read.")));
+    }
+
+    /// <summary>The path of every folder used to be resolved from the root on.</summary>
+    [Test]
+    public void Deep_folders_are_searched_in_time()
+    {
+        string deep = string.Join('/', Enumerable.Repeat("d", 1500));
+        Picture([.. deep.Split('/'), "a.png"]);
+        Stopwatch watch = Stopwatch.StartNew();
+        Assert.That(Find(Folder).Pictures, Has.Count.EqualTo(1));
+        Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(20)));
+        using CancellationTokenSource cancelled = new();
+        cancelled.Cancel();
+        Assert.That(() => PictureSearch.Find([Folder], PictureOptions.Extensions, cancellationToken: cancelled.Token),
+            Throws.InstanceOf<OperationCanceledException>());
     }
 
     /// <summary>A path that is longer than the system takes cannot be opened, not even by the administrator who runs the tests.</summary>
@@ -152,6 +200,37 @@ public sealed class PictureSearchTests : InFolder
         }
     }
 
+    /// <summary>What a shell makes of a pattern: the second run names what the first one saved.</summary>
+    [Test]
+    public void Named_pictures_that_look_saved_are_examined_and_told()
+    {
+        string[] named = [Picture("a.png"), Picture("a.overlay.png"), Picture("b.overlay.png")];
+        ToolRun run = ToolRun.Detect(["--class", "nut", "--format", "csv", "--out", Folder, .. named]);
+        Assert.That((run.Code, Paths(run)), Is.EqualTo((0, named)));
+        Assert.That(run.ErrorLines.Single(), Does.Contain("1 picture has the name of a file that --out saves for the others")
+            .And.Contain("because it is named: " + In("a.overlay.png")));
+        Assert.That(In("a-2.overlay.png"), Does.Exist);
+    }
+
+    [Test]
+    public void Long_names_are_told_from_what_is_saved_for_them()
+    {
+        string name = new('x', 243), other = new('ü', 124);
+        Picture("alone", name + ".overlay.png");
+        for (int i = 0; i < 2; i++)
+        {
+            ToolRun run = ToolRun.Detect("--class", "nut", "--format", "csv", "--out", In("alone"), In("alone"));
+            Assert.That(Paths(run), Is.EqualTo(new[] { In("alone", name + ".overlay.png") }), "its own stem is no other picture's");
+        }
+        string[] two = [Picture("two", other + ".png"), Picture("two", other[..123] + "a.png")];
+        for (int i = 0; i < 2; i++)
+        {
+            ToolRun run = ToolRun.Detect("--class", "nut", "--format", "csv", "--out", In("two"), In("two"));
+            Assert.That(Paths(run), Is.EquivalentTo(two));
+            Assert.That(Directory.GetFiles(In("two")), Has.Length.EqualTo(4));
+        }
+    }
+
     [Test]
     public void A_list_names_files_and_folders()
     {
@@ -175,6 +254,7 @@ public sealed class PictureSearchTests : InFolder
         Assert.That((run.Code, Paths(run)), Is.EqualTo((ExitCode.BadInput, new[] { In("a b.png"), In("dd.png") })));
         Assert.That(run.ErrorLines.Single(), Does.Contain("list.txt, line 2: there is no file or folder " + In("nowhere.png")));
         Assert.That(ToolRun.Detect("--files-from", In("missing.txt")).Error, Does.Contain("missing.txt"));
+        Assert.That(ToolRun.Detect("--files-from", Folder).Error, Does.Contain("this is a folder"));
         File.WriteAllText(In("list.txt"), "\n\n");
         Assert.That(ToolRun.Detect("--files-from", In("list.txt")).Error, Does.Contain("the list is empty"));
     }
@@ -191,6 +271,7 @@ public sealed class PictureSearchTests : InFolder
         Assert.That(In("out", "stdin.overlay.png"), Does.Exist);
         ToolRun damaged = ToolRun.Of(arguments, picture.AsSpan(0, 99));
         Assert.That((damaged.Code, damaged.ErrorLines.Single()[..10]), Is.EqualTo((ExitCode.BadInput, "error: -: ")));
+        Assert.That(ToolRun.Of([.. arguments, "--max-pixels", "10"], picture).ErrorLines.Single(), Does.StartWith("error: -: PNG: "));
     }
 
     private static PictureSearch Find(params string[] arguments) => PictureSearch.Find(arguments, PictureOptions.Extensions);

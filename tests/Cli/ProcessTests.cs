@@ -59,6 +59,24 @@ public sealed class ProcessTests : InFolder
     }
 
     [Test]
+    public void Results_that_cannot_be_written_are_an_error()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Ignore("It needs sh and /dev/full.");
+        string tool = typeof(Tool).Assembly.Location, picture = Picture("a.png");
+        foreach (string arguments in new[] { "--help", $"detect --case {ToolRun.Tiny} --class nut --format csv {picture}" })
+        {
+            using Process process = Process.Start(new ProcessStartInfo("sh", ["-c", $"dotnet {tool} {arguments} > /dev/full"])
+            {
+                RedirectStandardError = true,
+            })!;
+            string error = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            Assert.That((process.ExitCode, error.Trim().Split('\n').Length), Is.EqualTo((ExitCode.BadInput, 1)), error);
+            Assert.That(error, Does.StartWith("error: standard output cannot be written to"));
+        }
+    }
+
+    [Test]
     public void Standard_input_of_the_process_is_read()
     {
         ProcessStartInfo start = StartInfo("detect", "--case", ToolRun.Tiny, "--class", "nut", "--format", "json", "-");

@@ -74,7 +74,7 @@ public sealed class TroubleTests : InFolder
         string[] errors = [.. run.ErrorLines.Where(l => l.StartsWith("error: ", StringComparison.Ordinal))];
         foreach ((string name, _, string reason) in Bad)
             Assert.That(errors.Single(e => e.Contains(In("in", name))), Does.Contain(reason), name);
-        Assert.That(errors.Single(e => e.Contains(In("in", "gone.png"))), Does.Contain("find"));
+        Assert.That(errors.Single(e => e.Contains(In("in", "gone.png"))), Does.Contain("the link leads nowhere"));
         Assert.That(errors.Single(e => e.Contains("ddd")), Does.Contain("the folder cannot be read"));
         Assert.That(errors.Single(e => e.Contains("blocked.overlay.png")), Does.Contain("is not saved"));
         Assert.That(errors, Has.Length.EqualTo(Bad.Length + 3));

@@ -58,6 +58,7 @@ public sealed class UsageTests
     [TestCase("detect -m m", "No picture is named")]
     [TestCase("detect -m m --files-from - -", "not both")]
     [TestCase("detect -m m a.png --max-pixels 0", "from 1 to 715827863")]
+    [TestCase("detect -m m a.png --out ", "--out is empty")]
     [TestCase("detect -m m a.png --bits 7", "from 8 to 16 or auto, not '7'")]
     [TestCase("detect -m m a.png --bits some", "or auto, not 'some'")]
     [TestCase("detect -m m a.png --page 0", "from 1 to")]
