@@ -21,7 +21,7 @@ ROOT = HERE.parents[1]
 CACHE = HERE / "cache"
 CLI = CACHE / "tinyzsad/TinyZsad.Cli"
 PEER = CACHE / "peer/TinyZsad.Peer"
-WARMUP = "3"
+WARMUP = 3
 
 # ONNX Runtime's values against TinyZsad's, by the largest: two orders of summation in float32 differ by some 1e-5; a wrong network by 1e-2 and more.
 # Two ways to eight bits differ by some percents.
@@ -59,6 +59,7 @@ class Finished:
     """A process that ran to its end."""
     output: str
     wall_ms: float
+    processor_ms: float
     peak_bytes: int
     others: float  # processor time that others took meanwhile, as a part of one core
 
@@ -69,12 +70,14 @@ class Side:
     minimum_ms: list = field(default_factory=list)
     median_ms: list = field(default_factory=list)
     start_ms: list = field(default_factory=list)
+    processor_ms: list = field(default_factory=list)
     peak_bytes: list = field(default_factory=list)
     others: list = field(default_factory=list)
 
     def summary(self):
         return {"best_ms": min(self.minimum_ms), "median_ms": statistics.median(self.median_ms),
-                "start_ms": statistics.median(self.start_ms), "peak_bytes": max(self.peak_bytes), "others": max(self.others)}
+                "processor_ms": statistics.median(self.processor_ms), "start_ms": statistics.median(self.start_ms),
+                "peak_bytes": max(self.peak_bytes), "others": max(self.others)}
 
 
 def busy_seconds():
@@ -93,8 +96,9 @@ def run(command):
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise Failure(f"exit code {process.returncode} of: {' '.join(map(str, command))}")
-    others = busy_seconds() - before - usage.ru_utime - usage.ru_stime
-    return Finished(output, 1000 * wall, 1024 * usage.ru_maxrss, max(0.0, others / wall))
+    processor = usage.ru_utime + usage.ru_stime
+    others = busy_seconds() - before - processor
+    return Finished(output, 1000 * wall, 1000 * processor, 1024 * usage.ru_maxrss, max(0.0, others / wall))
 
 
 def prepare(command, what):
@@ -187,21 +191,24 @@ def check(name, precision):
 
 
 def measure_ours(name, precision, threads, runs, side):
-    bench = run(ours("bench", name, precision, threads, "--image", picture_of(name), "--warmup", WARMUP, "--runs", str(runs), "--json"))
+    bench = run(ours("bench", name, precision, threads, "--image", picture_of(name), "--warmup", str(WARMUP), "--runs", str(runs), "--json"))
     once = run(ours("detect", name, precision, threads, "--format", "json", picture_of(name)))
-    add(side, bench, once, json.loads(bench.output))
+    add(side, bench, once, runs)
 
 
 def measure_theirs(name, precision, threads, runs, side):
-    bench = run(theirs(name, precision, "--threads", str(threads), "--warmup", WARMUP, "--runs", str(runs)))
+    bench = run(theirs(name, precision, "--threads", str(threads), "--warmup", str(WARMUP), "--runs", str(runs)))
     once = run(theirs(name, precision, "--threads", str(threads), "--runs", "0"))
-    add(side, bench, once, json.loads(bench.output))
+    add(side, bench, once, runs)
 
 
-def add(side, bench, once, times):
+def add(side, bench, once, runs):
+    times = json.loads(bench.output)
     side.minimum_ms.append(times["minimum_ms"])
     side.median_ms.append(times["median_ms"])
     side.start_ms.append(once.wall_ms)
+    # Loading and one picture are in both processes.
+    side.processor_ms.append((bench.processor_ms - once.processor_ms) / (WARMUP + runs - 1))
     side.peak_bytes.append(bench.peak_bytes)
     side.others.append(max(bench.others, once.others))
 
@@ -216,7 +223,7 @@ def compare(name, precision, threads, options):
             wait_until_quiet(options.quiet)
             measure(name, precision, threads, options.runs, side)
     mine, other = mine.summary(), other.summary()
-    ratios = {key: mine[key] / other[key] for key in ("best_ms", "median_ms", "start_ms", "peak_bytes")}
+    ratios = {key: mine[key] / other[key] for key in ("best_ms", "median_ms", "processor_ms", "start_ms", "peak_bytes")}
     return {"model": name, "precision": precision, "threads": threads, "tinyzsad": mine, "onnxruntime": other, "ratio": ratios}
 
 
@@ -280,16 +287,17 @@ def markdown(report):
               + ", ".join(f"{e['model']} {e['precision']} {max(e['taps'].values()):.1e}" for e in report["errors"]) + "."]
     if report["latency"]:
         lines += ["", "Each cell: TinyZsad / ONNX Runtime = ratio; below 1 TinyZsad is the faster or smaller.", "",
-                  "| model | precision | threads | best, ms | median, ms | start to first result, ms | peak memory, MiB | others' load |",
-                  "|---|---|---|---|---|---|---|---|"]
+                  "| model | precision | threads | best, ms | median, ms | processor time, ms | start to first result, ms | peak memory, MiB "
+                  "| others' load |",
+                  "|---|---|---|---|---|---|---|---|---|"]
     for r in report["latency"]:
         def cell(key, unit=1.0):
             mine, other = r["tinyzsad"][key] / unit, r["onnxruntime"][key] / unit
             digits = 0 if other >= 100 else 1
             return f"{mine:.{digits}f} / {other:.{digits}f} = **{r['ratio'][key]:.2f}**"
         others = max(r["tinyzsad"]["others"], r["onnxruntime"]["others"])
-        lines.append(f"| {MODELS[r['model']][0]} | {r['precision']} | {r['threads']} | {cell('best_ms')} | {cell('median_ms')} | {cell('start_ms')} "
-                     f"| {cell('peak_bytes', 2**20)} | {load_text(others)} |")
+        lines.append(f"| {MODELS[r['model']][0]} | {r['precision']} | {r['threads']} | {cell('best_ms')} | {cell('median_ms')} "
+                     f"| {cell('processor_ms')} | {cell('start_ms')} | {cell('peak_bytes', 2**20)} | {load_text(others)} |")
     if report["throughput"]:
         lines += ["", f"Pictures a second in batches of {options['batch']}, all processors busy: TinyZsad / ONNX Runtime's best setting = ratio; "
                   "above 1 TinyZsad is the faster.", "",
