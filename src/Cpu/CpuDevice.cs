@@ -1,4 +1,7 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using TinyZsad.Graph;
+using TinyZsad.Kernels;
 
 namespace TinyZsad.Cpu;
 
@@ -20,6 +23,11 @@ internal sealed class CpuDevice : Device
 
     /// <inheritdoc/>
     public override int Threads => team.Size;
+
+    /// <inheritdoc/>
+    public override string Arithmetic { get; } =
+        $"cpu {RuntimeInformation.ProcessArchitecture} {Simd.Lanes}{(Fma.IsSupported ? " fma" : "")}"
+        + $" {typeof(CpuDevice).Module.ModuleVersionId:N} {typeof(Simd).Module.ModuleVersionId:N}";
 
     /// <inheritdoc/>
     public override Plan Compile(ComputeGraph graph, CompileOptions? options = null)

@@ -12,6 +12,12 @@ internal abstract class Device : IDisposable
     /// <summary>Gets the number of host threads that work on one execution; at least 1. Results do not depend on it.</summary>
     public abstract int Threads { get; }
 
+    /// <summary>
+    /// Gets what the bits of results depend on beside the graph: the device, the instructions that it uses and the build of its code.
+    /// Null if results of the device are not worth keeping.
+    /// </summary>
+    public virtual string? Arithmetic => null;
+
     /// <summary>Determines whether the device supports a precision for linear layers.</summary>
     public virtual bool Supports(Precision precision) => true;
 

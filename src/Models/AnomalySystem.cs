@@ -53,6 +53,9 @@ internal abstract class AnomalySystem : IDisposable
 
     private protected ModelMetadata Metadata { get; }
 
+    /// <summary>Gets or sets where class embeddings are kept for other processes; null to keep none. Set it before use.</summary>
+    public EmbeddingFolder? EmbeddingFolder { get; set; }
+
     /// <summary>Gets the model file.</summary>
     public SafetensorsFile File => Weights.File;
 
@@ -125,13 +128,18 @@ internal abstract class AnomalySystem : IDisposable
     public abstract ComputeGraph DetectionGraph(ImageScore score);
 
     /// <summary>
-    /// Gets the class embedding, computed or from a cache; null if the system takes no class.
+    /// Gets the class embedding: stored in the file, in memory, from <see cref="EmbeddingFolder"/>, or computed. Null if the system takes
+    /// no class.
     /// </summary>
     /// <param name="className">The class; null if the system takes none.</param>
     /// <param name="cancellationToken">The token that cancels the computation, or waiting for that of another caller.</param>
-    public virtual ClassEmbedding? Prepare(string? className, CancellationToken cancellationToken) => null;
+    /// <param name="progress">Called with the share that is done, from 0 to 1, if this call computes; null for nothing.</param>
+    public virtual ClassEmbedding? Prepare(
+        string? className, CancellationToken cancellationToken, Action<double>? progress = null) => null;
 
-    /// <summary>Gets a value that indicates whether <see cref="Prepare"/> returns or fails without a computation.</summary>
+    /// <summary>
+    /// Gets a value that indicates whether <see cref="Prepare"/> returns or fails without a computation and without reading a file.
+    /// </summary>
     /// <param name="className">The class; null if the system takes none.</param>
     public virtual bool IsPrepared(string? className) => true;
 
@@ -165,10 +173,11 @@ internal abstract class AnomalySystem : IDisposable
     /// <param name="textTower">
     /// <see langword="true"/> to keep the text tower. Without it the file has a quarter of the size and supports stored classes only.
     /// </param>
+    /// <param name="progress">Called with the share of the classes that is done, from 0 to 1; null for nothing.</param>
     /// <param name="cancellationToken">The token that cancels the computation.</param>
     /// <exception cref="NotSupportedException">The system takes no class.</exception>
-    public virtual void SaveWithClasses(
-        string path, IReadOnlyCollection<string> classNames, bool textTower, CancellationToken cancellationToken) =>
+    public virtual void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower,
+        Action<double>? progress, CancellationToken cancellationToken) =>
         throw new NotSupportedException($"{Name} takes no class name: there are no class embeddings to save.");
 
     /// <summary>Adds the map to the outputs of a graph and, unless the score is a logit, the score of the map.</summary>

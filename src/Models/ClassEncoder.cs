@@ -31,13 +31,19 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
 
     /// <summary>Embeds all prompts of a class, which takes 2.5 TFLOP.</summary>
     /// <param name="className">The class.</param>
+    /// <param name="progress">
+    /// Called on this thread with the share of the prompts that is embedded: 0 at the beginning, then after every run. Null for nothing.
+    /// </param>
     /// <param name="cancellationToken">The token that cancels the computation between two operations.</param>
     /// <exception cref="OperationCanceledException">The computation is cancelled.</exception>
-    public ClassEmbedding Embed(string className, CancellationToken cancellationToken)
+    public ClassEmbedding Embed(string className, Action<double>? progress, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        string[] normal = LiZadPrompts.Normal(className), abnormal = LiZadPrompts.Abnormal(className);
+        int embedded = 0;
+        progress?.Invoke(0);
         using Plan plan = device.Compile(text.Graph(PromptsAtOnce));
-        return new ClassEmbedding(MeanOf(LiZadPrompts.Normal(className)), MeanOf(LiZadPrompts.Abnormal(className)));
+        return new ClassEmbedding(MeanOf(normal), MeanOf(abnormal));
 
         float[] MeanOf(string[] prompts)
         {
@@ -46,6 +52,8 @@ internal sealed class ClassEncoder(WeightCursor root, ModelMetadata metadata, De
             {
                 float[] embeddings = Encode(plan, [.. some.Select(ClipTokenizer.Shared.Encode)], null, cancellationToken);
                 for (int i = 0; i < embeddings.Length; i++) sum[i % Width] += embeddings[i];
+                embedded += some.Length;
+                progress?.Invoke((double)embedded / (normal.Length + abnormal.Length));
             }
             return [.. sum.Select(s => (float)(s / prompts.Length))];
         }

@@ -163,10 +163,10 @@ internal sealed class LiZad : AnomalySystem
     /// <exception cref="UnknownClassException">
     /// The class is not stored in the file, and the file has no text tower to embed it with.
     /// </exception>
-    public override ClassEmbedding Prepare(string? className, CancellationToken cancellationToken)
+    public override ClassEmbedding Prepare(string? className, CancellationToken cancellationToken, Action<double>? progress = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(className);
-        return classes.Get(className, name => Stored(name) ?? Embed(name, cancellationToken), cancellationToken);
+        return classes.Get(className, name => Stored(name) ?? Embed(name, progress, cancellationToken), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -185,9 +185,14 @@ internal sealed class LiZad : AnomalySystem
         float[] Read(string name) => root.Tensor(name, embeddingWidth).ToFloats();
     }
 
-    private ClassEmbedding Embed(string className, CancellationToken cancellationToken) =>
-        encoder?.Embed(className, cancellationToken)
-        ?? throw new UnknownClassException(className, StoredClasses, File.Name);
+    private ClassEmbedding Embed(string className, Action<double>? progress, CancellationToken cancellationToken)
+    {
+        if (encoder is null) throw new UnknownClassException(className, StoredClasses, File.Name);
+        if (EmbeddingFolder?.Find(className, embeddingWidth) is { } kept) return kept;
+        ClassEmbedding embedding = encoder.Embed(className, progress, cancellationToken);
+        EmbeddingFolder?.Keep(className, embedding);
+        return embedding;
+    }
 
     /// <inheritdoc/>
     public override void Bind(Run run, ClassEmbedding? prepared)
@@ -214,8 +219,8 @@ internal sealed class LiZad : AnomalySystem
     }
 
     /// <inheritdoc/>
-    public override void SaveWithClasses(
-        string path, IReadOnlyCollection<string> classNames, bool textTower, CancellationToken cancellationToken)
+    public override void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower,
+        Action<double>? progress, CancellationToken cancellationToken)
     {
         Dictionary<string, TensorDeclaration> tensors = [];
         foreach (TensorEntry entry in File.Tensors)
@@ -228,9 +233,12 @@ internal sealed class LiZad : AnomalySystem
             }
         }
 
+        int done = 0;
         foreach (string name in classNames)
         {
-            ClassEmbedding embedding = Prepare(name, cancellationToken);
+            ClassEmbedding embedding =
+                Prepare(name, cancellationToken, share => progress?.Invoke((done + share) / classNames.Count));
+            progress?.Invoke((double)++done / classNames.Count);
             tensors[NormalPrefix + name] = TensorDeclaration.FromValues<float>(
                 NormalPrefix + name, [embeddingWidth], embedding.Normal);
             tensors[AbnormalPrefix + name] = TensorDeclaration.FromValues<float>(

@@ -41,6 +41,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     private readonly Plan plan;
     private readonly Lifetime lifetime;
     private readonly ComputeThreads threads;
+    private readonly Lazy<string> sha256;
 
     private AnomalyDetector(AnomalySystem system, Device device, DetectorOptions options)
     {
@@ -50,7 +51,9 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         score = options.Score == ImageScore.Default ? system.DefaultScore : options.Score;
         throughput = options.Mode == DetectionMode.Throughput;
         plan = device.Compile(system.DetectionGraph(score), new CompileOptions { Precision = options.Precision });
-        Model = new ModelInfo(system, ComputeSha256);
+        sha256 = new Lazy<string>(system.File.ComputeSha256, LazyThreadSafetyMode.PublicationOnly);
+        system.EmbeddingFolder = FolderOf(options.CacheFolder);
+        Model = new ModelInfo(system, ReadSha256);
         int concurrency = Math.Min(device.Threads, options.MaxConcurrency == 0 ? device.Threads : options.MaxConcurrency);
         PipelineWidth = concurrency + 1;
         Queue = new DetectionQueue(device.Threads, concurrency, options.MaxQueueLength);
@@ -199,7 +202,8 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <param name="image">The picture, of any size.</param>
     /// <param name="className">
     /// What the picture shows ("metal nut"), for a model that takes a class; <see cref="DefaultClassName"/> if null. The first
-    /// detection of a class embeds its name, which takes seconds; later ones do not. Models that take no class ignore it.
+    /// detection of a class embeds its name, which takes seconds unless <see cref="DetectorOptions.CacheFolder"/> has it; later ones do
+    /// not. Models that take no class ignore it.
     /// </param>
     /// <param name="cancellationToken">Cancels the wait and the detection.</param>
     /// <exception cref="ObjectDisposedException">The detector is disposed.</exception>
@@ -429,7 +433,11 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <inheritdoc cref="Warmup" path="/exception"/>
     public void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower = true,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default) => SaveWithClasses(path, classNames, textTower, null, cancellationToken);
+
+    /// <summary>Does the same and reports the share of the classes that is done, from 0 to 1.</summary>
+    internal void SaveWithClasses(string path, IReadOnlyCollection<string> classNames, bool textTower, Action<double>? progress,
+        CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(classNames);
@@ -439,7 +447,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         lifetime.Enter();
         try
         {
-            system.SaveWithClasses(path, classNames, textTower, cancellationToken);
+            system.SaveWithClasses(path, classNames, textTower, progress, cancellationToken);
         }
         finally
         {
@@ -476,6 +484,19 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     {
         lifetime.Close();
         await lifetime.Freed.ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Embeds a class in advance, if the model takes one. Waits for its turn like a detection.
+    /// </summary>
+    /// <param name="className">See <see cref="Detect(Image, string?, CancellationToken)"/>.</param>
+    /// <param name="progress">Called on this thread with the share that is done, from 0 to 1, if the class is not known yet.</param>
+    /// <param name="cancellationToken">Cancels the wait and the work.</param>
+    internal void Embed(string? className, Action<double> progress, CancellationToken cancellationToken)
+    {
+        className = ClassOf(className);
+        using BlockingTurn turn = TakeTurn(NeedsAllThreads(className), canBeRefused: false, cancellationToken);
+        system.Prepare(className, cancellationToken, progress);
     }
 
     /// <summary>Examines a picture of a stream.</summary>
@@ -568,12 +589,21 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         return className ?? DefaultClassName;
     }
 
-    private string ComputeSha256()
+    /// <summary>Opens the folder where class embeddings are kept; null for none.</summary>
+    private EmbeddingFolder? FolderOf(string? option)
+    {
+        if (!system.AnyClass || device.Arithmetic is not { } arithmetic) return null;
+        string? folder = option ?? EmbeddingFolder.OfUser;
+        // The calls that embed are registered, and end normally when the detector is disposed.
+        return string.IsNullOrEmpty(folder) ? null : new EmbeddingFolder(folder, () => sha256.Value, arithmetic);
+    }
+
+    private string ReadSha256()
     {
         lifetime.Enter();
         try
         {
-            return system.File.ComputeSha256();
+            return sha256.Value;
         }
         finally
         {

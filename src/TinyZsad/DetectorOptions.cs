@@ -62,6 +62,22 @@ public sealed record DetectorOptions
     /// </summary>
     public bool InMemory { get; init; }
 
+    /// <summary>
+    /// Gets the folder where the embeddings of classes are kept for other detectors and processes, so that only the first of them takes
+    /// seconds for the first detection of a class. Null, the default, for <c>tinyzsad</c> in the user's cache folder: <c>XDG_CACHE_HOME</c>
+    /// if it is set; otherwise <c>~/.cache</c>, on macOS <c>~/Library/Caches</c>, on Windows the local application data. Empty to keep
+    /// nothing on disk.
+    /// </summary>
+    /// <remarks>
+    /// <para>The folder is created when it is needed. If it cannot be read or written, or the user has no cache folder, classes are
+    /// embedded by each detector, without an error. An entry takes about 5 KiB; those used longest ago are deleted when there are more
+    /// than 1024. The folder may be deleted at any time.</para>
+    /// <para>Results are the same, bit for bit, with and without it: an entry holds for one model file, one build of this library and one
+    /// kind of processor, and its content is checked. To find entries, the SHA-256 of the model file is computed, once, before the first
+    /// class is embedded. Whoever can write to the folder can change results, as with the model file.</para>
+    /// </remarks>
+    public string? CacheFolder { get; init; }
+
     internal int ThreadCount => Threads == 0 ? Math.Min(Environment.ProcessorCount, MostThreads) : Threads;
 
     /// <summary>Throws if an option is out of its range.</summary>
@@ -77,6 +93,8 @@ public sealed record DetectorOptions
                 $"No such device; there are {string.Join(", ", Devices.Names)}.");
         }
 
+        if (CacheFolder?.Contains('\0') == true)
+            throw new ArgumentOutOfRangeException(nameof(CacheFolder), CacheFolder, "It is a path, without NUL characters.");
         CheckDefined(Mode, nameof(Mode));
         CheckDefined(Score, nameof(Score));
         CheckDefined(Precision, nameof(Precision));

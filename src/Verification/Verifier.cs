@@ -104,7 +104,7 @@ public static class Verifier
             ClassEncoder encoder = new(weights.Root, new ModelMetadata(file), computing);
             // Embeddings are computed from the stored ids, so that a tokenizer error affects only its own row.
             encoder.Trace(tokens, (tap, values) => computed[tap.Name] = values);
-            ClassEmbedding embedding = encoder.Embed(reference.ClassName!, default);
+            ClassEmbedding embedding = encoder.Embed(reference.ClassName!, null, default);
             (computed["text.normal"], computed["text.abnormal"]) = (embedding.Normal, embedding.Abnormal);
         }
         if (system is not null)
