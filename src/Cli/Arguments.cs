@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using TinyZsad.Graph;
+using TinyZsad.Models;
 
 namespace TinyZsad.Cli;
 
@@ -18,6 +19,22 @@ internal static class Arguments
     public static Option<string?> Device() =>
         Choice("--device", "The device: the CPU's kernels, or their reference implementations (slow, for small cases)",
             [.. DetectorOptions.DeviceNames.Select(name => (name, (string?)name))]);
+
+    /// <summary>
+    /// Creates the option for the folder where class embeddings are kept. Its value is as in
+    /// <see cref="DetectorOptions.CacheFolder"/>: empty for none, null if the option is absent.
+    /// </summary>
+    /// <param name="fallback">What is used if the option is absent.</param>
+    public static Option<string?> Cache(string fallback) => new("--cache")
+    {
+        Description = "The folder that keeps embeddings of classes for later runs, about 5 KiB each; the folder can be deleted at any "
+            + $"time. off embeds the class again (default: {fallback}).",
+        HelpName = "DIR|off",
+        CustomParser = result => NotBlank(result, "--cache") is var folder && folder == "off" ? "" : folder,
+    };
+
+    /// <summary>Creates the option for a cache that is the user's by default.</summary>
+    public static Option<string?> Cache() => Cache(EmbeddingFolder.OfUser ?? "off, as there is no home folder");
 
     public static Option<string?> ClassName(string description) => new("--class")
     {

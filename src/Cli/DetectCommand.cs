@@ -67,6 +67,7 @@ internal sealed class DetectCommand
         ("table", DetectionFormat.Table), ("json", DetectionFormat.Json), ("csv", DetectionFormat.Csv));
 
     private readonly PictureOptions reading;
+    private readonly Option<string?> cache = Arguments.Cache();
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
 
@@ -76,7 +77,7 @@ internal sealed class DetectCommand
         command.Add(pictures);
         source = new ModelSource(command);
         foreach (Option option in new Option[]
-            { list, className, folder, save, threshold, minimumArea, score, format, threads, precision })
+            { list, className, cache, folder, save, threshold, minimumArea, score, format, threads, precision })
         {
             command.Add(option);
         }
@@ -136,6 +137,7 @@ internal sealed class DetectCommand
         DetectorOptions options = new()
         {
             Threads = parsed.GetValue(threads), Score = parsed.GetValue(score), Precision = parsed.GetValue(precision),
+            CacheFolder = parsed.GetValue(cache),
         };
         using AnomalyDetector detector = source.Load(parsed, terminal, options);
         string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className));
@@ -230,6 +232,8 @@ internal sealed class DetectCommand
     private sealed record Examination(AnomalyDetector Detector, ImageLoadOptions Loading, bool IsPageGiven, string? ClassName,
         float? Threshold, RegionOptions RegionOptions, OutputFolder? Saving)
     {
+        private bool embedded;
+
         /// <summary>Gets how many pictures each kind of warning concerns. Only the first of a kind is told in full.</summary>
         public Dictionary<string, int> Warnings { get; } = [];
 
@@ -245,9 +249,10 @@ internal sealed class DetectCommand
                 if (before == 0) terminal.Note(warning);
                 Warnings[kind] = before + 1;
             }
-            AnomalyResult result = Detector.Detect(image, ClassName, cancellationToken);
             // The class is embedded only once for all pictures, so its time is not counted.
-            TimeSpan time = Stopwatch.GetElapsedTime(start) - result.Timings.ClassEmbedding;
+            TimeSpan embedding = Embed(terminal, cancellationToken);
+            AnomalyResult result = Detector.Detect(image, ClassName, cancellationToken);
+            TimeSpan time = Stopwatch.GetElapsedTime(start) - embedding;
             IReadOnlyList<AnomalyRegion>? regions = Threshold is { } least ? result.Regions(least, RegionOptions) : null;
             IReadOnlyList<SavedFile> saved = name is null ? []
                 : Saving!.Save(name, image, result, Threshold, regions, cancellationToken);
@@ -256,6 +261,17 @@ internal sealed class DetectCommand
 
         private static bool IsWithoutLength(FileSystemInfo file) =>
             (file.ResolveLinkTarget(returnFinalTarget: true) ?? file) is FileInfo { Exists: true, Length: 0 };
+
+        /// <summary>Embeds the class before the first picture that can be read.</summary>
+        /// <returns>The time that it takes.</returns>
+        private TimeSpan Embed(Terminal terminal, CancellationToken cancellationToken)
+        {
+            if (ClassName is null || embedded) return TimeSpan.Zero;
+            long start = Stopwatch.GetTimestamp();
+            terminal.TrackShare($"Embedding \"{ClassName}\"", report => Detector.Embed(ClassName, report, cancellationToken));
+            embedded = true;
+            return Stopwatch.GetElapsedTime(start);
+        }
 
         private Image Load(Picture picture, Terminal terminal, CancellationToken cancellationToken)
         {

@@ -18,9 +18,10 @@ internal static class EmbedCommand
         Option<string> output = Arguments.OutputFile();
         Option<bool> dropText =
             Arguments.Flag("--drop-text", "Omit the text tower. The file is much smaller and knows only stored classes.");
+        Option<string?> cache = Arguments.Cache();
         Command command = new("embed", "Stores the embeddings of classes in a copy of a model, ready for detection.")
         {
-            model, classes, output, dropText,
+            model, classes, output, dropText, cache,
         };
         command.Validators.Add(result =>
         {
@@ -31,12 +32,10 @@ internal static class EmbedCommand
         {
             string path = parsed.GetValue(output)!;
             string[] names = [.. parsed.GetValue(classes)!.Distinct()];
-            using AnomalyDetector detector = AnomalyDetector.Load(parsed.GetValue(model)!);
-            terminal.Wait($"Embedding {(names.Length == 1 ? "1 class" : $"{names.Length} classes")}", () =>
-            {
-                detector.SaveWithClasses(path, names, !parsed.GetValue(dropText), cancellationToken);
-                return 0;
-            });
+            using AnomalyDetector detector = AnomalyDetector.Load(
+                parsed.GetValue(model)!, new DetectorOptions { CacheFolder = parsed.GetValue(cache) });
+            terminal.TrackShare($"Embedding {(names.Length == 1 ? "1 class" : $"{names.Length} classes")}", report =>
+                detector.SaveWithClasses(path, names, !parsed.GetValue(dropText), report, cancellationToken));
             terminal.Show(Tables.OfPairs(
             [
                 ("wrote", path),

@@ -19,6 +19,7 @@ internal sealed class Terminal
     private readonly bool watchedOutput;
     private readonly bool watchedError;
     private readonly Func<Stream> openInput;
+    private ProgressContext? running;
 
     /// <summary>Initializes a terminal with the given writers.</summary>
     /// <param name="output">The writer for results.</param>
@@ -104,17 +105,54 @@ internal sealed class Terminal
         }
         else
         {
-            log.Progress()
-                .AutoClear(true)
-                .Columns(new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(),
-                    new RemainingTimeColumn())
-                .Start(progress =>
-                {
-                    ProgressTask task = progress.AddTask(Markup.Escape(what), maxValue: steps);
-                    work(() => task.Increment(1));
-                });
+            ShowProgress(progress =>
+            {
+                ProgressTask task = progress.AddTask(Markup.Escape(what), maxValue: steps);
+                work(() => task.Increment(1));
+            });
         }
     }
+
+    /// <summary>
+    /// Runs an operation that tells the share of it that is done, with a progress bar if a person watches. The bar appears when the
+    /// operation first reports, below the bar of an operation that this one is a part of.
+    /// </summary>
+    /// <param name="what">The description of the operation.</param>
+    /// <param name="work">The operation. It calls its argument with the share, from 0 to 1.</param>
+    public void TrackShare(string what, Action<Action<double>> work)
+    {
+        if (!watchedError) work(_ => { });
+        else if (running is not null) Show(running);
+        else ShowProgress(Show);
+
+        void Show(ProgressContext progress)
+        {
+            ProgressTask? task = null;
+            work(share =>
+            {
+                task ??= progress.AddTask(Markup.Escape(what), maxValue: 1);
+                task.Value = share;
+            });
+        }
+    }
+
+    private void ShowProgress(Action<ProgressContext> work) => log.Progress()
+        .AutoClear(true)
+        .HideCompleted(true)
+        .Columns(new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(),
+            new RemainingTimeColumn())
+        .Start(progress =>
+        {
+            running = progress;
+            try
+            {
+                work(progress);
+            }
+            finally
+            {
+                running = null;
+            }
+        });
 
     /// <summary>Makes text from a file or a path safe to print on one line, without control characters.</summary>
     public static string Printable(string text)
