@@ -172,7 +172,9 @@ internal sealed class BenchCommand
             ("model", $"{m.Model.SystemName}, {m.Source}"),
             ("picture", $"{m.Picture.Width} x {m.Picture.Height}, brought to {m.Model.ImageSize} x {m.Model.ImageSize}"),
             .. m.ClassName is null ? Array.Empty<(string, string)>() : [("class", m.ClassName)],
-            ("threads", $"{m.Threads}"), ("precision", NameOf(m.Precision)), ("SIMD", $"{Simd.Lanes} lanes of float32"),
+            ("threads", $"{m.Threads}"), ("precision", NameOf(m.Precision)),
+            ("SIMD", $"{VectorWidth.InstructionSet}, {Simd.Lanes} lanes of float32"),
+            .. VectorWidth.Limit is { } limit ? [("", limit)] : Array.Empty<(string, string)>(),
             ("load", Units.Milliseconds(m.Load)),
             ("first detection", Units.Milliseconds(m.First)
                 + (m.Embedding > TimeSpan.Zero ? $", {Units.Milliseconds(m.Embedding)} of it for the class" : "")),
@@ -215,6 +217,8 @@ internal sealed class BenchCommand
         json.WriteNumber("threads", m.Threads);
         json.WriteString("precision", NameOf(m.Precision));
         json.WriteNumber("simd_lanes", Simd.Lanes);
+        json.WriteString("instruction_set", VectorWidth.InstructionSet);
+        json.WriteString("instruction_set_limit", VectorWidth.Limit);
         json.Milliseconds("load_ms", m.Load);
         json.Milliseconds("first_ms", m.First);
         json.Milliseconds("class_embedding_ms", m.Embedding);

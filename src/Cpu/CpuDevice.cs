@@ -30,6 +30,12 @@ internal sealed class CpuDevice : Device
         + $" {typeof(CpuDevice).Module.ModuleVersionId:N} {typeof(Simd).Module.ModuleVersionId:N}";
 
     /// <inheritdoc/>
+    public override int VectorWidth => Kernels.VectorWidth.Bits;
+
+    /// <inheritdoc/>
+    public override string? VectorLimit => Kernels.VectorWidth.Limit;
+
+    /// <inheritdoc/>
     public override Plan Compile(ComputeGraph graph, CompileOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(graph);

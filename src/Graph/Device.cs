@@ -18,6 +18,12 @@ internal abstract class Device : IDisposable
     /// </summary>
     public virtual string? Arithmetic => null;
 
+    /// <summary>Gets the width in bits of the processor's vectors that the device computes with; 0 if it uses none.</summary>
+    public virtual int VectorWidth => 0;
+
+    /// <summary>Gets why the vectors are narrower than those of the processor; null if they are not.</summary>
+    public virtual string? VectorLimit => null;
+
     /// <summary>Determines whether the device supports a precision for linear layers.</summary>
     public virtual bool Supports(Precision precision) => true;
 

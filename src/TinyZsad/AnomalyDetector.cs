@@ -73,6 +73,21 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <summary>Gets the number of threads that compute.</summary>
     public int Threads => device.Threads;
 
+    /// <summary>
+    /// Gets the width in bits of the vectors that compute: 512 (AVX-512), 256 (AVX2), 128 (SSE, or Arm64's AdvSimd) or 32 (no vectors);
+    /// 0 for a device that does not use the processor's vectors.
+    /// </summary>
+    /// <remarks>
+    /// The JIT compiler selects it for the processor. In a program that is compiled ahead of time, it is fixed: the package selects
+    /// AVX2 on x64, and the property IlcInstructionSet of the project another.
+    /// </remarks>
+    public int VectorWidth => device.VectorWidth;
+
+    /// <summary>
+    /// Gets why <see cref="VectorWidth"/> is less than that of the processor, as a sentence for a log; null if it is not.
+    /// </summary>
+    public string? VectorLimit => device.VectorLimit;
+
     /// <summary>Gets where all calls that compute wait.</summary>
     internal DetectionQueue Queue { get; }
 

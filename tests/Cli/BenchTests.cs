@@ -1,6 +1,7 @@
 using System.Text.Json;
 using NUnit.Framework;
 using TinyZsad.Cli;
+using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Cli;
 
@@ -20,6 +21,7 @@ public sealed class BenchTests
         }
 
         Assert.That(run.Lines, Has.Some.Match("^picture +300 x 420").And.Some.Match("^class +nut$"));
+        Assert.That(run.Lines, Has.Some.Match($"^SIMD +.+, {Simd.Lanes} lanes of float32$"));
         Assert.That(run.Lines, Has.Some.Match("^threads +1$").And.Some.Contains(" of 5"));
         Assert.That(run.Lines, Has.None.StartsWith("operation"));
     }

@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using System.Text.Json;
 using NUnit.Framework;
 using TinyZsad.Cli;
+using TinyZsad.Kernels;
 
 namespace TinyZsad.Tests.Cli;
 
@@ -87,6 +89,22 @@ public sealed class ProcessTests : InFolder
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.That((process.ExitCode, output[..11]), Is.EqualTo((0, "{\"path\":\"-\"")));
+    }
+
+    /// <summary>A setting that disables vectors, forgotten in the environment, would otherwise only be slow.</summary>
+    [TestCase("DOTNET_EnableAVX512", 16, "AVX-512")]
+    [TestCase("DOTNET_EnableAVX2", 8, "AVX2|AVX-512")]
+    [TestCase("DOTNET_EnableHWIntrinsic", 4, "SSE|AdvSimd")]
+    public void Bench_names_the_setting_that_disables_vectors(string setting, int disabled, string missing)
+    {
+        if (Simd.Lanes < disabled) Assert.Ignore("This processor does not have the vectors.");
+        ProcessStartInfo start = StartInfo("bench", "--case", ToolRun.Tiny, "--runs", "1", "--json");
+        start.Environment[setting] = "0";
+        using Process process = Process.Start(start)!;
+        JsonElement root = JsonDocument.Parse(process.StandardOutput.ReadToEnd()).RootElement;
+        Assert.That(root.GetProperty("simd_lanes").GetInt32(), Is.LessThan(disabled));
+        Assert.That(root.GetProperty("instruction_set_limit").GetString(),
+            Does.Match($"^The processor has ({missing}), but {setting}=0 is set"));
     }
 
     /// <summary>Determines whether a process handles SIGINT.</summary>
