@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.Intrinsics;
+using TinyZsad.Cli;
 using TinyZsad.Kernels;
 using TinyZsad.Tests;
 using TinyZsad.Tests.Imaging;
@@ -10,6 +11,9 @@ if (args is ["kernels", _, "no-emitted-code"]) AppContext.SetSwitch(Vnni512.Swit
 return args switch
 {
     ["kernels", ..] => KernelSuite.Run(args.Length > 1 ? args[1] : "", Console.Out),
+    ["kernels-sample", string every] => KernelSuite.RunSample(int.Parse(every, CultureInfo.InvariantCulture), Console.Out),
+    ["tests", .. string[] classes] => InProcessTests.Run(classes, Console.Out),
+    ["tool", .. string[] line] => Tool.RunAsync(line, Terminal.OfConsole()).GetAwaiter().GetResult(),
     ["jpeg", string folder] => CheckJpeg(folder),
     ["memory", string model, string picture, string className] => MemoryTests.Run(model, picture, className, Console.Out),
     ["soak", string seconds] => SoakTests.Run(double.Parse(seconds, CultureInfo.InvariantCulture), Console.Out),

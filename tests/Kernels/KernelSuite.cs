@@ -4,22 +4,28 @@ using TinyZsad.Kernels;
 namespace TinyZsad.Tests.Kernels;
 
 /// <summary>
-/// The command <c>TinyZsad.Tests kernels [part of a name]</c>: runs the kernel cases in this process, in every layout.
+/// The command <c>TinyZsad.Tests kernels [part of a name]</c>: runs the kernel cases in this process, in every layout. The command
+/// <c>TinyZsad.Tests kernels-sample N</c> runs one of N, and none of the large ones, for processors that are emulated.
 /// </summary>
 internal static class KernelSuite
 {
     /// <summary>Prints one line for each failed case, and the count. Returns 0 if no case fails; otherwise 1.</summary>
-    public static int Run(string part, TextWriter output)
+    public static int Run(string part, TextWriter output) =>
+        Run(KernelCases.All.Where(c => c.Name.Contains(part, StringComparison.OrdinalIgnoreCase)), output);
+
+    /// <summary>Runs one of <paramref name="every"/> small cases.</summary>
+    public static int RunSample(int every, TextWriter output) =>
+        Run(KernelCases.All.Where(c => !c.Typical).Where((_, i) => i % every == 0), output);
+
+    private static int Run(IEnumerable<KernelCase> cases, TextWriter output)
     {
         output.WriteLine($"{Simd.Lanes} lanes, products of {Products}");
         int passed = 0, failed = 0;
         string kernel = "";
         Difference shares = default;
         using Workspace workspace = new();
-        foreach (KernelCase c in KernelCases.All)
+        foreach (KernelCase c in cases)
         {
-            if (!c.Name.Contains(part, StringComparison.OrdinalIgnoreCase))
-                continue;
             if (c.Kernel != kernel)
             {
                 WriteShares(shares, output);

@@ -1,0 +1,91 @@
+using System.Text.Json;
+using NUnit.Framework;
+using TinyZsad.Tests.Cli;
+using TinyZsad.Tests.Imaging;
+
+namespace TinyZsad.Tests;
+
+/// <summary>
+/// Publishes the tests with the tool for linux-arm64, with the runtime, and runs them under QEMU. Its emulation takes some 30 times as
+/// long as a processor, so these are samples.
+/// </summary>
+[TestFixture, NonParallelizable]
+public sealed class Arm64Tests
+{
+    private static readonly string[] TinyCases =
+        [TestData.Path("lizad", "tiny"), TestData.Path("edgezsad", "tiny"), TestData.Path("visualad", "tiny")];
+
+    private const string Libraries = "/usr/aarch64-linux-gnu";
+
+    /// <summary>Below the repository, where the tests look for their files.</summary>
+    private static readonly string Folder = Path.Combine(Programs.Artifacts("linux-arm64"), "tests");
+
+    [OneTimeSetUp]
+    public void Publish()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Ignore("QEMU's emulation of a process is for Linux.");
+        Programs.Require(("qemu-aarch64-static", "qemu-user-static"), ($"{Libraries}/lib/libc.so.6", "libc6-arm64-cross"),
+            ($"{Libraries}/lib/libgcc_s.so.1", "libgcc-s1-arm64-cross"), ($"{Libraries}/lib/libstdc++.so.6", "libstdc++6-arm64-cross"));
+        Programs.Publish("tests", "linux-arm64", Folder, "SelfContained=true", "ValidateExecutableReferencesMatchSelfContained=false");
+    }
+
+    [TestCase("", 4, 12)]
+    [TestCase("DOTNET_EnableHWIntrinsic", 1, 40)]
+    public void KernelsAgreeWithTheirDefinitions(string switchedOff, int lanes, int oneOf)
+    {
+        Programs.Result run = Emulate(switchedOff, "kernels-sample", $"{oneOf}");
+        Assert.That(run.Success(), Does.StartWith($"{lanes} lanes, products of 16-bit integers"));
+        Assert.That(run.Output, Does.Match(@"\n\d{3,} passed, 0 failed"));
+    }
+
+    /// <summary>The decoders of all formats, and the resize, against the programs of the formats.</summary>
+    [Test]
+    public void PicturesAreTheSame() => Assert.That(
+        Emulate("", "tests", nameof(DecoderTests), nameof(WildPictureTests), nameof(JpegColourTests)).Success(),
+        Does.Match(@"^\d{3,} passed, 0 failed"));
+
+    [Test]
+    public void EverySystemIsVerified() => Emulate("", ["tool", "verify", .. TinyCases]).Success();
+
+    /// <summary>
+    /// The integers are those of x64, except where floats that differ in their last bit are rounded to different integers.
+    /// </summary>
+    [Test]
+    public void EverySystemHasTheErrorsOfX64WithIntegers()
+    {
+        string[] line = ["verify", "--json", "--precision", "int8", .. TinyCases];
+        double[] expected = Errors(ToolRun.Of(line).Output), actual = Errors(Emulate("", ["tool", .. line]).Success());
+        Assert.That(expected.Max(), Is.GreaterThan(1e-2), "nothing was rounded to integers");
+        Assert.That(actual, Is.EqualTo(expected).Within(1e-4));
+    }
+
+    [TestCase("float32")]
+    [TestCase("int8")]
+    public void ScoresAreThoseOfX64ToFourDigits(string precision)
+    {
+        string[] line = ["detect", "--format", "json", "--precision", precision, Path.Combine(TestData.RepositoryRoot, "samples")];
+        (string Path, double Score)[] expected = Scores(ToolRun.Of(line).Output), actual = Scores(Emulate("", ["tool", .. line]).Success());
+        Assert.That(expected, Has.Length.GreaterThanOrEqualTo(10));
+        Assert.That(actual.Select(s => s.Path), Is.EqualTo(expected.Select(s => s.Path)));
+        Assert.That(actual.Select(s => s.Score), Is.EqualTo(expected.Select(s => s.Score)).Within(0.5e-4));
+    }
+
+    [Test]
+    public void TheWidthIsNamed()
+    {
+        JsonElement root = JsonDocument.Parse(Emulate("", "tool", "bench", "--json", "--runs", "1", "--warmup", "1").Success()).RootElement;
+        Assert.That((root.GetProperty("simd_lanes").GetInt32(), root.GetProperty("instruction_set").GetString()),
+            Is.EqualTo((4, "AdvSimd")));
+        Assert.That(root.GetProperty("instruction_set_limit").GetString(), Is.Null);
+    }
+
+    private static Programs.Result Emulate(string switchedOff, params string[] line) => Programs.Run("qemu-aarch64-static",
+        ["-L", Libraries, Path.Combine(Folder, "TinyZsad.Tests"), .. line], switchedOff.Length > 0 ? [(switchedOff, "0")] : []);
+
+    private static double[] Errors(string json) => [.. JsonDocument.Parse(json).RootElement.GetProperty("cases").EnumerateArray()
+        .SelectMany(c => c.GetProperty("taps").EnumerateArray()).Select(t => t.GetProperty("relative_l2").GetDouble())];
+
+    private static (string Path, double Score)[] Scores(string lines) =>
+        [.. lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)
+            .Select(e => (e.GetProperty("path").GetString()!, e.GetProperty("score").GetDouble()))];
+}
