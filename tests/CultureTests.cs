@@ -97,12 +97,12 @@ public sealed partial class CultureTests : InFolder
         return System.IO.File.ReadAllBytes(In("file"));
     }
 
-    /// <summary>What the tool prints, without its times.</summary>
+    /// <summary>What the tool prints, without its times and the width that they give to a column.</summary>
     private byte[] Tool(params string[] arguments)
     {
         ToolRun run = ToolRun.Of(arguments);
         Assert.That(run.Code, Is.Zero, run.Error);
-        return Encoding.UTF8.GetBytes(Times().Replace(run.Output, ""));
+        return Encoding.UTF8.GetBytes(Spaces().Replace(Times().Replace(run.Output, ""), " "));
     }
 
     private byte[] Saved()
@@ -113,4 +113,7 @@ public sealed partial class CultureTests : InFolder
 
     [GeneratedRegex("""(?<=milliseconds":)[0-9.]+|(?<=,)[0-9]+[.][0-9]{4}(?=,normal|,anomalous)| +[0-9]+[.][0-9]+ ms""")]
     private static partial Regex Times();
+
+    [GeneratedRegex(" +")]
+    private static partial Regex Spaces();
 }
