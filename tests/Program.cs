@@ -12,8 +12,8 @@ return args switch
 {
     ["kernels", ..] => KernelSuite.Run(args.Length > 1 ? args[1] : "", Console.Out),
     ["kernels-sample", string every] => KernelSuite.RunSample(int.Parse(every, CultureInfo.InvariantCulture), Console.Out),
-    ["tests", .. string[] classes] => InProcessTests.Run(classes, Console.Out),
     ["tool", .. string[] line] => Tool.RunAsync(line, Terminal.OfConsole()).GetAwaiter().GetResult(),
+    ["pixels", string folder] => PixelDump.Write(folder),
     ["jpeg", string folder] => CheckJpeg(folder),
     ["memory", string model, string picture, string className] => MemoryTests.Run(model, picture, className, Console.Out),
     ["soak", string seconds] => SoakTests.Run(double.Parse(seconds, CultureInfo.InvariantCulture), Console.Out),
