@@ -50,7 +50,7 @@ internal sealed class PictureSearch
     /// <summary>Gets the pictures, each once, in the order of the arguments; those of one argument are sorted.</summary>
     public IReadOnlyList<Picture> Pictures => pictures;
 
-    /// <summary>Gets a message for each argument without any picture and for each folder that cannot be read.</summary>
+    /// <summary>Gets a message for each argument without any picture, folder that cannot be read and link that leads nowhere.</summary>
     public IReadOnlyList<string> Problems => problems;
 
     /// <summary>Finds pictures.</summary>
