@@ -16,13 +16,13 @@ internal static unsafe class Dot
         nint i = 0;
         for (; i <= n - 4 * TVec.Count; i += 4 * TVec.Count)
         {
-            s0 = TVec.MultiplyAdd(TVec.Load(a + i), TVec.Load(b + i), s0);
-            s1 = TVec.MultiplyAdd(TVec.Load(a + i + TVec.Count), TVec.Load(b + i + TVec.Count), s1);
-            s2 = TVec.MultiplyAdd(TVec.Load(a + i + 2 * TVec.Count), TVec.Load(b + i + 2 * TVec.Count), s2);
-            s3 = TVec.MultiplyAdd(TVec.Load(a + i + 3 * TVec.Count), TVec.Load(b + i + 3 * TVec.Count), s3);
+            s0.AddProduct(TVec.Load(a + i), TVec.Load(b + i));
+            s1.AddProduct(TVec.Load(a + i + TVec.Count), TVec.Load(b + i + TVec.Count));
+            s2.AddProduct(TVec.Load(a + i + 2 * TVec.Count), TVec.Load(b + i + 2 * TVec.Count));
+            s3.AddProduct(TVec.Load(a + i + 3 * TVec.Count), TVec.Load(b + i + 3 * TVec.Count));
         }
         for (; i <= n - TVec.Count; i += TVec.Count)
-            s0 = TVec.MultiplyAdd(TVec.Load(a + i), TVec.Load(b + i), s0);
+            s0.AddProduct(TVec.Load(a + i), TVec.Load(b + i));
         Lanes1 tail = Lanes1.Zero;
         for (; i < n; i++)
             tail = Lanes1.MultiplyAdd(Lanes1.Load(a + i), Lanes1.Load(b + i), tail);

@@ -82,16 +82,16 @@ internal static unsafe class LayerNorm
             TVec d3 = TVec.Load(x + c + 3 * TVec.Count) - mean;
             s0 += d0 + d2;
             s1 += d1 + d3;
-            q0 = TVec.MultiplyAdd(d0, d0, q0);
-            q1 = TVec.MultiplyAdd(d1, d1, q1);
-            q2 = TVec.MultiplyAdd(d2, d2, q2);
-            q3 = TVec.MultiplyAdd(d3, d3, q3);
+            q0.AddProduct(d0, d0);
+            q1.AddProduct(d1, d1);
+            q2.AddProduct(d2, d2);
+            q3.AddProduct(d3, d3);
         }
         for (; c <= n - TVec.Count; c += TVec.Count)
         {
             TVec d = TVec.Load(x + c) - mean;
             s0 += d;
-            q0 = TVec.MultiplyAdd(d, d, q0);
+            q0.AddProduct(d, d);
         }
         sum = TVec.Sum(s0 + s1);
         squares = TVec.Sum((q0 + q1) + (q2 + q3));

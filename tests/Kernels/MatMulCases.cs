@@ -112,11 +112,11 @@ internal static unsafe class MatMulCases
                         Weights = weights, WeightLines = 3, WeightsEnd = weights + weightBytes,
                     };
                     Tile.Execute(a, lda, b, k, mine, ldc, asking ? &ahead : null, started ? &from : null);
-                    // Each prefetched row has its share, and there are at most as many as the tile has rows.
+                    // Each prefetched row has its share, and there are at most as many as the tile has rows. A single step prefetches none.
                     nint rows = (nint)(ahead.Result - mine) / ldc;
                     used = ahead.Residual == residual + rows * (columns + 1) && ahead.Run == (byte*)run + rows * 2 * 64
                         && ahead.Weights == weights + 3 * 64 * Math.Min(rows, (weightBytes + 191) / 192)
-                        && rows <= Tile.Rows && (rows > 0) == (asking && Sse.IsSupported);
+                        && rows <= Tile.Rows && (rows > 0) == (asking && k > 1 && Sse.IsSupported);
                 },
                 () =>
                 {

@@ -96,15 +96,15 @@ internal static unsafe class Scores
             int c = 0;
             for (; c <= d - 2; c += 2, panels += 4 * TVec.Count)
             {
-                x = TVec.Load(panels); even0 = TVec.MultiplyAdd(x, x, even0);
-                y = TVec.Load(panels + TVec.Count); even1 = TVec.MultiplyAdd(y, y, even1);
-                x = TVec.Load(panels + 2 * TVec.Count); odd0 = TVec.MultiplyAdd(x, x, odd0);
-                y = TVec.Load(panels + 3 * TVec.Count); odd1 = TVec.MultiplyAdd(y, y, odd1);
+                x = TVec.Load(panels); even0.AddProduct(x, x);
+                y = TVec.Load(panels + TVec.Count); even1.AddProduct(y, y);
+                x = TVec.Load(panels + 2 * TVec.Count); odd0.AddProduct(x, x);
+                y = TVec.Load(panels + 3 * TVec.Count); odd1.AddProduct(y, y);
             }
             if (c < d)
             {
-                x = TVec.Load(panels); even0 = TVec.MultiplyAdd(x, x, even0);
-                y = TVec.Load(panels + TVec.Count); even1 = TVec.MultiplyAdd(y, y, even1);
+                x = TVec.Load(panels); even0.AddProduct(x, x);
+                y = TVec.Load(panels + TVec.Count); even1.AddProduct(y, y);
                 panels += 2 * TVec.Count;
             }
             most = TVec.Max(TVec.Max(most, even0 + odd0), even1 + odd1);
@@ -121,7 +121,7 @@ internal static unsafe class Scores
         {
             TVec sum = TVec.Zero;
             int c = 0;
-            for (; c <= d - TVec.Count; c += TVec.Count) sum = TVec.MultiplyAdd(TVec.Load(x + c), TVec.Load(x + c), sum);
+            for (; c <= d - TVec.Count; c += TVec.Count) sum.AddProduct(TVec.Load(x + c), TVec.Load(x + c));
             float square = TVec.Sum(sum);
             for (; c < d; c++) square += x[c] * x[c];
             most = MathF.Max(most, square);

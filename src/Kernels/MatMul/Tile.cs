@@ -74,8 +74,10 @@ internal unsafe struct Start
 /// A is not packed and no register is spilled. B is a panel [k][<see cref="Columns"/>], two vectors per step. Each step takes one
 /// broadcast and two multiply-adds per row, so the throughput of multiply-adds is the limit.</para>
 /// <para>Two shapes cover all processors: 12 rows with 32 vector registers (AVX-512, Arm64), and 6 rows with 16 (AVX2, SSE). A
-/// call inside the loop, or accumulators in an array, would halve the speed. The accumulators are therefore separate
-/// locals.</para>
+/// call inside the loop, or accumulators in an array, would halve the speed. The accumulators are therefore separate locals, which
+/// <see cref="IVector{TSelf}.AddProduct"/> updates in place: with an assigned result, the JIT compiler copied seven registers per
+/// step. Two steps per turn and one jump at its end take AVX2 from 94 % to 98 % of the peak. A test compares the machine code of the
+/// loop with this description.</para>
 /// </summary>
 internal static unsafe class Tile
 {
@@ -135,7 +137,7 @@ internal static unsafe class Tile
     private static void Tile12<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead, Start* start)
         where TVec : unmanaged, IVector<TVec>
     {
-        nint n = TVec.Count, lda2 = 2 * lda;
+        nint n = TVec.Count;
         TVec c00 = TVec.Zero, c01 = TVec.Zero;
         TVec c10 = TVec.Zero, c11 = TVec.Zero;
         TVec c20 = TVec.Zero, c21 = TVec.Zero;
@@ -169,33 +171,43 @@ internal static unsafe class Tile
         float* a1 = a + 3 * lda;
         float* a2 = a + 6 * lda;
         float* a3 = a + 9 * lda;
-        float* end = b + 2 * n * k;
+        // The steps are taken in pairs, which halves the cost of the loop itself. The last step of an odd k follows.
+        float* end = b + 2 * n * k, pairs = end - 2 * n * (k & 1);
         // When prefetching, the last steps of k are divided into as many parts as there are rows.
-        nint part = 2 * n * Math.Min((k + 11) / 12, LongestPart);
-        float* stop = ahead == null ? end : end - 12 * part;
+        nint part = 0;
+        float* stop = pairs;
+        if (ahead != null)
+        {
+            part = 4 * n * Math.Min((k + 23) / 24, LongestPart / 2);
+            stop -= 12 * part;
+        }
+
         while (true)
         {
-            while (b < stop)
+            if (b < stop)
             {
-                TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
-                b += 2 * n;
-                x = TVec.Broadcast(*a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
-                x = TVec.Broadcast(a0[lda]); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
-                x = TVec.Broadcast(a0[lda2]); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
-                x = TVec.Broadcast(*a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
-                x = TVec.Broadcast(a1[lda]); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
-                x = TVec.Broadcast(a1[lda2]); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
-                x = TVec.Broadcast(*a2); c60 = TVec.MultiplyAdd(x, b0, c60); c61 = TVec.MultiplyAdd(x, b1, c61);
-                x = TVec.Broadcast(a2[lda]); c70 = TVec.MultiplyAdd(x, b0, c70); c71 = TVec.MultiplyAdd(x, b1, c71);
-                x = TVec.Broadcast(a2[lda2]); c80 = TVec.MultiplyAdd(x, b0, c80); c81 = TVec.MultiplyAdd(x, b1, c81);
-                x = TVec.Broadcast(*a3); c90 = TVec.MultiplyAdd(x, b0, c90); c91 = TVec.MultiplyAdd(x, b1, c91);
-                x = TVec.Broadcast(a3[lda]); c100 = TVec.MultiplyAdd(x, b0, c100); c101 = TVec.MultiplyAdd(x, b1, c101);
-                x = TVec.Broadcast(a3[lda2]); c110 = TVec.MultiplyAdd(x, b0, c110); c111 = TVec.MultiplyAdd(x, b1, c111);
-                a0++; a1++; a2++; a3++;
+                do
+                {
+                    Step12(a0, a1, a2, a3, lda, b,
+                        ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51, ref c60,
+                        ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref c100, ref c101, ref c110, ref c111);
+                    Step12(a0 + 1, a1 + 1, a2 + 1, a3 + 1, lda, b + 2 * n,
+                        ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51, ref c60,
+                        ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref c100, ref c101, ref c110, ref c111);
+                    b += 4 * n;
+                    a0 += 2; a1 += 2; a2 += 2; a3 += 2;
+                }
+                while (b < stop);
             }
-            if (b >= end) break;
+            if (b >= pairs) break;
             ahead->Next();
-            stop = end - b < part ? end : b + part;
+            stop = (float*)Math.Min((nuint)pairs, (nuint)(b + part));
+        }
+        if (b < end)
+        {
+            Step12(a0, a1, a2, a3, lda, b,
+                ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51, ref c60,
+                ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref c100, ref c101, ref c110, ref c111);
         }
         c00.Store(c); c01.Store(c + n); c += ldc;
         c10.Store(c); c11.Store(c + n); c += ldc;
@@ -211,12 +223,36 @@ internal static unsafe class Tile
         c110.Store(c); c111.Store(c + n);
     }
 
+    /// <summary>Adds the products of one step of k.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step12<TVec>(float* a0, float* a1, float* a2, float* a3, nint lda, float* b,
+        ref TVec c00, ref TVec c01, ref TVec c10, ref TVec c11, ref TVec c20, ref TVec c21,
+        ref TVec c30, ref TVec c31, ref TVec c40, ref TVec c41, ref TVec c50, ref TVec c51,
+        ref TVec c60, ref TVec c61, ref TVec c70, ref TVec c71, ref TVec c80, ref TVec c81,
+        ref TVec c90, ref TVec c91, ref TVec c100, ref TVec c101, ref TVec c110, ref TVec c111)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        TVec b0 = TVec.Load(b), b1 = TVec.Load(b + TVec.Count), x;
+        x = TVec.Broadcast(*a0); c00.AddProduct(x, b0); c01.AddProduct(x, b1);
+        x = TVec.Broadcast(a0[lda]); c10.AddProduct(x, b0); c11.AddProduct(x, b1);
+        x = TVec.Broadcast(a0[2 * lda]); c20.AddProduct(x, b0); c21.AddProduct(x, b1);
+        x = TVec.Broadcast(*a1); c30.AddProduct(x, b0); c31.AddProduct(x, b1);
+        x = TVec.Broadcast(a1[lda]); c40.AddProduct(x, b0); c41.AddProduct(x, b1);
+        x = TVec.Broadcast(a1[2 * lda]); c50.AddProduct(x, b0); c51.AddProduct(x, b1);
+        x = TVec.Broadcast(*a2); c60.AddProduct(x, b0); c61.AddProduct(x, b1);
+        x = TVec.Broadcast(a2[lda]); c70.AddProduct(x, b0); c71.AddProduct(x, b1);
+        x = TVec.Broadcast(a2[2 * lda]); c80.AddProduct(x, b0); c81.AddProduct(x, b1);
+        x = TVec.Broadcast(*a3); c90.AddProduct(x, b0); c91.AddProduct(x, b1);
+        x = TVec.Broadcast(a3[lda]); c100.AddProduct(x, b0); c101.AddProduct(x, b1);
+        x = TVec.Broadcast(a3[2 * lda]); c110.AddProduct(x, b0); c111.AddProduct(x, b1);
+    }
+
     /// <summary>Computes a tile with 12 accumulators, 2 vectors of B and 1 broadcast: 15 of 16 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Tile6<TVec>(float* a, nint lda, float* b, nint k, float* c, nint ldc, Ahead* ahead, Start* start)
         where TVec : unmanaged, IVector<TVec>
     {
-        nint n = TVec.Count, lda2 = 2 * lda;
+        nint n = TVec.Count;
         TVec c00 = TVec.Zero, c01 = TVec.Zero;
         TVec c10 = TVec.Zero, c11 = TVec.Zero;
         TVec c20 = TVec.Zero, c21 = TVec.Zero;
@@ -236,27 +272,40 @@ internal static unsafe class Tile
         }
         float* a0 = a;
         float* a1 = a + 3 * lda;
-        float* end = b + 2 * n * k;
+        // The steps are taken in pairs, which halves the cost of the loop itself. The last step of an odd k follows.
+        float* end = b + 2 * n * k, pairs = end - 2 * n * (k & 1);
         // When prefetching, the last steps of k are divided into as many parts as there are rows.
-        nint part = 2 * n * Math.Min((k + 5) / 6, LongestPart);
-        float* stop = ahead == null ? end : end - 6 * part;
+        nint part = 0;
+        float* stop = pairs;
+        if (ahead != null)
+        {
+            part = 4 * n * Math.Min((k + 11) / 12, LongestPart / 2);
+            stop -= 6 * part;
+        }
+
         while (true)
         {
-            while (b < stop)
+            if (b < stop)
             {
-                TVec b0 = TVec.Load(b), b1 = TVec.Load(b + n), x;
-                b += 2 * n;
-                x = TVec.Broadcast(*a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
-                x = TVec.Broadcast(a0[lda]); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
-                x = TVec.Broadcast(a0[lda2]); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
-                x = TVec.Broadcast(*a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
-                x = TVec.Broadcast(a1[lda]); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
-                x = TVec.Broadcast(a1[lda2]); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
-                a0++; a1++;
+                do
+                {
+                    Step6(a0, a1, lda, b,
+                        ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+                    Step6(a0 + 1, a1 + 1, lda, b + 2 * n,
+                        ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+                    b += 4 * n;
+                    a0 += 2; a1 += 2;
+                }
+                while (b < stop);
             }
-            if (b >= end) break;
+            if (b >= pairs) break;
             ahead->Next();
-            stop = end - b < part ? end : b + part;
+            stop = (float*)Math.Min((nuint)pairs, (nuint)(b + part));
+        }
+        if (b < end)
+        {
+            Step6(a0, a1, lda, b,
+                ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
         }
         c00.Store(c); c01.Store(c + n); c += ldc;
         c10.Store(c); c11.Store(c + n); c += ldc;
@@ -264,5 +313,21 @@ internal static unsafe class Tile
         c30.Store(c); c31.Store(c + n); c += ldc;
         c40.Store(c); c41.Store(c + n); c += ldc;
         c50.Store(c); c51.Store(c + n);
+    }
+
+    /// <summary>Adds the products of one step of k.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step6<TVec>(float* a0, float* a1, nint lda, float* b,
+        ref TVec c00, ref TVec c01, ref TVec c10, ref TVec c11, ref TVec c20, ref TVec c21,
+        ref TVec c30, ref TVec c31, ref TVec c40, ref TVec c41, ref TVec c50, ref TVec c51)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        TVec b0 = TVec.Load(b), b1 = TVec.Load(b + TVec.Count), x;
+        x = TVec.Broadcast(*a0); c00.AddProduct(x, b0); c01.AddProduct(x, b1);
+        x = TVec.Broadcast(a0[lda]); c10.AddProduct(x, b0); c11.AddProduct(x, b1);
+        x = TVec.Broadcast(a0[2 * lda]); c20.AddProduct(x, b0); c21.AddProduct(x, b1);
+        x = TVec.Broadcast(*a1); c30.AddProduct(x, b0); c31.AddProduct(x, b1);
+        x = TVec.Broadcast(a1[lda]); c40.AddProduct(x, b0); c41.AddProduct(x, b1);
+        x = TVec.Broadcast(a1[2 * lda]); c50.AddProduct(x, b0); c51.AddProduct(x, b1);
     }
 }

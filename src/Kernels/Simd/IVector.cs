@@ -66,6 +66,13 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf c);
 
     /// <summary>
+    /// Adds a * b to this vector, rounded like <see cref="MultiplyAdd"/>. Sums that stay in registers are written with this method: the
+    /// JIT compiler then updates them in place. For c = MultiplyAdd(a, b, c) it often computes the result in the register of an operand
+    /// whose last use this is, and copies it.
+    /// </summary>
+    void AddProduct(TSelf a, TSelf b);
+
+    /// <summary>
     /// Computes the minimum of each pair of lanes. The result is NaN where b is NaN, and unspecified where only a is NaN.
     /// </summary>
     static abstract TSelf Min(TSelf a, TSelf b);

@@ -3,9 +3,9 @@ using System.Runtime.CompilerServices;
 namespace TinyZsad.Kernels;
 
 /// <summary>Holds one float. It processes the tail of every loop, and whole loops on processors without vectors.</summary>
-internal readonly unsafe struct Lanes1 : IVector<Lanes1>
+internal unsafe struct Lanes1 : IVector<Lanes1>
 {
-    private readonly float v;
+    private float v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Lanes1(float v) => this.v = v;
@@ -42,15 +42,15 @@ internal readonly unsafe struct Lanes1 : IVector<Lanes1>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store(float* p) => *p = v;
+    public readonly void Store(float* p) => *p = v;
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreBytes(byte* p) => *p = (byte)v;
+    public readonly void StoreBytes(byte* p) => *p = (byte)v;
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreShorts(short* p) => *p = (short)v;
+    public readonly void StoreShorts(short* p) => *p = (short)v;
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -75,6 +75,10 @@ internal readonly unsafe struct Lanes1 : IVector<Lanes1>
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes1 MultiplyAdd(Lanes1 a, Lanes1 b, Lanes1 c) => new(float.MultiplyAddEstimate(a.v, b.v, c.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void AddProduct(Lanes1 a, Lanes1 b) => v = float.MultiplyAddEstimate(a.v, b.v, v);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -5,9 +5,9 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>Holds 16 floats in a 512-bit vector.</summary>
-internal readonly unsafe struct Lanes16 : IVector<Lanes16>
+internal unsafe struct Lanes16 : IVector<Lanes16>
 {
-    private readonly Vector512<float> v;
+    private Vector512<float> v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Lanes16(Vector512<float> v) => this.v = v;
@@ -73,15 +73,15 @@ internal readonly unsafe struct Lanes16 : IVector<Lanes16>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store(float* p) => v.Store(p);
+    public readonly void Store(float* p) => v.Store(p);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreBytes(byte* p) => Avx512F.ConvertToVector128Byte(Vector512.ConvertToInt32Native(v)).Store(p);
+    public readonly void StoreBytes(byte* p) => Avx512F.ConvertToVector128Byte(Vector512.ConvertToInt32Native(v)).Store(p);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreShorts(short* p) => Avx512F.ConvertToVector256Int16(Vector512.ConvertToInt32Native(v)).Store(p);
+    public readonly void StoreShorts(short* p) => Avx512F.ConvertToVector256Int16(Vector512.ConvertToInt32Native(v)).Store(p);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -114,6 +114,10 @@ internal readonly unsafe struct Lanes16 : IVector<Lanes16>
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 MultiplyAdd(Lanes16 a, Lanes16 b, Lanes16 c) => new(Vector512.MultiplyAddEstimate(a.v, b.v, c.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void AddProduct(Lanes16 a, Lanes16 b) => v = Vector512.MultiplyAddEstimate(a.v, b.v, v);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

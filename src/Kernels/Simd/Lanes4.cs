@@ -4,9 +4,9 @@ using System.Runtime.Intrinsics;
 namespace TinyZsad.Kernels;
 
 /// <summary>Holds 4 floats in a 128-bit vector.</summary>
-internal readonly unsafe struct Lanes4 : IVector<Lanes4>
+internal unsafe struct Lanes4 : IVector<Lanes4>
 {
-    private readonly Vector128<float> v;
+    private Vector128<float> v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Lanes4(Vector128<float> v) => this.v = v;
@@ -64,11 +64,11 @@ internal readonly unsafe struct Lanes4 : IVector<Lanes4>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store(float* p) => v.Store(p);
+    public readonly void Store(float* p) => v.Store(p);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreBytes(byte* p)
+    public readonly void StoreBytes(byte* p)
     {
         Vector128<int> i = Vector128.ConvertToInt32Native(v);
         Vector128<ushort> s = Vector128.Narrow(i, i).AsUInt16();
@@ -77,7 +77,7 @@ internal readonly unsafe struct Lanes4 : IVector<Lanes4>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreShorts(short* p)
+    public readonly void StoreShorts(short* p)
     {
         Vector128<int> i = Vector128.ConvertToInt32Native(v);
         *(long*)p = Vector128.Narrow(i, i).AsInt64().ToScalar();
@@ -106,6 +106,10 @@ internal readonly unsafe struct Lanes4 : IVector<Lanes4>
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes4 MultiplyAdd(Lanes4 a, Lanes4 b, Lanes4 c) => new(Vector128.MultiplyAddEstimate(a.v, b.v, c.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void AddProduct(Lanes4 a, Lanes4 b) => v = Vector128.MultiplyAddEstimate(a.v, b.v, v);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -5,9 +5,9 @@ using System.Runtime.Intrinsics.X86;
 namespace TinyZsad.Kernels;
 
 /// <summary>Holds 8 floats in a 256-bit vector.</summary>
-internal readonly unsafe struct Lanes8 : IVector<Lanes8>
+internal unsafe struct Lanes8 : IVector<Lanes8>
 {
-    private readonly Vector256<float> v;
+    private Vector256<float> v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Lanes8(Vector256<float> v) => this.v = v;
@@ -31,16 +31,20 @@ internal readonly unsafe struct Lanes8 : IVector<Lanes8>
     public static Lanes8 LoadHalf(ushort* p)
     {
         Vector256<int> h = Avx2.ConvertToVector256Int32(Vector128.Load(p));
-        // Shift the 15 magnitude bits into place and rebias the exponent. A subnormal number then has the exponent 2^-15 and
-        // becomes some value v; its true value is 2 v - 2^-14. For all other numbers v is correct, and it is the smaller of the
-        // two, so the result is the minimum. Rebiasing by a multiplication would take 100 cycles or more whenever an operand is
-        // subnormal. Infinity and NaN need an explicit exponent.
+        // Shift the 15 magnitude bits into place and rebias the exponent. Infinity and NaN need an explicit exponent.
         Vector256<int> magnitude = (h & Vector256.Create(0x7FFF)) << 13;
         Vector256<int> sign = (h & Vector256.Create(0x8000)) << 16;
-        Vector256<float> rebiased = (magnitude + Vector256.Create(112 << 23)).AsSingle();
-        Vector256<float> value = Vector256.MinNative(rebiased, rebiased + rebiased - Vector256.Create(6.1035156e-5f));
+        Vector256<float> value = Rebiased(magnitude);
         Vector256<int> special = Vector256.GreaterThan(magnitude, Vector256.Create(0x0F7FFFFF)) & Vector256.Create(0x7F800000);
         return new((value.AsInt32() | special | sign).AsSingle());
+    }
+
+    /// <summary>Converts finite binary16 magnitudes, already shifted, to floats, like <see cref="Lanes16.Rebiased"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector256<float> Rebiased(Vector256<int> magnitude)
+    {
+        Vector256<float> y = (magnitude + Vector256.Create(112 << 23)).AsSingle();
+        return Vector256.MinNative(y, y + y - Vector256.Create(6.1035156e-5f));
     }
 
     /// <inheritdoc/>
@@ -64,11 +68,11 @@ internal readonly unsafe struct Lanes8 : IVector<Lanes8>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store(float* p) => v.Store(p);
+    public readonly void Store(float* p) => v.Store(p);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreBytes(byte* p)
+    public readonly void StoreBytes(byte* p)
     {
         Vector256<int> i = Vector256.ConvertToInt32Native(v);
         Vector128<ushort> s = Vector128.Narrow(i.GetLower(), i.GetUpper()).AsUInt16();
@@ -77,7 +81,7 @@ internal readonly unsafe struct Lanes8 : IVector<Lanes8>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreShorts(short* p)
+    public readonly void StoreShorts(short* p)
     {
         Vector256<int> i = Vector256.ConvertToInt32Native(v);
         Vector128.Narrow(i.GetLower(), i.GetUpper()).Store(p);
@@ -106,6 +110,10 @@ internal readonly unsafe struct Lanes8 : IVector<Lanes8>
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 MultiplyAdd(Lanes8 a, Lanes8 b, Lanes8 c) => new(Vector256.MultiplyAddEstimate(a.v, b.v, c.v));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void AddProduct(Lanes8 a, Lanes8 b) => v = Vector256.MultiplyAddEstimate(a.v, b.v, v);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
