@@ -12,6 +12,9 @@ namespace TinyZsad.Kernels;
 /// </summary>
 internal static unsafe class Panel
 {
+    /// <summary>The largest finite binary16 magnitude, shifted to the bit positions of a float.</summary>
+    private const int LargestFinite = 0x0F7FFFFF;
+
     /// <summary>Fills a panel. Columns beyond the matrix are zero.</summary>
     /// <param name="w">The matrix, contiguous.</param>
     /// <param name="type">The number format of the matrix.</param>
@@ -62,11 +65,11 @@ internal static unsafe class Panel
             int rows = Math.Clamp(width - c, 0, lanes);
             nint from = at + c * stride;
             int p = 0;
-            if (typeof(TFormat) == typeof(F16Format) && typeof(TVec) == typeof(Lanes16) && rows == lanes)
+            if (typeof(TFormat) == typeof(F16Format) && lanes >= 8 && rows == lanes)
             {
                 for (; p <= k - 2 * lanes; p += 2 * lanes)
                 {
-                    if (!TurnHalves((ushort*)w + from + p, stride, panel + (nint)p * columns + c))
+                    if (!TurnHalves<TVec>((ushort*)w + from + p, stride, panel + (nint)p * columns + c))
                     {
                         TurnSquare<TFormat, TVec>(w, from + p, stride, rows, panel + (nint)p * columns + c);
                         TurnSquare<TFormat, TVec>(w, from + p + lanes, stride, rows, panel + (nint)(p + lanes) * columns + c);
@@ -98,13 +101,17 @@ internal static unsafe class Panel
     }
 
     /// <summary>
-    /// Transposes and widens 32 inputs of 16 rows of binary16 numbers. Adjacent numbers are transposed together as 32 bits and
+    /// Transposes and widens 2 Count inputs of Count rows of binary16 numbers. Adjacent numbers are transposed together as 32 bits and
     /// widened afterward, which takes half the shuffles. Infinities and NaN are not converted correctly.
     /// </summary>
     /// <returns>true if all numbers are finite; otherwise the result is wrong and must be overwritten.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool TurnHalves<TVec>(ushort* w, nint stride, float* panel) where TVec : unmanaged, IVector<TVec> =>
+        TVec.Count == 16 ? TurnHalves16(w, stride, panel) : TurnHalves8(w, stride, panel);
+
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static bool TurnHalves(ushort* w, nint stride, float* panel)
+    private static bool TurnHalves16(ushort* w, nint stride, float* panel)
     {
         const int columns = 32;
         Vector512<float>* block = stackalloc Vector512<float>[16];
@@ -120,7 +127,7 @@ internal static unsafe class Panel
             WidenPair(c8.AsInt32(), panel + 16 * columns, ref largest);
             WidenPair(c12.AsInt32(), panel + 24 * columns, ref largest);
         }
-        return !Vector512.GreaterThanAny(largest, Vector512.Create(0x0F7FFFFF));
+        return !Vector512.GreaterThanAny(largest, Vector512.Create(LargestFinite));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         static void WidenPair(Vector512<int> pair, float* y, ref Vector512<int> largest)
@@ -130,6 +137,34 @@ internal static unsafe class Panel
             (Lanes16.Rebiased(low).AsInt32() | ((pair << 16) & sign)).AsSingle().Store(y);
             (Lanes16.Rebiased(high).AsInt32() | (pair & sign)).AsSingle().Store(y + columns);
             largest = Vector512.Max(largest, Vector512.Max(low, high));
+        }
+    }
+
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static bool TurnHalves8(ushort* w, nint stride, float* panel)
+    {
+        const int columns = 16;
+        Vector256<float>* block = stackalloc Vector256<float>[8];
+        for (int r = 0; r < 8; r++) block[r] = Vector256.Load(w + r * stride).AsSingle();
+        Transpose.TurnFours(block);
+        Vector256<int> largest = Vector256<int>.Zero;
+        for (int j = 0; j < 4; j++, panel += 2 * columns)
+        {
+            Transpose.Columns(block, j, out Vector256<float> c0, out Vector256<float> c4);
+            WidenPair(c0.AsInt32(), panel, ref largest);
+            WidenPair(c4.AsInt32(), panel + 8 * columns, ref largest);
+        }
+        return !Vector256.GreaterThanAny(largest, Vector256.Create(LargestFinite));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static void WidenPair(Vector256<int> pair, float* y, ref Vector256<int> largest)
+        {
+            Vector256<int> low = (pair & Vector256.Create(0x7FFF)) << 13, high = (pair >>> 3) & Vector256.Create(0x0FFFE000);
+            Vector256<int> sign = Vector256.Create(int.MinValue);
+            (Lanes8.Rebiased(low).AsInt32() | ((pair << 16) & sign)).AsSingle().Store(y);
+            (Lanes8.Rebiased(high).AsInt32() | (pair & sign)).AsSingle().Store(y + columns);
+            largest = Vector256.Max(largest, Vector256.Max(low, high));
         }
     }
 

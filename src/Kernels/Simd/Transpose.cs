@@ -80,6 +80,19 @@ internal static unsafe class Transpose
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Store8(Vector256<float>* r, float* y, nint ldy)
     {
+        TurnFours(r);
+        for (int j = 0; j < 4; j++)
+        {
+            Columns(r, j, out Vector256<float> c0, out Vector256<float> c4);
+            c0.Store(y + j * ldy);
+            c4.Store(y + (j + 4) * ldy);
+        }
+    }
+
+    /// <summary>Performs the first half of an 8 x 8 transposition, as for 16 x 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void TurnFours(Vector256<float>* r)
+    {
         for (int g = 0; g < 8; g += 4)
         {
             Vector256<double> lo01 = Avx.UnpackLow(r[g], r[g + 1]).AsDouble(), hi01 = Avx.UnpackHigh(r[g], r[g + 1]).AsDouble();
@@ -90,11 +103,14 @@ internal static unsafe class Transpose
             r[g + 2] = Avx.UnpackLow(hi01, hi23).AsSingle();
             r[g + 3] = Avx.UnpackHigh(hi01, hi23).AsSingle();
         }
-        for (int j = 0; j < 4; j++)
-        {
-            Avx.Permute2x128(r[j], r[j + 4], 0x20).Store(y + j * ldy);
-            Avx.Permute2x128(r[j], r[j + 4], 0x31).Store(y + (j + 4) * ldy);
-        }
+    }
+
+    /// <summary>Performs the second half: it gives the columns j and j + 4, for j from 0 to 3.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void Columns(Vector256<float>* r, int j, out Vector256<float> c0, out Vector256<float> c4)
+    {
+        c0 = Avx.Permute2x128(r[j], r[j + 4], 0x20);
+        c4 = Avx.Permute2x128(r[j], r[j + 4], 0x31);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
