@@ -61,7 +61,13 @@ internal static class VectorMath
     /// unspecified.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVec Exp2<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
+    public static TVec Exp2<TVec>(TVec x) where TVec : unmanaged, IVector<TVec> =>
+        TVec.Count == 8
+            ? Unsafe.BitCast<Vector256<float>, TVec>(Exp2ByTable(Unsafe.BitCast<TVec, Vector256<float>>(x)))
+            : Exp2ByPolynomial(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVec Exp2ByPolynomial<TVec>(TVec x) where TVec : unmanaged, IVector<TVec>
     {
         TVec r = TVec.Fraction(x, out TVec n);
         // 2^r = 1 + r q(r) on [0, 1], fitted to 2.0e-9; rounding the coefficients raises that to 1.3e-8. Rounding errors: r 0.35
@@ -75,6 +81,29 @@ internal static class VectorMath
         q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.24022931f));
         q = TVec.MultiplyAdd(q, r, TVec.Broadcast(0.69314706f));
         return TVec.Scale(TVec.MultiplyAdd(q, r, TVec.Broadcast(1)), n);
+    }
+
+    /// <summary>
+    /// Computes 2^x as 2^n 2^(j/8) 2^r with |r| &lt;= 1/16. A permutation of vector lanes looks up 2^(j/8). This takes a third fewer
+    /// operations than the polynomial on [0, 1] with a floor and a scaling, for which AVX2 has no instruction.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Exp2ByTable(Vector256<float> x)
+    {
+        // Adding 1.5 * 2^20 rounds to eighths and leaves 8 n + j in the low bits, of which the permutation reads three. Shifted by 20
+        // they are n in the exponent and j in the mantissa, which the table has subtracted.
+        Vector256<float> magic = Vector256.Create(1572864f);
+        Vector256<float> t = x + magic;
+        Vector256<float> r = x - (t - magic);
+        Vector256<int> table = Vector256.Create(
+            0x3F800000, 0x3F7B95C2, 0x3F7837F0, 0x3F75FED7, 0x3F7504F3, 0x3F75672A, 0x3F7744FD, 0x3F7AC0C7);
+        Vector256<float> power = (Avx2.PermuteVar8x32(table, t.AsInt32()) + (t.AsInt32() << 20)).AsSingle();
+        // 2^r = 1 + r q(r), fitted to 2.6e-8. Errors: the fit 0.44 e, the table at most 0.54 e, r q 0.1 e, the last addition e over the
+        // mantissa. Where the table errs most, the mantissa is at least 1.13, so the total is below 2 e.
+        Vector256<float> q = Vector256.Create(0.05549473f);
+        q = Vector256.MultiplyAddEstimate(q, r, Vector256.Create(0.2402577f));
+        q = Vector256.MultiplyAddEstimate(q, r, Vector256.Create(0.69314724f));
+        return Vector256.MultiplyAddEstimate(power, r * q, power);
     }
 
     /// <summary>
