@@ -11,9 +11,9 @@ namespace TinyZsad.Kernels;
 /// <para>x is [height, width, channels] and y is [ceil(height / s), ceil(width / s), channels], both contiguous, where s is the
 /// stride; they do not overlap. w is [3, 3, channels], a transpose of PyTorch's [channels, 1, 3, 3], so that the vector lanes are
 /// channels.</para>
-/// <para>The nine weights of a vector of channels stay in registers along a row. Each of the three rows of the window has its own
-/// sum, the bias is part of the first, and the three sums are added at the end: |error| ≤ 10 · 2^-24 Σ|w x| before the
-/// activation.</para>
+/// <para>Pixels are computed in pairs, and both use a weight while it is in a register. The channels of a pair are computed in order,
+/// so that x, w and y are read and written consecutively. Each of the three rows of the window has its own sum, the bias is part of the
+/// first, and the three sums are added at the end: |error| ≤ 10 · 2^-24 Σ|w x| before the activation.</para>
 /// </remarks>
 internal static unsafe class DepthwiseConv
 {
@@ -71,69 +71,115 @@ internal static unsafe class DepthwiseConv
             Pixels<TVec, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, activation);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Pixels<TVec, TActivation>(float* above, float* middle, float* below, int width, int channels, float* w,
         float* bias, int stride, int begin, int end, float* y, TActivation activation)
         where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
     {
-        int c = 0;
-        for (; c <= channels - TVec.Count; c += TVec.Count)
-            Channels<TVec, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, c, activation);
-        for (; c < channels; c++)
-            Channels<Lanes1, TActivation>(above, middle, below, width, channels, w, bias, stride, begin, end, y, c, activation);
-    }
-
-    /// <summary>Computes one vector of channels for some output pixels of a row.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Channels<TVec, TActivation>(float* above, float* middle, float* below, int width, int channels, float* w,
-        float* bias, int stride, int begin, int end, float* y, int channel, TActivation activation)
-        where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
-    {
-        w += channel;
-        TVec b = TVec.Load(bias + channel);
-        TVec w0 = TVec.Load(w), w1 = TVec.Load(w + channels), w2 = TVec.Load(w + 2 * (nint)channels);
-        TVec w3 = TVec.Load(w + 3 * (nint)channels), w4 = TVec.Load(w + 4 * (nint)channels),
-            w5 = TVec.Load(w + 5 * (nint)channels);
-        TVec w6 = TVec.Load(w + 6 * (nint)channels), w7 = TVec.Load(w + 7 * (nint)channels),
-            w8 = TVec.Load(w + 8 * (nint)channels);
-
-        // For a row outside the map, the weights are zero and the middle row is read instead.
-        if (above == null)
-        {
-            w0 = w1 = w2 = TVec.Zero;
-            above = middle;
-        }
-        if (below == null)
-        {
-            w6 = w7 = w8 = TVec.Zero;
-            below = middle;
-        }
-        nint ch = channels, step = (nint)stride * channels, from = begin * step + channel;
-        float* x0 = above + from;
-        float* x1 = middle + from;
-        float* x2 = below + from;
-        y += channel;
-
-        for (int c = begin; c < end; c++, y += ch)
+        nint step = (nint)stride * channels;
+        for (int c = begin; c < end; c++, y += channels)
         {
             int column = c * stride;
-            TVec s0 = TVec.MultiplyAdd(w1, TVec.Load(x0), b), s1 = w4 * TVec.Load(x1), s2 = w7 * TVec.Load(x2);
-            if (column > 0)
+            nint at = c * step;
+            Window window = new(Moved(above, at), middle + at, Moved(below, at), w, bias, channels);
+            if (c + 1 < end && column > 0 && column + stride < width - 1)
             {
-                s0 = TVec.MultiplyAdd(w0, TVec.Load(x0 - ch), s0);
-                s1 = TVec.MultiplyAdd(w3, TVec.Load(x1 - ch), s1);
-                s2 = TVec.MultiplyAdd(w6, TVec.Load(x2 - ch), s2);
+                Pair<TVec, TActivation>(window, step, y, activation);
+                c++;
+                y += channels;
             }
-            if (column < width - 1)
+            else
             {
-                s0 = TVec.MultiplyAdd(w2, TVec.Load(x0 + ch), s0);
-                s1 = TVec.MultiplyAdd(w5, TVec.Load(x1 + ch), s1);
-                s2 = TVec.MultiplyAdd(w8, TVec.Load(x2 + ch), s2);
+                Single<TVec, TActivation>(window, column > 0, column < width - 1, y, activation);
             }
-            activation.Invoke(s0 + s1 + s2).Store(y);
-            x0 += step;
-            x1 += step;
-            x2 += step;
         }
+    }
+
+    private static float* Moved(float* row, nint by) => row == null ? null : row + by;
+
+    /// <summary>The operands of one output pixel.</summary>
+    /// <param name="above">The pixel above the middle one; null outside the map.</param>
+    /// <param name="middle">The pixel at the center of the window.</param>
+    /// <param name="below">The pixel below the middle one; null outside the map.</param>
+    /// <param name="w">The weights, [3, 3, channels].</param>
+    /// <param name="bias">The bias, [channels].</param>
+    /// <param name="channels">The number of channels.</param>
+    private readonly struct Window(float* above, float* middle, float* below, float* w, float* bias, int channels)
+    {
+        public readonly float* Above = above, Middle = middle, Below = below, W = w, Bias = bias;
+        public readonly nint Channels = channels;
+    }
+
+    /// <summary>Computes one pixel, with or without the columns to its left and right.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Single<TVec, TActivation>(in Window window, bool left, bool right, float* y, TActivation activation)
+        where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
+    {
+        nint channels = window.Channels, c = 0;
+        for (; c <= channels - TVec.Count; c += TVec.Count) Single<TVec, TActivation>(window, c, left, right, y, activation);
+        for (; c < channels; c++) Single<Lanes1, TActivation>(window, c, left, right, y, activation);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Single<TVec, TActivation>(in Window a, nint c, bool left, bool right, float* y, TActivation activation)
+        where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
+    {
+        nint ch = a.Channels;
+        TVec s0 = TVec.Load(a.Bias + c), s1 = TVec.Zero, s2 = TVec.Zero;
+        if (a.Above != null) AddRow(a.Above + c, a.W + c, ch, left, right, ref s0);
+        AddRow(a.Middle + c, a.W + 3 * ch + c, ch, left, right, ref s1);
+        if (a.Below != null) AddRow(a.Below + c, a.W + 6 * ch + c, ch, left, right, ref s2);
+        activation.Invoke(s0 + s1 + s2).Store(y + c);
+    }
+
+    /// <summary>Computes two adjacent pixels that have a column to their left and right.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Pair<TVec, TActivation>(in Window window, nint step, float* y, TActivation activation)
+        where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
+    {
+        nint channels = window.Channels, c = 0;
+        for (; c <= channels - TVec.Count; c += TVec.Count) Pair<TVec, TActivation>(window, c, step, y, activation);
+        for (; c < channels; c++) Pair<Lanes1, TActivation>(window, c, step, y, activation);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Pair<TVec, TActivation>(in Window a, nint c, nint step, float* y, TActivation activation)
+        where TVec : unmanaged, IVector<TVec> where TActivation : struct, IActivation
+    {
+        nint ch = a.Channels;
+        TVec s0 = TVec.Load(a.Bias + c), s1 = TVec.Zero, s2 = TVec.Zero;
+        TVec t0 = s0, t1 = TVec.Zero, t2 = TVec.Zero;
+        if (a.Above != null) AddRows(a.Above + c, step, a.W + c, ch, ref s0, ref t0);
+        AddRows(a.Middle + c, step, a.W + 3 * ch + c, ch, ref s1, ref t1);
+        if (a.Below != null) AddRows(a.Below + c, step, a.W + 6 * ch + c, ch, ref s2, ref t2);
+        activation.Invoke(s0 + s1 + s2).Store(y + c);
+        activation.Invoke(t0 + t1 + t2).Store(y + ch + c);
+    }
+
+    /// <summary>Adds one row of a window.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddRow<TVec>(float* x, float* w, nint ch, bool left, bool right, ref TVec sum)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        sum.AddProduct(TVec.Load(w + ch), TVec.Load(x));
+        if (left) sum.AddProduct(TVec.Load(w), TVec.Load(x - ch));
+        if (right) sum.AddProduct(TVec.Load(w + 2 * ch), TVec.Load(x + ch));
+    }
+
+    /// <summary>Adds one row of two windows. The second one is <paramref name="step"/> floats to the right.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddRows<TVec>(float* x, nint step, float* w, nint ch, ref TVec s, ref TVec t)
+        where TVec : unmanaged, IVector<TVec>
+    {
+        TVec weight = TVec.Load(w + ch);
+        s.AddProduct(weight, TVec.Load(x));
+        t.AddProduct(weight, TVec.Load(x + step));
+        weight = TVec.Load(w);
+        s.AddProduct(weight, TVec.Load(x - ch));
+        t.AddProduct(weight, TVec.Load(x + step - ch));
+        weight = TVec.Load(w + 2 * ch);
+        s.AddProduct(weight, TVec.Load(x + ch));
+        t.AddProduct(weight, TVec.Load(x + step + ch));
     }
 
     /// <summary>Computes the reference result from the definition in double precision.</summary>
