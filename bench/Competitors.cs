@@ -1,8 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using BenchmarkDotNet.Attributes;
+using TinyZsad.KernelCases;
 using TinyZsad.Kernels;
-using TinyZsad.Tests.Kernels;
 
 namespace TinyZsad.Benchmarks;
 

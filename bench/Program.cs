@@ -3,7 +3,7 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using TinyZsad.Benchmarks;
-using TinyZsad.Tests.Kernels;
+using TinyZsad.KernelCases;
 
 // dotnet run -c Release --project bench -- --filter '*Kernel*'
 // dotnet run -c Release --project bench -- smoke
@@ -39,7 +39,7 @@ internal sealed class RateColumn(string name, Func<KernelCase, double> work) : I
     public string GetValue(Summary summary, BenchmarkCase benchmarkCase)
     {
         string? shown = benchmarkCase.Parameters["Case"] as string;
-        KernelCase? kernel = KernelCases.All.FirstOrDefault(c => c.Name == shown);
+        KernelCase? kernel = KernelCase.All.FirstOrDefault(c => c.Name == shown);
         return kernel is null || summary[benchmarkCase]?.ResultStatistics is not { } s || work(kernel) == 0 ? "-"
             : (work(kernel) / s.Median).ToString("F1", System.Globalization.CultureInfo.InvariantCulture);
     }

@@ -1,7 +1,7 @@
 using TinyZsad.Kernels;
-using static TinyZsad.Tests.Kernels.KernelCase;
+using static TinyZsad.KernelCases.KernelCase;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>
 /// Lists the cases of attention: every remainder of queries and keys, several sequences and heads, and rotary positions with and
@@ -25,7 +25,10 @@ internal static unsafe class AttentionCases
         // Strips that prefetch the queries of the next one, between several panels of keys.
         Heads(2, 2, 50, 150, 40),
         .. from operand in "qkv" from bits in (int[])[11, 8] select Heads(1, 2, 24, 1029, 64, operand: operand, bits: bits),
-        Heads(35, 8, 77, 77, 64), Heads(35, 8, 1, 77, 64), Heads(1, 2, 24, 1024, 64), Heads(1, 6, 1029, 1029, 64, 5),
+        Heads(35, 8, 77, 77, 64) with { Typical = true }, Heads(35, 8, 1, 77, 64), Heads(1, 2, 24, 1024, 64),
+        Heads(1, 6, 1029, 1029, 64, 5), Heads(1, 16, 1372, 1372, 64).OnlyTimed,
+        Windows(16, 4, 7, 32, inOrder: true).OnlyTimed, Windows(1, 5, 14, 32, inOrder: true).OnlyTimed,
+        Windows(1, 18, 16, 32, inOrder: true).OnlyTimed,
     ];
 
     private const string RmsBecause =
@@ -41,7 +44,8 @@ internal static unsafe class AttentionCases
             + $"{(size > 1.5 ? $" queries of {size}" : "")}{(bits < 24 ? $" {operand} of {bits} bits" : "")}",
             workspace =>
         {
-            int width = heads * d, ldq = width + 3, ldk = width + 1, ldv = width + 2, ldy = width + 1;
+            int width = heads * d, ldq = workspace.Stride(width, 3), ldk = workspace.Stride(width, 1);
+            int ldv = workspace.Stride(width, 2), ldy = workspace.Stride(width, 1);
             AttentionArgs a = new()
             {
                 Batch = batch, Heads = heads, HeadDim = d, HeadStride = d, Queries = queries, Keys = keys,
@@ -65,7 +69,7 @@ internal static unsafe class AttentionCases
             definition.Y = workspace.Output(Extent(batch * queries, width, ldy));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
-                () => EachItem(Attention.Items(mine), keys > 1000, (item, previous) =>
+                () => EachItem(Attention.Items(mine), workspace.Timed, (item, previous) =>
                     Attention.Execute(mine, item, previous, scratch)),
                 () => Attention.Scalar(definition),
                 () => Difference.Between(mine.Y, definition.Y, batch * queries, width, ldy, (_, _, _) => 4));
@@ -92,8 +96,8 @@ internal static unsafe class AttentionCases
         new("Attention windows", $"{windows} x {heads} heads of {d}, windows of {window}"
             + $"{(inOrder ? " in order" : "")}{(size > 1.5 ? $" queries of {size}" : "")}", workspace =>
         {
-            int tokens = window * window, rows = windows * tokens + 1, width = 3 * heads * d, ld = width + 1, ldy = heads * d + 1,
-                side = 2 * window - 1;
+            int tokens = window * window, rows = windows * tokens + 1, width = 3 * heads * d;
+            int ld = workspace.Stride(width, 1), ldy = workspace.Stride(heads * d, 1), side = 2 * window - 1;
             float* qkv = workspace.Normal(Extent(rows, width, ld), 1.5);
             int* input = workspace.Block<int>(windows * tokens), output = workspace.Block<int>(windows * tokens);
             int[] shuffled = [.. Enumerable.Range(1, windows * tokens)];
@@ -123,7 +127,7 @@ internal static unsafe class AttentionCases
             definition.Y = workspace.Output(Extent(rows - 1, heads * d, ldy));
             float* scratch = workspace.Block<float>(Attention.ScratchFloats(a));
             return new(
-                () => EachItem(Attention.Items(mine), windows * window * window > 1000, (item, previous) =>
+                () => EachItem(Attention.Items(mine), workspace.Timed, (item, previous) =>
                     Attention.Execute(mine, item, previous, scratch)),
                 () => Attention.Scalar(definition),
                 () => Difference.Between(mine.Y, definition.Y, rows - 1, heads * d, ldy, (_, _, _) => 4));

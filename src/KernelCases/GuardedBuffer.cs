@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>
 /// Represents whole pages of memory between two inaccessible pages. If a kernel reads or writes one byte outside a block placed

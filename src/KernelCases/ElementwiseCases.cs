@@ -1,8 +1,8 @@
 using TinyZsad.Formats;
 using TinyZsad.Kernels;
-using static TinyZsad.Tests.Kernels.KernelCase;
+using static TinyZsad.KernelCases.KernelCase;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>Lists the cases of sums, with and without a scale or a table.</summary>
 internal static unsafe class ElementwiseCases
@@ -17,7 +17,7 @@ internal static unsafe class ElementwiseCases
     private static KernelCase Scaled(int rows, int cols, bool inPlace) =>
         new("ScaleAdd", $"{rows} x {cols}{(inPlace ? " in place" : "")}", workspace =>
         {
-            int xStride = cols + 1, stride = cols + 3, n = Extent(rows, cols, stride);
+            int xStride = workspace.Stride(cols, 1), stride = workspace.Stride(cols, 3), n = Extent(rows, cols, stride);
             float* residual = workspace.Normal(n), scale = workspace.Normal(cols);
             float* x = workspace.Normal(Extent(rows, cols, xStride));
             float* definition = workspace.Result(residual, n, inPlace);
@@ -31,7 +31,6 @@ internal static unsafe class ElementwiseCases
         {
             Tolerance = 3.01 * E,
             Because = "product, sum and definition, in units of |residual| + |scale x|",
-            Flops = 2.0 * rows * cols,
             Bytes = 12.0 * rows * cols,
             Typical = rows > 1000,
         };
@@ -39,7 +38,7 @@ internal static unsafe class ElementwiseCases
     private static KernelCase Added(int rows, int cols, int period, FloatType type, bool inPlace) =>
         new("AddRows", $"{type} {rows} x {cols} by {period}{(inPlace ? " in place" : "")}", workspace =>
         {
-            int xStride = cols + 1, yStride = inPlace ? xStride : cols + 2;
+            int xStride = workspace.Stride(cols, 1), yStride = inPlace ? xStride : workspace.Stride(cols, 2);
             int n = Extent(rows, cols, yStride);
             float* x = workspace.Normal(Extent(rows, cols, xStride));
             float* mine = workspace.Result(x, n, inPlace), source = inPlace ? mine : x;
@@ -52,7 +51,6 @@ internal static unsafe class ElementwiseCases
         })
         {
             Because = "one rounding on both sides",
-            Flops = (double)rows * cols,
             Bytes = 8.0 * rows * cols,
             Typical = rows > 100,
         };

@@ -1,8 +1,8 @@
 using TinyZsad.Formats;
 using TinyZsad.Kernels;
-using static TinyZsad.Tests.Kernels.KernelCase;
+using static TinyZsad.KernelCases.KernelCase;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>Lists the cases of kernels that convert between pictures and matrices.</summary>
 internal static unsafe class ImageCases
@@ -20,7 +20,7 @@ internal static unsafe class ImageCases
         .. KernelCases.Lengths.Select(Normalise), Normalise(518 * 518),
         .. from patch in (int[])[1, 2, 3, 4, 14, 16] from over in (int[])[0, 1, patch - 1]
             select Cut(3 * patch + over, 2 * patch + over, patch),
-        Cut(518, 518, 16),
+        Cut(518, 518, 16), Cut(518, 518, 14),
         .. KernelCases.Lengths.Where(n => n > 0).SelectMany(n => new[] { Blur(5, n, 1), Blur(n, 3, 0.6) }),
         Blur(1, 1, 4), Blur(2, 3, 4), Blur(9, 70, 4), Blur(7, 33, 0), Blur(20, 20, 0.1), Blur(518, 518, 4),
     ];
@@ -28,7 +28,7 @@ internal static unsafe class ImageCases
     private static KernelCase Resize(BilinearMode mode, int height, int width, int outHeight, int outWidth) =>
         new("Bilinear", $"{mode} {height} x {width} to {outHeight} x {outWidth}", workspace =>
         {
-            int xStride = width + 1, yStride = outWidth + 2;
+            int xStride = workspace.Stride(width, 1), yStride = workspace.Stride(outWidth, 2);
             int inputs = Extent(height, width, xStride), outputs = Extent(outHeight, outWidth, yStride);
             float* x = workspace.Normal(inputs), mine = workspace.Output(outputs), definition = workspace.Output(outputs);
             float* weight = workspace.Output(outWidth);
@@ -53,7 +53,6 @@ internal static unsafe class ImageCases
         {
             Tolerance = 15 * E,
             Because = "two blends of 7 roundings, see Bilinear, and the definition, in units of the largest |x|",
-            Flops = 3.0 * outHeight * outWidth,
             Bytes = 4.0 * outHeight * outWidth,
             Typical = outHeight > 100,
         };
@@ -79,7 +78,7 @@ internal static unsafe class ImageCases
     private static KernelCase Cut(int height, int width, int patch) =>
         new("Patchify", $"{height} x {width} by {patch}", workspace =>
         {
-            int gridHeight = height / patch, gridWidth = width / patch, cols = 3 * patch * patch, yStride = cols + 1;
+            int gridHeight = height / patch, gridWidth = width / patch, cols = 3 * patch * patch, yStride = workspace.Stride(cols, 1);
             int n = Extent(gridHeight * gridWidth, cols, yStride);
             // Leftover rows at the bottom must not be read: the block ends with the last whole patch row.
             float* x = workspace.Normal(gridHeight * patch * width * 3);
@@ -98,7 +97,7 @@ internal static unsafe class ImageCases
     private static KernelCase Blur(int height, int width, double sigma) =>
         new("GaussianBlur", $"{height} x {width}, sigma {sigma}", workspace =>
         {
-            int radius = GaussianBlur.Radius(sigma), xStride = width + 1, yStride = width + 2;
+            int radius = GaussianBlur.Radius(sigma), xStride = workspace.Stride(width, 1), yStride = workspace.Stride(width, 2);
             int inputs = Extent(height, width, xStride), outputs = Extent(height, width, yStride);
             float* x = workspace.Normal(inputs), mine = workspace.Output(outputs), definition = workspace.Output(outputs);
             float* weight = workspace.Output(radius + 1), scratch = workspace.Output(GaussianBlur.ScratchLength(width, radius));
@@ -120,7 +119,7 @@ internal static unsafe class ImageCases
             Because = "radius + 4 roundings along either axis, see GaussianBlur, and the definition, in units of the largest |x|",
             Flops = 2.0 * (3 * GaussianBlur.Radius(sigma) + 1) * height * width,
             Bytes = 8.0 * height * width,
-            Typical = height > 100,
+            Typical = height * width > 100_000,
         };
 
     private static double GridPixels(int height, int width, int patch) =>

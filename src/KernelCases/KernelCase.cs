@@ -1,6 +1,6 @@
 using TinyZsad.Kernels;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>Represents a kernel with prepared arguments.</summary>
 /// <param name="Simd">Runs the kernel.</param>
@@ -9,13 +9,29 @@ namespace TinyZsad.Tests.Kernels;
 internal sealed record KernelRun(Action Simd, Action Scalar, Func<Difference> Error);
 
 /// <summary>
-/// Represents one kernel with one shape. Tests run it and compare; benchmarks run only <see cref="KernelRun.Simd"/>.
+/// Represents one kernel with one shape. Tests run it and compare; benchmarks and the tool's <c>bench --kernels</c> run only
+/// <see cref="KernelRun.Simd"/>.
 /// </summary>
 /// <param name="Kernel">The kernel, and which variant of it.</param>
 /// <param name="Shape">The shape, and whether it works in place.</param>
 /// <param name="Prepare">Prepares the arguments in a workspace.</param>
 internal sealed record KernelCase(string Kernel, string Shape, Func<Workspace, KernelRun> Prepare)
 {
+    /// <summary>Gets all cases, for tests and benchmarks.</summary>
+    public static IEnumerable<KernelCase> All =>
+    [
+        .. ActivationCases.All,
+        .. ElementwiseCases.All,
+        .. RowCases.All,
+        .. ImageCases.All,
+        .. TableCases.All,
+        .. MatMulCases.All,
+        .. Int8Cases.All,
+        .. Int8ModelCases.All,
+        .. AttentionCases.All,
+        .. MapCases.All,
+    ];
+
     /// <summary>The rounding error of a float: half its spacing at 1.</summary>
     public const double E = 1.0 / (1 << 24);
 
@@ -39,7 +55,10 @@ internal sealed record KernelCase(string Kernel, string Shape, Func<Workspace, K
     /// <summary>Gets the reason for the tolerances, and their unit.</summary>
     public required string Because { get; init; }
 
-    /// <summary>Gets the number of floating-point operations of one run.</summary>
+    /// <summary>
+    /// Gets the number of operations of one run that are part of multiply-adds, two each; 0 for a kernel of a few operations for
+    /// each number.
+    /// </summary>
     public double Flops { get; init; }
 
     /// <summary>Gets the number of bytes read and written by one run.</summary>
@@ -49,14 +68,25 @@ internal sealed record KernelCase(string Kernel, string Shape, Func<Workspace, K
     public bool Typical { get; init; }
 
     /// <summary>
+    /// Gets whether only benchmarks run the case. Its definition would take seconds, and tests run the same code with smaller shapes.
+    /// </summary>
+    public bool TimedOnly { get; init; }
+
+    /// <summary>Gets the case as one of a shape that the models use and that only benchmarks run.</summary>
+    public KernelCase OnlyTimed => this with { Typical = true, TimedOnly = true };
+
+    /// <summary>Gets whether the operations are those of 8-bit integers, of which a processor may do more than of floats.</summary>
+    public bool OfIntegers => Kernel.StartsWith("Int8", StringComparison.Ordinal);
+
+    /// <summary>
     /// Computes the number of elements from the first to the last of a matrix. There is no padding after the last row.
     /// </summary>
     public static int Extent(int rows, int cols, int stride) => rows == 0 ? 0 : (rows - 1) * stride + cols;
 
     /// <summary>
     /// Runs all items and passes the previous one to each: first a range in order, as a thread does with its own range, then the
-    /// last ones backward, as a thread does that steals work. If <paramref name="inOrder"/> is true, for benchmarks, all items
-    /// run in order.
+    /// last ones backward, as a thread does that steals work. If <paramref name="inOrder"/> is true, as for times, all items run in
+    /// order.
     /// </summary>
     public static void EachItem(int items, bool inOrder, Action<int, int> run)
     {

@@ -1,8 +1,8 @@
 using TinyZsad.Formats;
 using TinyZsad.Kernels;
-using static TinyZsad.Tests.Kernels.KernelCase;
+using static TinyZsad.KernelCases.KernelCase;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>
 /// Lists the cases of linear layers with 8-bit integers. The integers must be exact for every instruction set; the floats around

@@ -1,8 +1,8 @@
 using System.Runtime.CompilerServices;
 using TinyZsad.Kernels;
-using static TinyZsad.Tests.Kernels.KernelCase;
+using static TinyZsad.KernelCases.KernelCase;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>
 /// Lists the cases of the activations, and of the functions of <see cref="VectorMath"/> wrapped as activations.

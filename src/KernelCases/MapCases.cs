@@ -1,8 +1,8 @@
 using TinyZsad.Formats;
 using TinyZsad.Kernels;
-using static TinyZsad.Tests.Kernels.KernelCase;
+using static TinyZsad.KernelCases.KernelCase;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>Lists the cases of convolutions and pooling of channels-last maps.</summary>
 internal static unsafe class MapCases
@@ -14,6 +14,7 @@ internal static unsafe class MapCases
         .. from height in Enumerable.Range(1, 5) from width in Enumerable.Range(1, 9) from stride in (int[])[1, 2]
             select Depthwise<Gelu>(height, width, 17, stride, default),
         Depthwise<Gelu>(128, 128, 384, 1, default), Depthwise<Gelu>(128, 128, 192, 2, default),
+        Depthwise<Identity>(64, 64, 192, 1, default) with { Typical = true },
         .. from outputs in KernelCases.Lengths where outputs > 0 select Dense<Identity>(5, 6, 3, outputs, 2, default),
         .. from channels in Enumerable.Range(1, 20) from stride in (int[])[1, 2]
             select Dense<Gelu>(4, 7, channels, 20, stride, default),
@@ -108,22 +109,22 @@ internal static unsafe class MapCases
                 + $"{(threads > 1 ? $" for {threads} threads" : "")}{(bits < 24 ? $" {bits} bits" : "")}", workspace =>
         {
             int n = Convolution.OutputSize(height, stride) * Convolution.OutputSize(width, stride);
-            int pixels = height * width, length = Extent(n, outputs, outputs + 1);
+            int pixels = height * width, ldy = workspace.Stride(outputs, 1), length = Extent(n, outputs, ldy);
             BottleneckArgs a = Operands(workspace, height, width, inputs, expanded, outputs, stride);
             a.Threads = threads;
             a.Project.ActivateLast = residual;
             if (residual) a.Project.Residual = workspace.Normal(length);
             BottleneckArgs mine = a, definition = a;
             mine.Project.Y = workspace.Output(length);
-            if (bits < 24) mine.Expand.X = workspace.Rounded(a.Expand.X, Extent(pixels, inputs, inputs + 3), bits);
+            if (bits < 24) mine.Expand.X = workspace.Rounded(a.Expand.X, Extent(pixels, inputs, (int)a.Expand.LdX), bits);
             definition.Project.Y = workspace.Output(length);
             float* expandedMap = workspace.Output(pixels * expanded), convolved = workspace.Output(n * expanded);
             float* scratch = workspace.Block<float>(Bottleneck.ScratchFloats(a));
             return new(
-                () => EachItem(Bottleneck.Items(mine), height > 100, (item, previous) =>
+                () => EachItem(Bottleneck.Items(mine), workspace.Timed, (item, previous) =>
                     Bottleneck.Execute(mine, default(TActivation), default(TActivation), item, previous, scratch)),
                 () => Bottleneck.Scalar(definition, default(TActivation), default(TActivation), expandedMap, convolved),
-                () => Difference.Between(mine.Project.Y, definition.Project.Y, n, outputs, outputs + 1, (_, _, _) => 8));
+                () => Difference.Between(mine.Project.Y, definition.Project.Y, n, outputs, ldy, (_, _, _) => 8));
         })
         {
             Tolerance = 4 * (Math.Sqrt(inputs + expanded) + 16) * E,
@@ -173,9 +174,10 @@ internal static unsafe class MapCases
             Depthwise = workspace.Floats(9 * expanded, i => Math.Sin(i) / 3), DepthwiseBias = workspace.Normal(expanded),
             Project = Layer(workspace, n, outputs, expanded),
         };
-        a.Expand.LdX = inputs + 3;
-        a.Expand.X = workspace.Normal(Extent(pixels, inputs, inputs + 3));
-        a.Project.LdY = a.Project.LdResidual = outputs + 1;
+        int ldx = workspace.Stride(inputs, 3);
+        a.Expand.LdX = ldx;
+        a.Expand.X = workspace.Normal(Extent(pixels, inputs, ldx));
+        a.Project.LdY = a.Project.LdResidual = workspace.Stride(outputs, 1);
         return a;
     }
 
@@ -190,7 +192,7 @@ internal static unsafe class MapCases
     private static KernelCase Pool(int rows, int cols) =>
         new("MeanRows", $"{rows} x {cols}", workspace =>
         {
-            int stride = cols + 1;
+            int stride = workspace.Stride(cols, 1);
             float* x = workspace.Normal(Extent(rows, cols, stride)), mine = workspace.Output(cols),
                 definition = workspace.Output(cols);
             return new(() => MeanRows.Execute(x, stride, mine, rows, cols),
@@ -223,7 +225,8 @@ internal static unsafe class MapCases
     private static KernelCase Factors(int rows, int cols, bool inPlace) =>
         new("Scale", $"{rows} x {cols}{(inPlace ? " in place" : "")}", workspace =>
         {
-            int xStride = cols + 2, yStride = inPlace ? xStride : cols + 1, n = Extent(rows, cols, yStride);
+            int xStride = workspace.Stride(cols, 2), yStride = inPlace ? xStride : workspace.Stride(cols, 1);
+            int n = Extent(rows, cols, yStride);
             float* x = workspace.Normal(Extent(rows, cols, xStride)), scale = workspace.Normal(cols);
             float* mine = workspace.Result(x, n, inPlace), definition = workspace.Result(x, n, inPlace),
                 source = inPlace ? mine : x;

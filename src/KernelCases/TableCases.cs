@@ -1,8 +1,8 @@
 using TinyZsad.Formats;
 using TinyZsad.Kernels;
-using static TinyZsad.Tests.Kernels.KernelCase;
+using static TinyZsad.KernelCases.KernelCase;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>Lists the cases of stored numbers, rows of a table, and the largest elements.</summary>
 internal static unsafe class TableCases
@@ -13,7 +13,7 @@ internal static unsafe class TableCases
         .. from type in Enum.GetValues<FloatType>() where type != FloatType.F32 select EveryNumber(type),
         .. from type in Enum.GetValues<FloatType>() from n in KernelCases.Lengths select Gathering(type, 7, 5, n),
         Gathering(FloatType.F16, 4000, 77, 512),
-        .. KernelCases.Lengths.Select(n => Largest(n, nan: -1)),
+        .. KernelCases.Lengths.Select(n => Largest(n, nan: -1)), Largest(518 * 518, nan: -1),
         .. Enumerable.Range(0, 40).Select(at => Largest(40, at)),
         .. from n in KernelCases.Lengths where n > 0 from k in (int[])[1, 2, n / 2, n] where k >= 1 && k <= n
             select MeanOfLargest($"{n}, k {k}", n, k, i => (i * 7919 % 101 - 50) * 0.37),
@@ -66,7 +66,7 @@ internal static unsafe class TableCases
     private static KernelCase Gathering(FloatType type, int tableRows, int n, int cols) =>
         new("Gather", $"{type} {n} of {tableRows} x {cols}", workspace =>
         {
-            int yStride = cols + 1;
+            int yStride = workspace.Stride(cols, 1);
             void* table = Table(workspace, type, tableRows * cols);
             int* index = workspace.Block<int>(n);
             for (int i = 0; i < n; i++)
@@ -89,7 +89,7 @@ internal static unsafe class TableCases
             () => *definition = Max.Scalar(x, n),
             () => Difference.Exact(mine, definition, 1));
     })
-    { Because = "a choice, not a computation" };
+    { Because = "a choice, not a computation", Bytes = 4.0 * n, Typical = n > 100000 };
 
     private static KernelCase MeanOfLargest(string shape, int n, int k, Func<nint, double> value) =>
         new("TopKMean", shape, workspace =>

@@ -1,7 +1,7 @@
 using TinyZsad.Kernels;
-using static TinyZsad.Tests.Kernels.KernelCase;
+using static TinyZsad.KernelCases.KernelCase;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>Lists the cases of kernels that process each row of a matrix independently.</summary>
 internal static unsafe class RowCases
@@ -11,7 +11,7 @@ internal static unsafe class RowCases
         .. from n in KernelCases.Lengths where n > 0 from inPlace in (bool[])[false, true] select Norm(3, n, 0, 1, inPlace),
         Norm(5, 384, 1e4, 1, false), Norm(5, 384, 1e6, 1, false), Norm(5, 384, -3e5, 20, true),
         Norm(5, 384, 1000, 0, false), Norm(5, 384, 0, 1e-4, false),
-        Norm(1029, 384, 0.3, 1, false),
+        Norm(1029, 384, 0.3, 1, false), Norm(1372, 1024, 0.3, 1, false),
         .. from n in KernelCases.Lengths where n > 0 from inPlace in (bool[])[false, true]
             select Soft("", 3, n, inPlace, (_, _, random) => 8 * random.NextDouble() - 4),
         Soft("-1e30", 3, 77, false, (_, _, _) => -1e30),
@@ -37,7 +37,8 @@ internal static unsafe class RowCases
         new("LayerNorm", $"{Shape(rows, cols, inPlace)}, {mean} +- {deviation}", workspace =>
         {
             const float Eps = 1e-5f;
-            int xStride = cols + 2, yStride = inPlace ? xStride : cols + 1, n = Extent(rows, cols, yStride);
+            int xStride = workspace.Stride(cols, 2), yStride = inPlace ? xStride : workspace.Stride(cols, 1);
+            int n = Extent(rows, cols, yStride);
             float* x = workspace.Normal(Extent(rows, cols, xStride), deviation, mean);
             float* gamma = workspace.Normal(cols), beta = workspace.Normal(cols);
             float* mine = workspace.Result(x, n, inPlace), definition = workspace.Result(x, n, inPlace);
@@ -51,7 +52,6 @@ internal static unsafe class RowCases
         {
             Tolerance = (Chain(cols, 4) + 10) * E,
             Because = "chain + 10 roundings, see LayerNorm, in units of (1 + |z|) |gamma| + |beta|",
-            Flops = 7.0 * rows * cols,
             Bytes = 8.0 * rows * cols,
             Typical = rows > 1000,
         };
@@ -59,7 +59,8 @@ internal static unsafe class RowCases
     private static KernelCase Soft(string what, int rows, int cols, bool inPlace, Func<int, int, Random, double> value) =>
         new("Softmax", $"{Shape(rows, cols, inPlace)} {what}", workspace =>
         {
-            int xStride = cols + 2, yStride = inPlace ? xStride : cols + 1, n = Extent(rows, cols, yStride);
+            int xStride = workspace.Stride(cols, 2), yStride = inPlace ? xStride : workspace.Stride(cols, 1);
+            int n = Extent(rows, cols, yStride);
             float* x = workspace.Floats(Extent(rows, cols, xStride), i =>
                 value((int)i / xStride, (int)i % xStride, workspace.Random));
             float* mine = workspace.Result(x, n, inPlace), definition = workspace.Result(x, n, inPlace);
@@ -73,7 +74,6 @@ internal static unsafe class RowCases
         {
             Tolerance = (Chain(cols, 1) + Math.Log(cols) + 10) * E,
             Because = "chain + ln n + 10 roundings, see Softmax, in units of y (1 + |x - max|)",
-            Flops = 20.0 * rows * cols,
             Bytes = 8.0 * rows * cols,
             Typical = cols > 1000,
         };
@@ -81,7 +81,8 @@ internal static unsafe class RowCases
     private static KernelCase Unit(int rows, int cols, bool inPlace) =>
         new("L2Normalize", Shape(rows, cols, inPlace), workspace =>
         {
-            int xStride = cols + 2, yStride = inPlace ? xStride : cols + 1, n = Extent(rows, cols, yStride);
+            int xStride = workspace.Stride(cols, 2), yStride = inPlace ? xStride : workspace.Stride(cols, 1);
+            int n = Extent(rows, cols, yStride);
             float* x = workspace.Normal(Extent(rows, cols, xStride));
             new Span<float>(x + xStride, cols).Clear();    // the second row is zero
             float* mine = workspace.Result(x, n, inPlace), definition = workspace.Result(x, n, inPlace);
@@ -94,7 +95,6 @@ internal static unsafe class RowCases
         {
             Tolerance = (Chain(cols, 4) / 2 + 5) * E,
             Because = "half the sum's chain, root, reciprocal, product and definition, relative",
-            Flops = 3.0 * rows * cols,
             Bytes = 8.0 * rows * cols,
             Typical = rows > 1000,
         };
@@ -103,7 +103,7 @@ internal static unsafe class RowCases
         new("Rotary", $"{rows} x {heads} x {headDim}{(inPlace ? " in place" : "")}", workspace =>
         {
             const float Scale = 0.35f;
-            int cols = heads * headDim, stride = cols + 3, half = headDim / 2, n = Extent(rows, cols, stride);
+            int cols = heads * headDim, stride = workspace.Stride(cols, 3), half = headDim / 2, n = Extent(rows, cols, stride);
             float* x = workspace.Normal(n), cos = workspace.Normal(rows * half), sin = workspace.Normal(rows * half);
             float* mine = workspace.Result(x, n, inPlace), source = inPlace ? mine : x;
             float* definition = workspace.Result(x, n, inPlace);
@@ -119,7 +119,6 @@ internal static unsafe class RowCases
         {
             Tolerance = 4.01 * E,
             Because = "scaled table, product, sum and definition, in units of scale (|p cos| + |rot(p) sin|)",
-            Flops = 3.0 * rows * heads * headDim,
             Bytes = 8.0 * rows * heads * headDim,
             Typical = rows > 1000,
         };
@@ -127,7 +126,7 @@ internal static unsafe class RowCases
     private static KernelCase Logits(int rows, int cols, int count) => new("DotSmall", $"{rows} x {cols} by {count}", workspace =>
     {
         const float Scale = 100;
-        int xStride = cols + 1, yStride = count + 1;
+        int xStride = workspace.Stride(cols, 1), yStride = workspace.Stride(count, 1);
         float* x = workspace.Normal(Extent(rows, cols, xStride)), t = workspace.Normal(count * cols);
         float* mine = workspace.Output(Extent(rows, count, yStride)), definition = workspace.Output(Extent(rows, count, yStride));
         return new(

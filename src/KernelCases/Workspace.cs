@@ -1,4 +1,4 @@
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>Specifies the position of a block in its pages.</summary>
 /// <param name="AtEnd">
@@ -28,6 +28,12 @@ internal sealed unsafe class Workspace : IDisposable
     private readonly List<(GuardedBuffer Buffer, nint Start, nint Length)> used = [];
     private Layout layout;
 
+    /// <summary>
+    /// Gets whether the case is timed. Its memory is then as in a plan, without the gaps between rows that tests check, and one thread
+    /// runs its items in order.
+    /// </summary>
+    public bool Timed { get; init; }
+
     /// <summary>Gets a generator that produces the same numbers for every layout of a case.</summary>
     public Random Random { get; private set; } = new(1);
 
@@ -55,6 +61,11 @@ internal sealed unsafe class Workspace : IDisposable
         used.Add((buffer, (nint)p, bytes));
         return (T*)p;
     }
+
+    /// <summary>Gets the distance of the rows of a matrix.</summary>
+    /// <param name="cols">The number of columns.</param>
+    /// <param name="gap">The elements between two rows in a test.</param>
+    public int Stride(int cols, int gap) => !Timed ? cols + gap : cols % 1024 == 0 ? cols + 16 : cols;
 
     /// <summary>Allocates a block for pointers to other blocks.</summary>
     public float** Pointers(nint n) => (float**)Block<nint>(n);

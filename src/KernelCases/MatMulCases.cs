@@ -1,9 +1,9 @@
 using System.Runtime.Intrinsics.X86;
 using TinyZsad.Formats;
 using TinyZsad.Kernels;
-using static TinyZsad.Tests.Kernels.KernelCase;
+using static TinyZsad.KernelCases.KernelCase;
 
-namespace TinyZsad.Tests.Kernels;
+namespace TinyZsad.KernelCases;
 
 /// <summary>
 /// Lists the cases of linear layers: every remainder of rows, columns and sums, every format of the weights, every epilogue.
@@ -17,6 +17,9 @@ internal static unsafe class MatMulCases
     /// </summary>
     internal const double RmsOfSum = 1.5 * E;
 
+    /// <summary>The length of a tile's sums with which its operands, up to 24 KB, stay in the L1 cache.</summary>
+    private const int LengthInL1 = 128;
+
     /// <summary>The reason for <see cref="RmsOfSum"/>.</summary>
     internal const string RmsBecause =
         "after j terms a sum is about sqrt j, and rounded by at most that times e: the squares of these errors, a third of the "
@@ -28,8 +31,10 @@ internal static unsafe class MatMulCases
         .. from type in (FloatType[])[FloatType.F16, FloatType.BF16] from layout in (WeightLayout[])[WeightLayout.OutIn,
             WeightLayout.InOut] select Widened(128, 512, type, layout),
         Widened(1000, 75, FloatType.F16, WeightLayout.OutIn),
+        .. from type in (FloatType[])[FloatType.F16, FloatType.BF16] select Widened(1536, 384, type, WeightLayout.OutIn, all: false),
         .. from k in (int[])[.. KernelCases.Lengths.Where(n => n > 0), 191, 193, 383, 385, 1000]
             from started in (bool[])[false, true] from asking in (bool[])[false, true] select OneTile(k, started, asking),
+        OneTile(LengthInL1, false, false) with { Typical = true },
         .. from m in Enumerable.Range(1, 26) select Product(m, 35, 19, FloatType.F16),
         .. from n in KernelCases.Lengths where n > 0 select Product(13, n, 18, FloatType.F16),
         .. from k in KernelCases.Lengths where k > 0 from type in Types
@@ -55,17 +60,26 @@ internal static unsafe class MatMulCases
         Product<Gelu>(1029, 1536, 384, default, FloatType.F16),
         Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
         Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true),
+        // The wide and the deep layers of EdgeZSAD, and those of ViT-L.
+        Product(4096, 576, 192, FloatType.F16).OnlyTimed, Product<Gelu>(4096, 768, 192, default, FloatType.F16).OnlyTimed,
+        Product(1024, 1152, 384, FloatType.F16).OnlyTimed, Product<Gelu>(256, 2304, 576, default, FloatType.F16).OnlyTimed,
+        Product(256, 576, 2304, FloatType.F16, residual: true, inPlace: true).OnlyTimed,
+        Product(1024, 256, 384, new LeakyRelu(0.01f), FloatType.F16).OnlyTimed,
+        Product(1372, 1024, 1024, FloatType.F16, residual: true, inPlace: true).OnlyTimed,
+        Product<QuickGelu>(1372, 4096, 1024, default, FloatType.F16).OnlyTimed,
+        Product(1372, 1024, 4096, FloatType.F16, residual: true, inPlace: true).OnlyTimed,
     ];
 
     /// <summary>
-    /// Creates a case with all 16-bit numbers, including NaN and infinities, in whole squares and in remainders.
+    /// Creates a case with all 16-bit numbers, including NaN and infinities, in whole squares and in remainders, or with numbers as a
+    /// model has them.
     /// </summary>
-    private static KernelCase Widened(int n, int k, FloatType type, WeightLayout layout) =>
-        new("Panel", $"{n} x {k} {type} {layout}, all numbers", workspace =>
+    private static KernelCase Widened(int n, int k, FloatType type, WeightLayout layout, bool all = true) =>
+        new("Panel", $"{n} x {k} {type} {layout}{(all ? ", all numbers" : "")}", workspace =>
         {
-            ushort* w = workspace.Block<ushort>(n * k);
+            ushort* w = all ? workspace.Block<ushort>(n * k) : (ushort*)Stored(workspace, type, n * k);
             // Some rows have no NaN or infinity, because a square that contains one takes a different path.
-            for (int i = 0; i < n * k; i++) w[i] = (ushort)(i / k % 48 < 16 && (i & 0x7C00) == 0x7C00 ? i & 0x83FF : i);
+            for (int i = 0; all && i < n * k; i++) w[i] = (ushort)(i / k % 48 < 16 && (i & 0x7C00) == 0x7C00 ? i & 0x83FF : i);
             int columns = Tile.Columns, panels = (n + columns - 1) / columns, size = panels * columns * k;
             float* mine = workspace.Block<float>(size), definition = workspace.Output(size);
             return new(
@@ -84,7 +98,7 @@ internal static unsafe class MatMulCases
                 },
                 () => Difference.Exact(mine, definition, size));
         })
-        { Because = "widening is exact" };
+        { Because = "widening is exact", Bytes = (double)n * k * (type.Size() + sizeof(float)), Typical = !all };
 
     /// <summary>
     /// Creates a case of a single tile, whose sums start with zeros or with scattered rows, with or without prefetching.
@@ -156,7 +170,7 @@ internal static unsafe class MatMulCases
             workspace =>
         {
             // A row stride of 4 KiB, where k is one less, is the case in which strips are copied.
-            int ldx = k % 1024 == 1023 ? k + 1 : k + 3, ldy = n + 1, length = Extent(m, n, ldy);
+            int ldx = workspace.Stride(k, k % 1024 == 1023 ? 1 : 3), ldy = workspace.Stride(n, 1), length = Extent(m, n, ldy);
             MatMulArgs a = new()
             {
                 M = m, N = n, K = k, Type = type, Layout = layout, LdX = ldx, LdY = ldy, LdResidual = ldy, ActivateLast = last,
@@ -180,7 +194,7 @@ internal static unsafe class MatMulCases
             }
             float* scratch = workspace.Block<float>(MatMul.ScratchFloats(m, n, k, threads));
             return new(
-                () => EachItem(MatMul.Items(m, n, k, threads), m >= 1000, (item, previous) =>
+                () => EachItem(MatMul.Items(m, n, k, threads), workspace.Timed, (item, previous) =>
                     MatMul.Execute(mine, f, item, previous, scratch)),
                 () =>
                 {
@@ -201,7 +215,7 @@ internal static unsafe class MatMulCases
                 "below 1.2; " + RmsBecause,
             Flops = 2.0 * m * n * k,
             Bytes = 4.0 * m * (k + n) + (double)n * k * type.Size(),
-            Typical = m >= 1000,
+            Typical = m > 1000,
         };
 
     /// <summary>
