@@ -8,12 +8,13 @@ using TinyZsad.Kernels;
 
 namespace TinyZsad.Cli;
 
-/// <summary>The <c>bench</c> command: measures the speed of detection on this machine.</summary>
+/// <summary>The <c>bench</c> command: measures the speed of detection, or of the kernels, on this machine.</summary>
 internal sealed class BenchCommand
 {
     private readonly Terminal terminal;
     private readonly ModelSource source;
     private readonly PictureOptions reading;
+    private readonly KernelBench kernels;
     private readonly Option<string?> image = new("--image")
     {
         Description = "The picture (default: a generated picture of 640 x 480 pixels).",
@@ -41,6 +42,7 @@ internal sealed class BenchCommand
     private BenchCommand(Terminal terminal, Command command)
     {
         this.terminal = terminal;
+        kernels = new KernelBench(terminal, command, json);
         source = new ModelSource(command);
         profile.AcceptOnlyFromAmong("all");
         foreach (Option option in new Option[] { image, className, cache, runs, warmup, batch, threads, precision, json,
@@ -50,12 +52,13 @@ internal sealed class BenchCommand
         }
         reading = new PictureOptions(command, image);
 
-        command.SetAction(terminal, Run);
+        command.SetAction(terminal, (parsed, cancellationToken) =>
+            kernels.IsAsked(parsed) ? kernels.Run(parsed, cancellationToken) : Run(parsed, cancellationToken));
     }
 
     public static Documented Create(Terminal terminal)
     {
-        Command command = new("bench", "Measures how fast detection is on this machine.");
+        Command command = new("bench", "Measures how fast detection, or each kernel, is on this machine.");
         _ = new BenchCommand(terminal, command);
         return new Documented(command,
         [
@@ -64,6 +67,7 @@ internal sealed class BenchCommand
             "bench -m lizad.safetensors --batch 8",
             "bench --case tests/reference/lizad/vision-full --profile",
             "bench --case tests/reference/lizad/vision-full --precision int8 --json",
+            "bench --kernels --filter Attention",
         ]);
     }
 

@@ -37,9 +37,9 @@ public sealed class UsageTests
         Assert.That(examples, Has.Length.AtLeast(12));
         foreach (string example in examples)
         {
-            // A missing file may be the only error. Files that exist would only take time.
+            // A missing file, or kernel, may be the only error. Those that exist would only take time.
             IEnumerable<string> words = CommandLineParser.SplitCommandLine(example).Skip(1).TakeWhile(w => w != ">")
-                .Select(w => w.StartsWith("tests/", StringComparison.Ordinal) ? "nowhere" : w);
+                .Select(w => w == "Attention" || w.StartsWith("tests/", StringComparison.Ordinal) ? "nowhere" : w);
             string error = ToolRun.Of([.. words]).Error;
             Assert.That(error, Does.StartWith("error: ").And.Not.Contain("--help").And.Not.Contain("unexpected"), example);
         }
@@ -79,6 +79,20 @@ public sealed class UsageTests
     [TestCase("verify case --tolerance -1", "at least 0")]
     [TestCase("bench -m m --runs 0", "from 1 to")]
     [TestCase("bench -m m --profile some", "some")]
+    [TestCase("bench --filter Tile", "add --kernels")]
+    [TestCase("bench --kernels --filter ", "--filter is empty")]
+    [TestCase("bench --kernels -m m", "--model is for detections")]
+    [TestCase("bench --kernels --case c", "--case is for detections")]
+    [TestCase("bench --kernels --image p", "--image is for detections")]
+    [TestCase("bench --kernels --class a", "--class is for detections")]
+    [TestCase("bench --kernels --runs 5", "--runs is for detections")]
+    [TestCase("bench --kernels --warmup 5", "--warmup is for detections")]
+    [TestCase("bench --kernels --batch 5", "--batch is for detections")]
+    [TestCase("bench --kernels --cache off", "--cache is for detections")]
+    [TestCase("bench --kernels --threads 1", "--threads is for detections")]
+    [TestCase("bench --kernels --precision int8", "--precision is for detections")]
+    [TestCase("bench --kernels --profile", "--profile is for detections")]
+    [TestCase("bench --kernels --page 2", "--page is for detections")]
     [TestCase("embed -m m -o out", "--class")]
     [TestCase("embed --class a -o out", "--model")]
     [TestCase("embed -m m --class a -o nowhere/out", "there is no folder")]
@@ -103,6 +117,7 @@ public sealed class UsageTests
     [TestCase("verify nowhere", "nowhere is no reference case")]
     [TestCase("bench -m nowhere.safetensors", "nowhere.safetensors")]
     [TestCase("bench --case nowhere", "nowhere is no reference case")]
+    [TestCase("bench --kernels --filter nowhere", "no kernel has this in its name or shape; the kernels are Activate ")]
     [TestCase("detect nowhere.png", "nowhere.png: there is no such file")]
     [TestCase("detect -m nowhere.safetensors nowhere.png", "nowhere.png: there is no such file")]
     [TestCase("detect -m nowhere.safetensors nowhere/**/*.png", "no picture matches")]
