@@ -73,6 +73,14 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     void AddProduct(TSelf a, TSelf b);
 
     /// <summary>
+    /// Loads a number for <see cref="AddMultiple"/>: into every lane, or only into the first if the processor can multiply by one lane.
+    /// </summary>
+    static abstract TSelf LoadMultiplier(float* p);
+
+    /// <summary>Adds a times the number that <see cref="LoadMultiplier"/> loaded, like <see cref="AddProduct"/>.</summary>
+    void AddMultiple(TSelf a, TSelf multiplier);
+
+    /// <summary>
     /// Computes the minimum of each pair of lanes. The result is NaN where b is NaN, and unspecified where only a is NaN.
     /// </summary>
     static abstract TSelf Min(TSelf a, TSelf b);

@@ -82,6 +82,14 @@ internal unsafe struct Lanes1 : IVector<Lanes1>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes1 LoadMultiplier(float* p) => Broadcast(*p);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void AddMultiple(Lanes1 a, Lanes1 multiplier) => AddProduct(multiplier, a);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes1 Min(Lanes1 a, Lanes1 b) => new(float.MinNative(a.v, b.v));
 
     /// <inheritdoc/>
