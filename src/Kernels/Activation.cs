@@ -29,7 +29,7 @@ internal readonly struct Identity : IActivation
 /// The exact GELU, y = x/2 (1 + erf(x / sqrt 2)). It is computed as max(x, 0) - |x| P(X > |x|)
 /// (<see cref="VectorMath.MinusUpperTail"/>), which avoids cancellation. With 16 lanes |y - exact| &lt;= 7e-8 max(1, |x|), and
 /// 9e-8 |x| where |x| &lt; 1. With fewer lanes |y - exact| &lt;= 3e-7 max(1, |x|), and 4.6e-7 |x| where |x| &lt; 1. Minus
-/// infinity gives 0 or -0; plus infinity gives plus infinity.
+/// infinity gives a number from -2e-31 to 0; plus infinity gives plus infinity.
 /// </summary>
 internal readonly struct Gelu : IActivation
 {
