@@ -63,7 +63,7 @@ internal sealed unsafe class Int8LinearStep<TActivation> : OperationStep
 
     public override int Items { get; }
 
-    public override nint ScratchFloats => Int8MatMul.ScratchFloats;
+    public override nint ScratchFloats => Int8MatMul.ScratchFloats(shape.K);
 
     public override void Run(in Frame frame, int item, int previous, float* scratch) =>
         Int8MatMul.Execute(LinearOperands.In(frame, linear, shape), frame.Bytes(quantized), (byte*)weights, activation, item,

@@ -17,7 +17,7 @@ internal static unsafe class Int8Cases
 
     public static IEnumerable<KernelCase> All =>
     [
-        .. from k in KernelCases.Lengths where k > 0 from numbers in Enum.GetValues<Numbers>() select TileOf((k + 3) / 4 * 4,
+        .. from k in KernelCases.Lengths where k > 0 from numbers in Enum.GetValues<Numbers>() select TileOf(Int8Rows.Padded(k),
             numbers),
         TileOf(4096, Numbers.Largest), TileOf(Int8Tile.MaxInputs, Numbers.Largest), TileOf(Int8Tile.MaxInputs, Numbers.Opposite),
         .. from k in KernelCases.Lengths where k > 0 select Rows(k),
@@ -56,6 +56,8 @@ internal static unsafe class Int8Cases
         }
 
         sbyte* b = workspace.Block<sbyte>((nint)k * columns);
+        void* elements = b;
+        if (Int8Tile.ElementSize > 1) elements = workspace.Block<short>((nint)k * columns);
         int* correction = workspace.Block<int>(columns), mine = workspace.Block<int>(extent),
             definition = workspace.Block<int>(extent);
         new Span<int>(correction, columns).Clear();
@@ -64,11 +66,12 @@ internal static unsafe class Int8Cases
             b[i] = (sbyte)Next(-1);
             correction[i / 4 % columns] -= Int8Tile.Offset * b[i];
         }
+        if (elements != b) Int8Tile.Widen(b, k, (short*)elements);
         new Span<int>(mine, extent).Clear();
         new Span<int>(definition, extent).Clear();
         return new(
-            () => Int8Tile.Execute(a, lda, b, k, correction, mine, ldc),
-            () => Int8Tile.Scalar(a, lda, b, k, definition, ldc),
+            () => Int8Tile.Execute(a, lda, elements, k, correction, mine, ldc),
+            () => Int8Tile.Scalar(a, lda, elements, k, definition, ldc),
             () => Same(mine, definition, extent));
     })
     {
@@ -108,7 +111,7 @@ internal static unsafe class Int8Cases
                 if (float.IsNaN(t) != r is 5 or 6 or 7) error = Difference.Unless(false);
                 for (int p = 0; p < k && !float.IsNaN(t); p++)
                 {
-                    double value = (double)t * (Int8Tile.ElementSize == 1 ? i[p] - Int8Tile.Offset : ((short*)i)[p]);
+                    double value = (double)t * (Int8Tile.ElementSize == 1 ? (sbyte)(i[p] - Int8Tile.Offset) : ((short*)i)[p]);
                     if (Math.Abs(x[r * ldx + p] - value) > t * (0.5 + 1.0 / (1 << 15)) + Int8Rows.Least)
                         error = Difference.Unless(false);
                 }
@@ -181,7 +184,7 @@ internal static unsafe class Int8Cases
             definition.Residual = added;
             byte* x = workspace.Block<byte>((nint)Int8Rows.Rows(m) * Int8Rows.Stride(k)),
                 w = workspace.Block<byte>(Int8Weights.Bytes(n, k));
-            float* scratch = workspace.Block<float>(Math.Max(Int8MatMul.ScratchFloats, Int8Weights.ScratchFloats(k)));
+            float* scratch = workspace.Block<float>(Math.Max(Int8MatMul.ScratchFloats(k), Int8Weights.ScratchFloats(k)));
             Int8Weights.Execute(a.W, type, layout, n, k, scratch, w);
             Int8Rows.Execute(a.X, ldx, m, k, x);
             return new(

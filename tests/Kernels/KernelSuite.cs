@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics.X86;
 using TinyZsad.KernelCases;
 using TinyZsad.Kernels;
 
@@ -58,7 +57,7 @@ internal static class KernelSuite
     }
 
     /// <summary>Gets how 8-bit integers are multiplied in this process.</summary>
-    public static string Products => Vnni512.IsSupported ? "bytes, emitted" : AvxVnni.IsSupported ? "bytes" : "16-bit integers";
+    public static string Products => Vnni512.IsSupported ? "bytes, emitted" : Int8Tile.MultipliesBytes ? "bytes" : "16-bit integers";
 
     private static string? Failure(KernelCase c, Layout layout, Workspace workspace, ref Difference shares)
     {

@@ -19,7 +19,7 @@ internal static unsafe class Int8MatMul
     /// </summary>
     private static int RowsOfBlock(int m, int k)
     {
-        int most = Math.Max(131072 / k, 16 * Int8Tile.Rows);
+        int most = Math.Max(131072 / (k * Int8Tile.ElementSize), 16 * Int8Tile.Rows);
         int blocks = (m + most - 1) / most;
         int rows = (m + blocks - 1) / blocks;
         return (rows + Int8Tile.Rows - 1) / Int8Tile.Rows * Int8Tile.Rows;
@@ -32,8 +32,12 @@ internal static unsafe class Int8MatMul
         return (m + rows - 1) / rows * ((n + Tile.Columns - 1) / Tile.Columns);
     }
 
-    /// <summary>Gets the number of scratch floats that one item needs; 64-byte aligned.</summary>
-    public static nint ScratchFloats => Int8Tile.Rows * (nint)Tile.Columns;
+    /// <summary>
+    /// Computes the number of scratch floats that one item needs; 64-byte aligned. They hold a tile and, where the tile does not
+    /// read bytes, the widened weights.
+    /// </summary>
+    public static nint ScratchFloats(int k) => Int8Tile.Rows * (nint)Tile.Columns
+        + (Int8Tile.ElementSize == 1 ? 0 : (nint)Int8Rows.Padded(k) * Tile.Columns * Int8Tile.ElementSize / sizeof(float));
 
     /// <summary>Computes one work item.</summary>
     /// <param name="a">The operands. x and W themselves are not read.</param>
@@ -55,17 +59,26 @@ internal static unsafe class Int8MatMul
         int stride = Int8Rows.Stride(a.K), k = Int8Rows.Padded(a.K);
         nint panelBytes = Int8Weights.PanelBytes(a.K);
         byte* first = w + column / Int8Tile.Columns * panelBytes;
+        byte* integers = first + 2 * sizeof(float) * Int8Tile.Columns;
+        nint integersStep = panelBytes;
+        if (Int8Tile.ElementSize > 1)
+        {
+            short* wide = (short*)(scratch + Int8Tile.Rows * Tile.Columns);
+            nint count = (nint)k * Int8Tile.Columns;
+            for (int p = 0; p * Int8Tile.Columns < width; p++)
+                Int8Tile.Widen((sbyte*)(integers + p * panelBytes), k, wide + p * count);
+            integers = (byte*)wide;
+            integersStep = count * Int8Tile.ElementSize;
+        }
 
         for (; row < end; row += Int8Tile.Rows)
         {
             // The last tile overlaps the tile before it and stores only its new rows.
             int start = Math.Min(row, Math.Max(a.M - Int8Tile.Rows, 0));
-            byte* rows = x + (nint)start * stride, panel = first;
-            for (int c = 0; c < width; c += Int8Tile.Columns, panel += panelBytes)
+            byte* rows = x + (nint)start * stride, panel = first, b = integers;
+            for (int c = 0; c < width; c += Int8Tile.Columns, panel += panelBytes, b += integersStep)
             {
-                int* correction = (int*)panel + Int8Tile.Columns;
-                Int8Tile.Execute(rows, stride, (sbyte*)(correction + Int8Tile.Columns), k, correction, (int*)scratch + c,
-                    Tile.Columns);
+                Int8Tile.Execute(rows, stride, b, k, (int*)panel + Int8Tile.Columns, (int*)scratch + c, Tile.Columns);
                 ToFloats(rows, stride, a.K, (float*)panel, scratch + c);
             }
             MatMul.Finish(a, activation, scratch + (row - start) * Tile.Columns, row, Math.Min(end - row, Int8Tile.Rows), column,
@@ -88,10 +101,11 @@ internal static unsafe class Int8MatMul
     private static void ToFloats<TVec>(byte* rows, int stride, int k, float* scales, float* tile)
         where TVec : unmanaged, IVector<TVec>
     {
-        for (int r = 0; r < Int8Tile.Rows; r++, rows += stride, tile += Tile.Columns)
+        int height = Int8Tile.Rows, width = Int8Tile.Columns;
+        for (int r = 0; r < height; r++, rows += stride, tile += Tile.Columns)
         {
             TVec scale = TVec.Broadcast(Int8Rows.ScaleOf(rows, k));
-            for (int c = 0; c < Int8Tile.Columns; c += TVec.Count)
+            for (int c = 0; c < width; c += TVec.Count)
                 (TVec.LoadInts((int*)tile + c) * TVec.Load(scales + c) * scale).Store(tile + c);
         }
     }

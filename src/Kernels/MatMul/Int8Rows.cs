@@ -5,7 +5,7 @@ namespace TinyZsad.Kernels;
 /// <summary>
 /// Quantizes the A operand of <see cref="Int8Tile"/>: rows of x as 8-bit integers with one scale per row, x[r, p] ≈ scale[r] q[r,
 /// p], where scale = max |x[r]| / 127. A stored row is its integers, in the format that the tile reads, with k rounded up to a
-/// multiple of four, followed by its scale.
+/// multiple of <see cref="Int8Tile.Group"/>, followed by its scale.
 /// <para>|x - scale q| ≤ scale (1/2 + 2^-15). A row whose largest magnitude is below 1e-34 is treated as zeros. A row that
 /// contains NaN or infinity gets the scale NaN, so that every result computed from it is NaN; invalid numbers are never
 /// hidden.</para>
@@ -20,8 +20,8 @@ internal static unsafe class Int8Rows
     /// </summary>
     public const float Least = 1e-34f;
 
-    /// <summary>Rounds the number of inputs up to whole groups of four.</summary>
-    internal static int Padded(int k) => (k + 3) / 4 * 4;
+    /// <summary>Rounds the number of inputs up to whole groups.</summary>
+    internal static int Padded(int k) => (k + Int8Tile.Group - 1) / Int8Tile.Group * Int8Tile.Group;
 
     /// <summary>Computes the stride between rows in bytes.</summary>
     public static int Stride(int k) => checked(Padded(k) * Int8Tile.ElementSize + sizeof(float));
@@ -95,8 +95,9 @@ internal static unsafe class Int8Rows
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Put<TVec>(TVec integers, byte* q, int p) where TVec : unmanaged, IVector<TVec>
     {
-        if (Int8Tile.ElementSize == 1) (integers + TVec.Broadcast(Int8Tile.Offset)).StoreBytes(q + p);
-        else integers.StoreShorts((short*)q + p);
+        if (Int8Tile.ElementSize == 2) integers.StoreShorts((short*)q + p);
+        else if (Int8Tile.Offset > 0) (integers + TVec.Broadcast(Int8Tile.Offset)).StoreBytes(q + p);
+        else TVec.SelectLess(integers, TVec.Zero, integers + TVec.Broadcast(256), integers).StoreBytes(q + p);    // signed bytes
     }
 
     /// <summary>Computes the reference result from the definition.</summary>

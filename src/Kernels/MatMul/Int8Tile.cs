@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
@@ -12,38 +13,48 @@ namespace TinyZsad.Kernels;
 /// (<see cref="Int8Weights"/>).
 /// <para>With VNNI, one instruction multiplies four unsigned bytes of A by four signed bytes of B in each lane. A is therefore
 /// stored with <see cref="Offset"/> added, and the sums start from B's corrections, which subtract it again. The 512-bit form of
-/// AVX512 is generated code (<see cref="Vnni512"/>); the 256-bit form of AvxVnni is in this class. On other processors A is
-/// stored as 16-bit integers, B is widened to 16 bits, and adjacent products are added in pairs; each column then has two partial
-/// sums, which are added at the end. Intermediate sums may wrap around. Only the result must fit in 32 bits, and 127 * 127 * k
-/// does for k up to <see cref="MaxInputs"/>.</para>
+/// AVX512 is generated code (<see cref="Vnni512"/>); the 256-bit form of AvxVnni is in this class. Arm64's dot products multiply
+/// signed bytes and need neither.</para>
+/// <para>On other processors A and B are 16-bit integers, and adjacent products are added in pairs; each column then has two
+/// partial sums, which are added at the end. Intermediate sums may wrap around. Only the result must fit in 32 bits, and
+/// 127 * 127 * k does for k up to <see cref="MaxInputs"/>. Whether that is faster than floats is another question
+/// (<see cref="Int8Benefit"/>).</para>
 /// </summary>
 internal static unsafe class Int8Tile
 {
     /// <summary>
-    /// Gets the number of rows of a tile on this processor. With two vectors per row, 12 sums, 2 vectors of B and 1 broadcast fit
-    /// in 16 registers, all that a VEX-encoded instruction can address.
+    /// Gets the number of rows of a tile on this processor. With two vectors per row, 12 sums, 2 vectors of B, 1 broadcast and 1
+    /// product fit in 16 registers, all that a VEX-encoded instruction can address. Arm64 has 32.
     /// </summary>
-    public static int Rows => Vnni512.IsSupported ? Vnni512.Rows : 6;
+    public static int Rows => Vnni512.IsSupported ? Vnni512.Rows : Dp.IsSupported ? 12 : 6;
 
     /// <summary>The largest k for which the sums cannot overflow.</summary>
     public const int MaxInputs = 1 << 17;
 
+    /// <summary>k is a multiple of this: Arm64's tile takes two groups of four at a time.</summary>
+    public const int Group = 8;
+
     /// <summary>Gets the number of columns of a tile on this processor.</summary>
     public static int Columns => Vnni512.IsSupported ? Vnni512.Columns : Math.Min(Tile.Columns, 16);
 
-    private static bool MultipliesBytes => Vnni512.IsSupported || AvxVnni.IsSupported;
+    private static bool MultipliesUnsigned => Vnni512.IsSupported || AvxVnni.IsSupported;
 
-    /// <summary>Gets the size of an element of A in bytes.</summary>
+    /// <summary>Gets whether the processor has instructions for dot products of bytes, and this class may use them.</summary>
+    public static bool MultipliesBytes => MultipliesUnsigned || Dp.IsSupported;
+
+    /// <summary>Gets the size of an element of A and B in bytes.</summary>
     public static int ElementSize => MultipliesBytes ? 1 : 2;
 
     /// <summary>Gets the number that is added to the elements of A when they are stored.</summary>
-    public static int Offset => MultipliesBytes ? 128 : 0;
+    public static int Offset => MultipliesUnsigned ? 128 : 0;
 
     /// <summary>Computes C = A · B for one whole tile.</summary>
     /// <param name="a">The operand A: <see cref="Rows"/> rows of k elements.</param>
     /// <param name="lda">The row stride of A, in bytes.</param>
-    /// <param name="b">The operand B, [k / 4][<see cref="Columns"/>][4].</param>
-    /// <param name="k">The length of the sums, a multiple of 4, at least 4.</param>
+    /// <param name="b">
+    /// The operand B, [k / 4][<see cref="Columns"/>][4]: bytes, or the 16-bit integers of <see cref="Widen"/>.
+    /// </param>
+    /// <param name="k">The length of the sums, a multiple of <see cref="Group"/>, at least that.</param>
     /// <param name="correction">
     /// The corrections, [<see cref="Columns"/>]: minus <see cref="Offset"/> times the sum of each column of B.
     /// </param>
@@ -52,18 +63,36 @@ internal static unsafe class Int8Tile
     /// overlap A or B.
     /// </param>
     /// <param name="ldc">The row stride of C, in elements.</param>
-    public static void Execute(byte* a, nint lda, sbyte* b, int k, int* correction, int* c, nint ldc)
+    public static void Execute(byte* a, nint lda, void* b, int k, int* correction, int* c, nint ldc)
     {
-        if (Vnni512.IsSupported) Vnni512.Execute(a, lda, b, k, correction, c, ldc);
-        else if (AvxVnni.IsSupported) Quads(a, lda, b, k, correction, c, ldc);
-        else if (Simd.Lanes == 16) Pairs<Pairs512>(a, lda, b, k, c, ldc);
-        else if (Simd.Lanes == 8) Pairs<Pairs256>(a, lda, b, k, c, ldc);
-        else if (Simd.Lanes == 4 && (Sse2.IsSupported || AdvSimd.Arm64.IsSupported)) Pairs<Pairs128>(a, lda, b, k, c, ldc);
+        if (Vnni512.IsSupported) Vnni512.Execute(a, lda, (sbyte*)b, k, correction, c, ldc);
+        else if (AvxVnni.IsSupported) Quads(a, lda, (sbyte*)b, k, correction, c, ldc);
+        else if (Dp.IsSupported) SignedQuads(a, lda, (sbyte*)b, k, c, ldc);
+        else if (Simd.Lanes == 16) Pairs<Pairs512>(a, lda, (short*)b, k, c, ldc);
+        else if (Simd.Lanes == 8) Pairs<Pairs256>(a, lda, (short*)b, k, c, ldc);
+        else if (Simd.Lanes == 4 && (Sse2.IsSupported || AdvSimd.Arm64.IsSupported)) Pairs<Pairs128>(a, lda, (short*)b, k, c, ldc);
         else Scalar(a, lda, b, k, c, ldc);
     }
 
+    /// <summary>
+    /// Widens B for the tiles that multiply 16-bit integers. They read it many times, and on most processors one unit widens and
+    /// multiplies or adds, so they do not widen it themselves.
+    /// </summary>
+    /// <param name="b">The operand B in bytes.</param>
+    /// <param name="k">The length of the sums.</param>
+    /// <param name="wide">The result, k * <see cref="Columns"/> numbers.</param>
+    public static void Widen(sbyte* b, int k, short* wide)
+    {
+        for (nint i = 0; i < (nint)k * Columns; i += Vector128<sbyte>.Count)
+        {
+            (Vector128<short> low, Vector128<short> high) = Vector128.Widen(Vector128.Load(b + i));
+            low.Store(wide + i);
+            high.Store(wide + i + Vector128<short>.Count);
+        }
+    }
+
     /// <summary>Computes the reference result from the definition: C[i, j] = sum over p of A[i, p] B[p, j].</summary>
-    public static void Scalar(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc)
+    public static void Scalar(byte* a, nint lda, void* b, int k, int* c, nint ldc)
     {
         for (int i = 0; i < Rows; i++)
         {
@@ -72,8 +101,9 @@ internal static unsafe class Int8Tile
                 int sum = 0;
                 for (int p = 0; p < k; p++)
                 {
-                    sum += (ElementSize == 1 ? a[i * lda + p] - Offset
-                        : ((short*)(a + i * lda))[p]) * b[(nint)p / 4 * 4 * Columns + 4 * j + p % 4];
+                    nint at = (nint)p / 4 * 4 * Columns + 4 * j + p % 4;
+                    sum += ElementSize == 1 ? (sbyte)(a[i * lda + p] - Offset) * ((sbyte*)b)[at]
+                        : ((short*)(a + i * lda))[p] * ((short*)b)[at];
                 }
 
                 c[i * ldc + j] = sum;
@@ -121,13 +151,91 @@ internal static unsafe class Int8Tile
         c50.Store(c); c51.Store(c + 8);
     }
 
+    /// <summary>
+    /// Computes a tile with 24 accumulators, 4 vectors of B and 1 of A: 29 of 32 registers. A row's vector holds two groups, which
+    /// the dot products select, so that no instruction broadcasts them.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void SignedQuads(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc)
+    {
+        nint lda2 = 2 * lda;
+        Vector128<int> c00 = default, c01 = default;
+        Vector128<int> c10 = default, c11 = default;
+        Vector128<int> c20 = default, c21 = default;
+        Vector128<int> c30 = default, c31 = default;
+        Vector128<int> c40 = default, c41 = default;
+        Vector128<int> c50 = default, c51 = default;
+        Vector128<int> c60 = default, c61 = default;
+        Vector128<int> c70 = default, c71 = default;
+        Vector128<int> c80 = default, c81 = default;
+        Vector128<int> c90 = default, c91 = default;
+        Vector128<int> c100 = default, c101 = default;
+        Vector128<int> c110 = default, c111 = default;
+        byte* a0 = a;
+        byte* a1 = a + 3 * lda;
+        byte* a2 = a + 6 * lda;
+        byte* a3 = a + 9 * lda;
+        sbyte* end = b + 8 * (nint)k;
+        while (b < end)
+        {
+            Vector128<sbyte> b00 = Vector128.Load(b), b01 = Vector128.Load(b + 16);
+            Vector128<sbyte> b10 = Vector128.Load(b + 32), b11 = Vector128.Load(b + 48);
+            Vector64<sbyte> x;
+            b += 64;
+            x = Vector64.Load((sbyte*)a0);
+            c00 = Dot(c00, b00, x, 0); c01 = Dot(c01, b01, x, 0); c00 = Dot(c00, b10, x, 1); c01 = Dot(c01, b11, x, 1);
+            x = Vector64.Load((sbyte*)(a0 + lda));
+            c10 = Dot(c10, b00, x, 0); c11 = Dot(c11, b01, x, 0); c10 = Dot(c10, b10, x, 1); c11 = Dot(c11, b11, x, 1);
+            x = Vector64.Load((sbyte*)(a0 + lda2));
+            c20 = Dot(c20, b00, x, 0); c21 = Dot(c21, b01, x, 0); c20 = Dot(c20, b10, x, 1); c21 = Dot(c21, b11, x, 1);
+            x = Vector64.Load((sbyte*)a1);
+            c30 = Dot(c30, b00, x, 0); c31 = Dot(c31, b01, x, 0); c30 = Dot(c30, b10, x, 1); c31 = Dot(c31, b11, x, 1);
+            x = Vector64.Load((sbyte*)(a1 + lda));
+            c40 = Dot(c40, b00, x, 0); c41 = Dot(c41, b01, x, 0); c40 = Dot(c40, b10, x, 1); c41 = Dot(c41, b11, x, 1);
+            x = Vector64.Load((sbyte*)(a1 + lda2));
+            c50 = Dot(c50, b00, x, 0); c51 = Dot(c51, b01, x, 0); c50 = Dot(c50, b10, x, 1); c51 = Dot(c51, b11, x, 1);
+            x = Vector64.Load((sbyte*)a2);
+            c60 = Dot(c60, b00, x, 0); c61 = Dot(c61, b01, x, 0); c60 = Dot(c60, b10, x, 1); c61 = Dot(c61, b11, x, 1);
+            x = Vector64.Load((sbyte*)(a2 + lda));
+            c70 = Dot(c70, b00, x, 0); c71 = Dot(c71, b01, x, 0); c70 = Dot(c70, b10, x, 1); c71 = Dot(c71, b11, x, 1);
+            x = Vector64.Load((sbyte*)(a2 + lda2));
+            c80 = Dot(c80, b00, x, 0); c81 = Dot(c81, b01, x, 0); c80 = Dot(c80, b10, x, 1); c81 = Dot(c81, b11, x, 1);
+            x = Vector64.Load((sbyte*)a3);
+            c90 = Dot(c90, b00, x, 0); c91 = Dot(c91, b01, x, 0); c90 = Dot(c90, b10, x, 1); c91 = Dot(c91, b11, x, 1);
+            x = Vector64.Load((sbyte*)(a3 + lda));
+            c100 = Dot(c100, b00, x, 0); c101 = Dot(c101, b01, x, 0); c100 = Dot(c100, b10, x, 1); c101 = Dot(c101, b11, x, 1);
+            x = Vector64.Load((sbyte*)(a3 + lda2));
+            c110 = Dot(c110, b00, x, 0); c111 = Dot(c111, b01, x, 0); c110 = Dot(c110, b10, x, 1); c111 = Dot(c111, b11, x, 1);
+            a0 += 8; a1 += 8; a2 += 8; a3 += 8;
+        }
+        c00.Store(c); c01.Store(c + 4); c += ldc;
+        c10.Store(c); c11.Store(c + 4); c += ldc;
+        c20.Store(c); c21.Store(c + 4); c += ldc;
+        c30.Store(c); c31.Store(c + 4); c += ldc;
+        c40.Store(c); c41.Store(c + 4); c += ldc;
+        c50.Store(c); c51.Store(c + 4); c += ldc;
+        c60.Store(c); c61.Store(c + 4); c += ldc;
+        c70.Store(c); c71.Store(c + 4); c += ldc;
+        c80.Store(c); c81.Store(c + 4); c += ldc;
+        c90.Store(c); c91.Store(c + 4); c += ldc;
+        c100.Store(c); c101.Store(c + 4); c += ldc;
+        c110.Store(c); c111.Store(c + 4);
+    }
+
+    /// <summary>Adds, in each lane, the dot product of four bytes of b with four bytes of x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> Dot(
+        Vector128<int> sums, Vector128<sbyte> b, Vector64<sbyte> x, [ConstantExpected(Max = (byte)1)] byte group) =>
+        Dp.DotProductBySelectedQuadruplet(sums, b, x, group);
+
     /// <summary>Computes a tile in column strips of two vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Pairs<TVec>(byte* a, nint lda, sbyte* b, int k, int* c, nint ldc) where TVec : unmanaged, IPairs<TVec>
+    private static void Pairs<TVec>(byte* a, nint lda, short* b, int k, int* c, nint ldc) where TVec : unmanaged, IPairs<TVec>
     {
-        int n = TVec.Columns;
-        nint step = 4 * Columns, lda2 = 2 * lda;
-        for (int column = 0; column < Columns; column += 2 * n)
+        // Columns may call a class constructor. A call while sums are live would move them from registers to memory for good.
+        int n = TVec.Columns, columns = Columns;
+        nint step = 4 * columns, lda2 = 2 * lda;
+        for (int column = 0; column < columns; column += 2 * n)
         {
             TVec c00 = default, c01 = default;
             TVec c10 = default, c11 = default;
@@ -137,17 +245,17 @@ internal static unsafe class Int8Tile
             TVec c50 = default, c51 = default;
             byte* a0 = a;
             byte* a1 = a + 3 * lda;
-            sbyte* from = b + 4 * column, end = from + k * (nint)Columns;
+            short* from = b + 4 * column, end = from + k * (nint)columns;
             while (from < end)
             {
                 TVec b0 = TVec.Load(from), b1 = TVec.Load(from + 4 * n), x;
                 from += step;
-                x = TVec.Broadcast(a0); c00 = TVec.MultiplyAdd(x, b0, c00); c01 = TVec.MultiplyAdd(x, b1, c01);
-                x = TVec.Broadcast(a0 + lda); c10 = TVec.MultiplyAdd(x, b0, c10); c11 = TVec.MultiplyAdd(x, b1, c11);
-                x = TVec.Broadcast(a0 + lda2); c20 = TVec.MultiplyAdd(x, b0, c20); c21 = TVec.MultiplyAdd(x, b1, c21);
-                x = TVec.Broadcast(a1); c30 = TVec.MultiplyAdd(x, b0, c30); c31 = TVec.MultiplyAdd(x, b1, c31);
-                x = TVec.Broadcast(a1 + lda); c40 = TVec.MultiplyAdd(x, b0, c40); c41 = TVec.MultiplyAdd(x, b1, c41);
-                x = TVec.Broadcast(a1 + lda2); c50 = TVec.MultiplyAdd(x, b0, c50); c51 = TVec.MultiplyAdd(x, b1, c51);
+                x = TVec.Broadcast(a0); c00.AddProducts(x, b0); c01.AddProducts(x, b1);
+                x = TVec.Broadcast(a0 + lda); c10.AddProducts(x, b0); c11.AddProducts(x, b1);
+                x = TVec.Broadcast(a0 + lda2); c20.AddProducts(x, b0); c21.AddProducts(x, b1);
+                x = TVec.Broadcast(a1); c30.AddProducts(x, b0); c31.AddProducts(x, b1);
+                x = TVec.Broadcast(a1 + lda); c40.AddProducts(x, b0); c41.AddProducts(x, b1);
+                x = TVec.Broadcast(a1 + lda2); c50.AddProducts(x, b0); c51.AddProducts(x, b1);
                 a0 += 8; a1 += 8;
             }
             int* to = c + column;
@@ -170,22 +278,25 @@ internal unsafe interface IPairs<TSelf> where TSelf : unmanaged, IPairs<TSelf>
     /// <summary>Gets the number of columns in a vector.</summary>
     static abstract int Columns { get; }
 
-    /// <summary>Loads groups of B and widens them.</summary>
-    static abstract TSelf Load(sbyte* p);
+    /// <summary>Loads groups of B.</summary>
+    static abstract TSelf Load(short* p);
 
     /// <summary>Broadcasts one group of A to every column.</summary>
     static abstract TSelf Broadcast(byte* p);
 
-    /// <summary>Computes sums + the sum of the products of each pair.</summary>
-    static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf sums);
+    /// <summary>
+    /// Adds the sum of the products of each pair to this vector of sums. It changes the vector in place, so that the JIT compiler
+    /// does not copy it.
+    /// </summary>
+    void AddProducts(TSelf a, TSelf b);
 
     /// <summary>Adds the two sums of each column and stores the results.</summary>
     void StoreSums(int* p);
 }
 
-internal readonly unsafe struct Pairs512 : IPairs<Pairs512>
+internal unsafe struct Pairs512 : IPairs<Pairs512>
 {
-    private readonly Vector512<short> v;
+    private Vector512<short> v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Pairs512(Vector512<short> v) => this.v = v;
@@ -193,23 +304,22 @@ internal readonly unsafe struct Pairs512 : IPairs<Pairs512>
     public static int Columns => 8;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pairs512 Load(sbyte* p) => new(Avx512BW.ConvertToVector512Int16(Vector256.Load(p)));
+    public static Pairs512 Load(short* p) => new(Vector512.Load(p));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pairs512 Broadcast(byte* p) => new(Vector512.Create(*(long*)p).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pairs512 MultiplyAdd(Pairs512 a, Pairs512 b, Pairs512 sums) =>
-        new((sums.v.AsInt32() + Avx512BW.MultiplyAddAdjacent(a.v, b.v)).AsInt16());
+    public void AddProducts(Pairs512 a, Pairs512 b) => v = (v.AsInt32() + Avx512BW.MultiplyAddAdjacent(a.v, b.v)).AsInt16();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreSums(int* p) =>
+    public readonly void StoreSums(int* p) =>
         Avx512F.ConvertToVector256Int32((v.AsInt32() + (v.AsInt64() >>> 32).AsInt32()).AsInt64()).Store(p);
 }
 
-internal readonly unsafe struct Pairs256 : IPairs<Pairs256>
+internal unsafe struct Pairs256 : IPairs<Pairs256>
 {
-    private readonly Vector256<short> v;
+    private Vector256<short> v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Pairs256(Vector256<short> v) => this.v = v;
@@ -217,26 +327,25 @@ internal readonly unsafe struct Pairs256 : IPairs<Pairs256>
     public static int Columns => 4;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pairs256 Load(sbyte* p) => new(Avx2.ConvertToVector256Int16(Vector128.Load(p)));
+    public static Pairs256 Load(short* p) => new(Vector256.Load(p));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pairs256 Broadcast(byte* p) => new(Vector256.Create(*(long*)p).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pairs256 MultiplyAdd(Pairs256 a, Pairs256 b, Pairs256 sums) =>
-        new((sums.v.AsInt32() + Avx2.MultiplyAddAdjacent(a.v, b.v)).AsInt16());
+    public void AddProducts(Pairs256 a, Pairs256 b) => v = (v.AsInt32() + Avx2.MultiplyAddAdjacent(a.v, b.v)).AsInt16();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreSums(int* p)
+    public readonly void StoreSums(int* p)
     {
         Vector256<long> sums = (v.AsInt32() + (v.AsInt64() >>> 32).AsInt32()).AsInt64();
         Vector128.Narrow(sums.GetLower(), sums.GetUpper()).Store(p);
     }
 }
 
-internal readonly unsafe struct Pairs128 : IPairs<Pairs128>
+internal unsafe struct Pairs128 : IPairs<Pairs128>
 {
-    private readonly Vector128<short> v;
+    private Vector128<short> v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Pairs128(Vector128<short> v) => this.v = v;
@@ -244,22 +353,22 @@ internal readonly unsafe struct Pairs128 : IPairs<Pairs128>
     public static int Columns => 2;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pairs128 Load(sbyte* p) => new(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(long*)p).AsSByte()));
+    public static Pairs128 Load(short* p) => new(Vector128.Load(p));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pairs128 Broadcast(byte* p) => new(Vector128.Create(*(long*)p).AsInt16());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pairs128 MultiplyAdd(Pairs128 a, Pairs128 b, Pairs128 sums)
+    public void AddProducts(Pairs128 a, Pairs128 b)
     {
         Vector128<int> pairs = Sse2.IsSupported ? Sse2.MultiplyAddAdjacent(a.v, b.v)
             : AdvSimd.Arm64.AddPairwise(AdvSimd.MultiplyWideningLower(a.v.GetLower(), b.v.GetLower()),
                 AdvSimd.MultiplyWideningUpper(a.v, b.v));
-        return new((sums.v.AsInt32() + pairs).AsInt16());
+        v = (v.AsInt32() + pairs).AsInt16();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreSums(int* p)
+    public readonly void StoreSums(int* p)
     {
         Vector128<long> sums = (v.AsInt32() + (v.AsInt64() >>> 32).AsInt32()).AsInt64();
         *(long*)p = Vector128.Narrow(sums, sums).AsInt64().ToScalar();

@@ -7,7 +7,7 @@ namespace TinyZsad.Kernels;
 /// Quantizes the B operand of <see cref="Int8Tile"/>: a weight matrix as 8-bit integers with one scale per output, w[n, p] ≈
 /// scale[n] q[n, p], where scale = max |w[n]| / 127, by the same rules as <see cref="Int8Rows"/>. This is done once. A panel of
 /// <see cref="Int8Tile.Columns"/> outputs holds its scales, then its corrections (see <see cref="Int8Tile"/>), then its integers
-/// as [k / 4][outputs][4]. Outputs beyond the matrix are zero.
+/// as [k / 4][outputs][4], in bytes on every processor. Outputs beyond the matrix are zero.
 /// </summary>
 internal static unsafe class Int8Weights
 {
