@@ -55,7 +55,7 @@ public sealed class AheadOfTimeTests
 
     /// <summary>The scores of the same kernels with the same width have the same bits.</summary>
     [TestCase("float32")]
-    [TestCase("int8")]
+    [TestCase("forced-int8")]
     public void ItDetectsWhatTheJitCompiledToolDetects(string precision)
     {
         string[] line = ["detect", "--format", "json", "--precision", precision, "--threshold", "0.4", "samples"];

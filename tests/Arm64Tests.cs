@@ -15,6 +15,9 @@ public sealed class Arm64Tests
     private static readonly string[] TinyCases =
         [TestData.Path("lizad", "tiny"), TestData.Path("edgezsad", "tiny"), TestData.Path("visualad", "tiny")];
 
+    /// <summary>Processors that QEMU emulates.</summary>
+    private const string Newest = "max", WithoutDotProducts = "cortex-a72";
+
     private const string Libraries = "/usr/aarch64-linux-gnu";
 
     /// <summary>Below the repository, where the tests look for their files.</summary>
@@ -29,12 +32,13 @@ public sealed class Arm64Tests
         Programs.Publish("tests", "linux-arm64", Folder, "SelfContained=true", "ValidateExecutableReferencesMatchSelfContained=false");
     }
 
-    [TestCase("", 4, 12)]
-    [TestCase("DOTNET_EnableHWIntrinsic", 1, 40)]
-    public void KernelsAgreeWithTheirDefinitions(string switchedOff, int lanes, int oneOf)
+    [TestCase(Newest, "", 4, "bytes", 12)]
+    [TestCase(WithoutDotProducts, "", 4, "16-bit integers", 40)]
+    [TestCase(Newest, "DOTNET_EnableHWIntrinsic", 1, "16-bit integers", 40)]
+    public void KernelsAgreeWithTheirDefinitions(string processor, string switchedOff, int lanes, string products, int oneOf)
     {
-        Programs.Result run = Emulate(switchedOff, "kernels-sample", $"{oneOf}");
-        Assert.That(run.Success(), Does.StartWith($"{lanes} lanes, products of 16-bit integers"));
+        Programs.Result run = EmulateOn(processor, switchedOff, "kernels-sample", $"{oneOf}");
+        Assert.That(run.Success(), Does.StartWith($"{lanes} lanes, products of {products}"));
         Assert.That(run.Output, Does.Match(@"\n\d{3,} passed, 0 failed"));
     }
 
@@ -71,11 +75,13 @@ public sealed class Arm64Tests
     /// The integers are those of x64, except where floats that differ in their last bit are rounded to different integers. That changes
     /// an error by a small part of the largest one.
     /// </summary>
-    [Test]
-    public void EverySystemHasTheErrorsOfX64WithIntegers()
+    [TestCase(Newest)]
+    [TestCase(WithoutDotProducts)]
+    public void EverySystemHasTheErrorsOfX64WithIntegers(string processor)
     {
         string[] line = ["verify", "--json", "--precision", "int8", .. TinyCases];
-        double[] expected = Errors(ToolRun.Of(line).Output), actual = Errors(Emulate("", ["tool", .. line]).Success());
+        double[] expected = Errors(ToolRun.Of(line).Output);
+        double[] actual = Errors(EmulateOn(processor, "", ["tool", .. line]).Success());
         Assert.That(expected.Max(), Is.GreaterThan(1e-2), "nothing was rounded to integers");
         Assert.That(actual, Is.EqualTo(expected).Within(0.1 * expected.Max()));
     }
@@ -99,8 +105,23 @@ public sealed class Arm64Tests
         Assert.That(root.GetProperty("instruction_set_limit").GetString(), Is.Null);
     }
 
-    private static Programs.Result Emulate(string switchedOff, params string[] line) => Programs.Run("qemu-aarch64-static",
-        ["-L", Libraries, Path.Combine(Folder, "TinyZsad.Tests"), .. line], switchedOff.Length > 0 ? [(switchedOff, "0")] : []);
+    /// <summary>Without dot products of bytes, integers are slower than floats.</summary>
+    [TestCase(Newest, "int8")]
+    [TestCase(WithoutDotProducts, "float32")]
+    public void IntegersAreComputedWhereTheyAreFaster(string processor, string computed)
+    {
+        Programs.Result run = EmulateOn(processor, "", "tool", "bench", "--json", "--runs", "1", "--warmup", "1", "--precision", "int8");
+        JsonElement root = JsonDocument.Parse(run.Success()).RootElement;
+        Assert.That(root.GetProperty("precision_computed").GetString(), Is.EqualTo(computed));
+        Assert.That(run.Error, computed == "int8" ? Does.Not.Contain("int8 brings nothing")
+            : Does.Contain("int8 brings nothing on this processor, which has no dot products of bytes; computing in float32."));
+    }
+
+    private static Programs.Result Emulate(string switchedOff, params string[] line) => EmulateOn(Newest, switchedOff, line);
+
+    private static Programs.Result EmulateOn(string processor, string switchedOff, params string[] line) => Programs.Run(
+        "qemu-aarch64-static", ["-cpu", processor, "-L", Libraries, Path.Combine(Folder, "TinyZsad.Tests"), .. line],
+        switchedOff.Length > 0 ? [(switchedOff, "0")] : []);
 
     private static double[] Errors(string json) => [.. JsonDocument.Parse(json).RootElement.GetProperty("cases").EnumerateArray()
         .SelectMany(c => c.GetProperty("taps").EnumerateArray()).Select(t => t.GetProperty("relative_l2").GetDouble())];

@@ -13,8 +13,20 @@ internal static class Arguments
         Whole("--threads", "Threads per picture; 0 uses one per processor.", 0, 0, 256);
 
     public static Option<Precision> Precision() =>
-        Choice("--precision", "Compute linear layers in floats, or in 8-bit integers: faster, but less exact",
-        ("float32", TinyZsad.Precision.Float32), ("int8", TinyZsad.Precision.Int8));
+        Choice("--precision", "Compute linear layers in floats, or in 8-bit integers: faster, but less exact. int8 computes in floats "
+            + "where integers are not faster; forced-int8 does not", [.. Precisions]);
+
+    /// <summary>Creates the option for the precision of a check, which always computes what it is asked to.</summary>
+    public static Option<Precision> CheckedPrecision() =>
+        Choice("--precision", "Compute linear layers in floats, or in 8-bit integers, on every processor", Precisions[..2]);
+
+    private static readonly (string Word, Precision Value)[] Precisions =
+    [
+        ("float32", TinyZsad.Precision.Float32), ("int8", TinyZsad.Precision.Int8), ("forced-int8", TinyZsad.Precision.ForcedInt8),
+    ];
+
+    /// <summary>Gets the word for a precision.</summary>
+    public static string WordOf(Precision precision) => Array.Find(Precisions, p => p.Value == precision).Word;
 
     public static Option<string?> Device() =>
         Choice("--device", "The device: the CPU's kernels, or their reference implementations (slow, for small cases)",

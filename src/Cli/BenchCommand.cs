@@ -125,7 +125,7 @@ internal sealed class BenchCommand
         IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null
             : Profile(detector, asked, parsed.GetValue(profile) == "all", cancellationToken);
         Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads,
-            parsed.GetValue(precision), load, first,
+            parsed.GetValue(precision), detector.Precision, load, first,
             embedding, times, pictures.Length, batches, PeakMemory(), entries);
         if (parsed.GetValue(json)) WriteJson(measured);
         else WriteTables(measured);
@@ -133,7 +133,7 @@ internal sealed class BenchCommand
     }
 
     private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads,
-        Precision Precision,
+        Precision Asked, Precision Precision,
         TimeSpan Load, TimeSpan First, TimeSpan Embedding, TimeSpan[] Sorted, int BatchSize, TimeSpan[] SortedBatches, long PeakMemory,
         IReadOnlyList<ProfileEntry>? Profile)
     {
@@ -176,7 +176,7 @@ internal sealed class BenchCommand
             ("model", $"{m.Model.SystemName}, {m.Source}"),
             ("picture", $"{m.Picture.Width} x {m.Picture.Height}, brought to {m.Model.ImageSize} x {m.Model.ImageSize}"),
             .. m.ClassName is null ? Array.Empty<(string, string)>() : [("class", m.ClassName)],
-            ("threads", $"{m.Threads}"), ("precision", NameOf(m.Precision)),
+            ("threads", $"{m.Threads}"), ("precision", PrecisionOf(m)),
             ("SIMD", $"{VectorWidth.InstructionSet}, {Simd.Lanes} lanes of float32"),
             .. VectorWidth.Limit is { } limit ? [("", limit)] : Array.Empty<(string, string)>(),
             ("load", Units.Milliseconds(m.Load)),
@@ -207,7 +207,8 @@ internal sealed class BenchCommand
             + $"{Units.Milliseconds(m.SortedBatches[0])}; {m.BatchSize / m.BatchMedian.TotalSeconds:0.00} pictures a second"),
     ];
 
-    private static string NameOf(Precision precision) => precision == Precision.Int8 ? "int8" : "float32";
+    private static string PrecisionOf(Measurements m) => m.Asked == Precision.Int8 && m.Precision == Precision.Float32
+        ? $"{Arguments.WordOf(m.Precision)}, as {Arguments.WordOf(m.Asked)} is not faster on this processor" : Arguments.WordOf(m.Asked);
 
     private static string Rate(double perSecond) => double.IsFinite(perSecond) && perSecond > 0 ? $"{perSecond / 1e9:0.0}" : "-";
 
@@ -219,7 +220,8 @@ internal sealed class BenchCommand
         json.WriteNumber("height", m.Picture.Height);
         json.WriteString("class", m.ClassName);
         json.WriteNumber("threads", m.Threads);
-        json.WriteString("precision", NameOf(m.Precision));
+        json.WriteString("precision", Arguments.WordOf(m.Asked));
+        json.WriteString("precision_computed", Arguments.WordOf(m.Precision));
         json.WriteNumber("simd_lanes", Simd.Lanes);
         json.WriteString("instruction_set", VectorWidth.InstructionSet);
         json.WriteString("instruction_set_limit", VectorWidth.Limit);

@@ -45,10 +45,12 @@ internal sealed class ModelSource
                 + $"system (see {Tool.Name} inspect).");
         }
 
-        return terminal.Wait("Loading the model", () =>
+        AnomalyDetector detector = terminal.Wait("Loading the model", () =>
             path is not null ? AnomalyDetector.Load(path, options)
             : seeded.Length > 0 ? AnomalyDetector.Load(ReferenceCase.OpenModel([.. seeded.Select(ReferenceCase.Open)]), options)
             : AnomalyDetector.LoadDefault(options));
+        if (detector.PrecisionNote is { } note) terminal.Note($"{note} --precision {Arguments.WordOf(Precision.ForcedInt8)} forces int8.");
+        return detector;
     }
 
     /// <summary>Gets the name of the selected model.</summary>

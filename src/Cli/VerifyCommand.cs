@@ -44,7 +44,7 @@ internal sealed class VerifyCommand
 
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
     private readonly Option<int> threads = Arguments.Threads();
-    private readonly Option<Precision> precision = Arguments.Precision();
+    private readonly Option<Precision> precision = Arguments.CheckedPrecision();
     private readonly Option<string?> device = Arguments.Device();
     private readonly PictureOptions reading;
 

@@ -36,6 +36,9 @@ internal sealed class CpuDevice : Device
     public override string? VectorLimit => Kernels.VectorWidth.Limit;
 
     /// <inheritdoc/>
+    public override string? Int8Objection => Int8Benefit.Objection;
+
+    /// <inheritdoc/>
     public override Plan Compile(ComputeGraph graph, CompileOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(graph);

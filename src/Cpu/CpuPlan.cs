@@ -49,7 +49,7 @@ internal sealed class CpuPlan : Plan
     /// <summary>Compiles a graph for a team of threads.</summary>
     public static CpuPlan Compile(ThreadTeam team, ComputeGraph graph, CompileOptions options)
     {
-        bool Quantized(Operation operation) => options.Precision == Precision.Int8 && operation is LinearOperation linear
+        bool Quantized(Operation operation) => options.Precision != Precision.Float32 && operation is LinearOperation linear
             && Int8Lowering.Suits(linear);
         FusionRules rules = new()
         {

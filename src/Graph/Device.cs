@@ -24,6 +24,12 @@ internal abstract class Device : IDisposable
     /// <summary>Gets why the vectors are narrower than those of the processor; null if they are not.</summary>
     public virtual string? VectorLimit => null;
 
+    /// <summary>
+    /// Gets why <see cref="Precision.Int8"/> is not faster than floats on the device, as a sentence; null if it is faster. Plans
+    /// compute what they are asked to nevertheless.
+    /// </summary>
+    public virtual string? Int8Objection => null;
+
     /// <summary>Determines whether the device supports a precision for linear layers.</summary>
     public virtual bool Supports(Precision precision) => true;
 

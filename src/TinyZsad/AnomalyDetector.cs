@@ -43,14 +43,16 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     private readonly ComputeThreads threads;
     private readonly Lazy<string> sha256;
 
-    private AnomalyDetector(AnomalySystem system, Device device, DetectorOptions options)
+    private AnomalyDetector(AnomalySystem system, Device device, Precision precision, DetectorOptions options)
     {
         this.system = system;
         this.device = device;
         onAllThreads = device.For;
         score = options.Score == ImageScore.Default ? system.DefaultScore : options.Score;
         throughput = options.Mode == DetectionMode.Throughput;
-        plan = device.Compile(system.DetectionGraph(score), new CompileOptions { Precision = options.Precision });
+        Precision = precision;
+        PrecisionNote = options.Precision == Precision.Int8 && precision != Precision.Int8 ? device.Int8Objection : null;
+        plan = device.Compile(system.DetectionGraph(score), new CompileOptions { Precision = precision });
         sha256 = new Lazy<string>(system.File.ComputeSha256, LazyThreadSafetyMode.PublicationOnly);
         system.EmbeddingFolder = FolderOf(options.CacheFolder);
         Model = new ModelInfo(system, ReadSha256);
@@ -87,6 +89,18 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// Gets why <see cref="VectorWidth"/> is less than that of the processor, as a sentence for a log; null if it is not.
     /// </summary>
     public string? VectorLimit => device.VectorLimit;
+
+    /// <summary>
+    /// Gets how linear layers are computed: as <see cref="Precision.Float32"/> or <see cref="Precision.Int8"/>. It is Float32 although
+    /// <see cref="DetectorOptions.Precision"/> is Int8 where 8-bit integers are not faster.
+    /// </summary>
+    public Precision Precision { get; }
+
+    /// <summary>
+    /// Gets why <see cref="Precision"/> is not the <see cref="Precision.Int8"/> that was asked for, as a sentence for a log; null if it
+    /// is what was asked for.
+    /// </summary>
+    public string? PrecisionNote { get; }
 
     /// <summary>Gets where all calls that compute wait.</summary>
     internal DetectionQueue Queue { get; }
@@ -163,9 +177,12 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         try
         {
             device = Devices.Open(options);
-            device.Rehearse(options.Precision);
+            Precision precision = options.Precision == Precision.Float32 ? Precision.Float32
+                : options.Precision == Precision.Int8 && device.Int8Objection is not null ? Precision.Float32
+                : Precision.Int8;
+            device.Rehearse(precision);
             system = AnomalySystem.Load(file, device, options.ImageSize);
-            return new AnomalyDetector(system, device, options);
+            return new AnomalyDetector(system, device, precision, options);
         }
         catch
         {

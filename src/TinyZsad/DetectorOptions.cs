@@ -45,7 +45,9 @@ public sealed record DetectorOptions
 
     /// <summary>
     /// Gets how linear layers are computed. <see cref="Precision.Int8"/> is faster and less exact; verify a model before relying on it.
-    /// The text tower, which runs once per class, always computes in floats.
+    /// Where it would not be faster, floats are computed, and <see cref="AnomalyDetector.PrecisionNote"/> says so;
+    /// <see cref="Precision.ForcedInt8"/> computes integers even there. The text tower, which runs once per class, always computes in
+    /// floats.
     /// </summary>
     public Precision Precision { get; init; }
 

@@ -50,13 +50,15 @@ public sealed class BenchTests
     {
         Assert.That(ToolRun.Of([.. Short, "--batch", "2"]).Lines, Has.Some.StartsWith("batch of 2"));
         string[] line = [.. Short, "--profile", "--json"];
-        Assert.That(Kinds([.. line, "--precision", "int8"]), Does.Contain("int8").And.Contain("Int8Linear"));
-        Assert.That(Kinds(line), Does.Contain("float32").And.Contain("Linear").And.Not.Contain("Int8Linear"));
+        Assert.That(Kinds([.. line, "--precision", "forced-int8"]), Does.Contain("forced-int8 int8").And.Contain("Int8Linear"));
+        Assert.That(Kinds([.. line, "--precision", "int8"]), Int8Benefit.Objection is null
+            ? Does.Contain("int8 int8").And.Contain("Int8Linear") : Does.Contain("int8 float32").And.Not.Contain("Int8Linear"));
+        Assert.That(Kinds(line), Does.Contain("float32 float32").And.Contain("Linear").And.Not.Contain("Int8Linear"));
 
         static string[] Kinds(string[] line)
         {
             JsonElement root = JsonDocument.Parse(ToolRun.Of(line).Output).RootElement;
-            return [root.GetProperty("precision").GetString()!,
+            return [$"{root.GetProperty("precision").GetString()} {root.GetProperty("precision_computed").GetString()}",
                 .. root.GetProperty("profile").EnumerateArray().Select(e => e.GetProperty("operation").GetString()!)];
         }
     }

@@ -21,7 +21,7 @@ public sealed class DetectTests : InFolder
             double.Parse(ToolRun.Detect(ToolRun.Coffee, "--class", "nut", "--precision", precision, "--format",
             "csv").Lines[1].Split(',')[1], CultureInfo.InvariantCulture);
         double exact = Score("float32");
-        Assert.That(Score("int8"), Is.EqualTo(exact).Within(0.1).And.Not.EqualTo(exact).Within(1e-5));
+        Assert.That(Score("forced-int8"), Is.EqualTo(exact).Within(0.1).And.Not.EqualTo(exact).Within(1e-5));
     }
 
     [Test]

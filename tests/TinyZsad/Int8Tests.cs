@@ -87,7 +87,7 @@ public sealed class Int8Tests
     {
         ReferenceCase reference = ReferenceCase.Open(TestData.Path(name.Split('/')));
         using AnomalyDetector detector = AnomalyDetector.Load(ReferenceCase.OpenModel(reference),
-            new DetectorOptions { Precision = Precision.Int8, Threads = 1 });
+            new DetectorOptions { Precision = Precision.ForcedInt8, Threads = 1 });
         string[] integers = [.. detector.Profile(1).Where(e => e.Kind.Contains("Int8Linear", StringComparison.Ordinal))
             .SelectMany(e => e.Label.Split(" + "))];
         string[] meant = [.. reference.Tensors.Select(t => t.Name).Where(n => Regex.IsMatch(n, $"^({branches})$"))];
@@ -129,7 +129,7 @@ public sealed class Int8Tests
             return detector.Detect(TinyModel.Picture, TinyModel.ClassName).Score;
         }
         float exact = Score(Precision.Float32);
-        Assert.That(Score(Precision.Int8), Is.EqualTo(exact).Within(0.1).And.Not.EqualTo(exact).Within(1e-5));
+        Assert.That(Score(Precision.ForcedInt8), Is.EqualTo(exact).Within(0.1).And.Not.EqualTo(exact).Within(1e-5));
     }
 
     [Test]
