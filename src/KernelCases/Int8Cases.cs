@@ -37,6 +37,9 @@ internal static unsafe class Int8Cases
         Product(1029, 1536, 384, FloatType.F16),
             Product(1029, 384, 384, FloatType.F16, scale: true, residual: true, inPlace: true),
         Product(1029, 384, 1536, FloatType.F16, scale: true, residual: true, inPlace: true),
+        TileOf(384, Numbers.Random) with { Typical = true },
+        Rows(384, count: 1029) with { Typical = true },
+        Weights(1536, 384, FloatType.F16, WeightLayout.OutIn) with { Typical = true },
     ];
 
     private static KernelCase TileOf(int k, Numbers numbers) => new("Int8Tile", $"{k} {numbers}", workspace =>
@@ -80,9 +83,8 @@ internal static unsafe class Int8Cases
         Bytes = (double)Int8Tile.Columns * k,
     };
 
-    private static KernelCase Rows(int k) => new("Int8Rows", $"{k}", workspace =>
+    private static KernelCase Rows(int k, int count = 9) => new("Int8Rows", $"{count} x {k}", workspace =>
     {
-        const int count = 9;
         int ldx = k + 3, bytes = count * Int8Rows.Stride(k);
         float* x = workspace.Normal(Extent(count, k, ldx));
         // The rows contain: zeros; tiny numbers; one number much larger than the others; the largest float; and NaN or infinity,
@@ -121,6 +123,7 @@ internal static unsafe class Int8Cases
     })
     {
         Because = "every number is rounded once, the same way",
+        Bytes = (double)count * k * (sizeof(float) + Int8Tile.ElementSize),
     };
 
     private static KernelCase Weights(int n, int k, FloatType type, WeightLayout layout) =>
@@ -159,6 +162,7 @@ internal static unsafe class Int8Cases
     })
     {
         Because = "every number is rounded once, the same way",
+        Bytes = 3.0 * n * k,
     };
 
     private static KernelCase Product(int m, int n, int k, FloatType type, WeightLayout layout = WeightLayout.OutIn,

@@ -27,7 +27,6 @@ internal sealed record KernelCase(string Kernel, string Shape, Func<Workspace, K
         .. TableCases.All,
         .. MatMulCases.All,
         .. Int8Cases.All,
-        .. Int8ModelCases.All,
         .. AttentionCases.All,
         .. MapCases.All,
     ];
