@@ -2,6 +2,7 @@ using System.Text.Json;
 using NUnit.Framework;
 using TinyZsad.Tests.Cli;
 using TinyZsad.Tests.Imaging;
+using TinyZsad.Tests.Kernels;
 
 namespace TinyZsad.Tests;
 
@@ -40,6 +41,26 @@ public sealed class Arm64Tests
         Programs.Result run = EmulateOn(processor, switchedOff, "kernels-sample", $"{oneOf}");
         Assert.That(run.Success(), Does.StartWith($"{lanes} lanes, products of {products}"));
         Assert.That(run.Output, Does.Match(@"\n\d{3,} passed, 0 failed"));
+    }
+
+    // Two steps of k: two vectors of B, and a scalar load and two products by it for each of 12 rows. Two groups of four likewise.
+    [TestCase("Tile12[", "fmla", 48)]
+    [TestCase("SignedQuads(", "sdot", 48)]
+    public void ATileHasNoMovesAndNoSpills(string method, string kind, int count)
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            EmulateOn(Newest, [(InnerLoop.Methods, "Tile12 SignedQuads"), (InnerLoop.File, file)], "kernels", "Tile [").Success();
+            InnerLoop loop = InnerLoop.Of(File.ReadAllText(file), method, kind);
+            Assert.That((loop.Count(kind), loop.Count("dup"), loop.Count("st")), Is.EqualTo((count, 0, 0)), $"{loop}");
+            Assert.That(loop.Moves, Is.Empty, $"{loop}");
+            Assert.That(loop.Spills, Is.Empty, $"{loop}");
+        }
+        finally
+        {
+            File.Delete(file);
+        }
     }
 
     /// <summary>
@@ -119,9 +140,11 @@ public sealed class Arm64Tests
 
     private static Programs.Result Emulate(string switchedOff, params string[] line) => EmulateOn(Newest, switchedOff, line);
 
-    private static Programs.Result EmulateOn(string processor, string switchedOff, params string[] line) => Programs.Run(
-        "qemu-aarch64-static", ["-cpu", processor, "-L", Libraries, Path.Combine(Folder, "TinyZsad.Tests"), .. line],
-        switchedOff.Length > 0 ? [(switchedOff, "0")] : []);
+    private static Programs.Result EmulateOn(string processor, string switchedOff, params string[] line) =>
+        EmulateOn(processor, switchedOff.Length > 0 ? [(switchedOff, "0")] : [], line);
+
+    private static Programs.Result EmulateOn(string processor, (string, string)[] variables, params string[] line) => Programs.Run(
+        "qemu-aarch64-static", ["-cpu", processor, "-L", Libraries, Path.Combine(Folder, "TinyZsad.Tests"), .. line], variables);
 
     private static double[] Errors(string json) => [.. JsonDocument.Parse(json).RootElement.GetProperty("cases").EnumerateArray()
         .SelectMany(c => c.GetProperty("taps").EnumerateArray()).Select(t => t.GetProperty("relative_l2").GetDouble())];
