@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
 using NUnit.Framework;
@@ -14,17 +13,14 @@ namespace TinyZsad.Tests;
 [TestFixture, NonParallelizable]
 public sealed class AheadOfTimeTests
 {
-    private string folder = null!, tool = null!, log = null!;
+    private string folder = null!;
+    private NativeTool tool = null!;
 
     [OneTimeSetUp]
     public void PublishTheTool()
     {
-        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
-            Assert.Ignore("It compiles for linux-x64.");
-        Programs.Require(("clang", "clang"), ("ld.lld", "lld"), ("/usr/include/zlib.h", "zlib1g-dev"));
         folder = Directory.CreateTempSubdirectory("tinyzsad-native-").FullName;
-        log = Programs.Publish("src/Cli", "linux-x64", In("tool"), "PublishAot=true");
-        tool = In("tool", "TinyZsad.Cli");
+        tool = NativeTool.Publish("linux-x64", In("tool"), [("ld.lld", "lld"), ("/usr/include/zlib.h", "zlib1g-dev")]);
     }
 
     [OneTimeTearDown]
@@ -36,9 +32,8 @@ public sealed class AheadOfTimeTests
     [Test]
     public void TheToolIsOneFileWithoutWarnings()
     {
-        Assert.That(log, Does.Contain("TinyZsad: compiling for x86-64-v3 (AVX2)"));
-        Assert.That(log, Does.Not.Match(@"\bIL\d{4}\b").And.Not.Contain("warning"));
-        Assert.That(Directory.GetFileSystemEntries(In("tool")), Is.EqualTo(new[] { tool }));
+        Assert.That(tool.Log, Does.Contain("TinyZsad: compiling for x86-64-v3 (AVX2)"));
+        tool.IsOneFileWithoutWarnings(machine: 62);
     }
 
     [Test]
@@ -94,11 +89,11 @@ public sealed class AheadOfTimeTests
     public void AProcessorWithoutAvxIsRefused()
     {
         Programs.Require(("qemu-x86_64-static", "qemu-user-static"));
-        Programs.Result refused = Programs.Run("qemu-x86_64-static", "-cpu", "Nehalem", tool, "--help");
+        Programs.Result refused = Programs.Run("qemu-x86_64-static", "-cpu", "Nehalem", tool.File, "--help");
         Assert.That(refused.Code, Is.Not.Zero);
         Assert.That(refused.Output, Is.Empty);
         Assert.That(refused.Error, Does.Contain("The required instruction sets are not supported by the current CPU."));
-        Programs.Run("qemu-x86_64-static", "-cpu", "max", tool, "--help").Success();
+        Programs.Run("qemu-x86_64-static", "-cpu", "max", tool.File, "--help").Success();
     }
 
     /// <summary>A program that sets PublishAot and nothing else. It gets the instruction set from the package.</summary>
@@ -150,7 +145,7 @@ public sealed class AheadOfTimeTests
 
     private string In(params string[] parts) => Path.Combine([folder, .. parts]);
 
-    private Programs.Result Native(params string[] line) => Programs.Run(tool, line);
+    private Programs.Result Native(params string[] line) => Programs.Run(tool.File, line);
 
     /// <summary>Runs the tool that the JIT compiler compiles, with the vectors of the native one.</summary>
     private static Programs.Result Jitted(params string[] line) =>

@@ -7,8 +7,7 @@ using TinyZsad.Tests.Kernels;
 namespace TinyZsad.Tests;
 
 /// <summary>
-/// Publishes the tests with the tool for linux-arm64, with the runtime, and runs them under QEMU. Its emulation takes some 30 times as
-/// long as a processor, so these are samples.
+/// Publishes the tests with the tool for linux-arm64, with the runtime, and runs them under QEMU. That is slow, so these are samples.
 /// </summary>
 [TestFixture, NonParallelizable]
 public sealed class Arm64Tests
@@ -19,18 +18,16 @@ public sealed class Arm64Tests
     /// <summary>Processors that QEMU emulates.</summary>
     private const string Newest = "max", WithoutDotProducts = "cortex-a72";
 
-    private const string Libraries = "/usr/aarch64-linux-gnu";
-
     /// <summary>Below the repository, where the tests look for their files.</summary>
-    private static readonly string Folder = Path.Combine(Programs.Artifacts("linux-arm64"), "tests");
+    private static readonly string Artifacts = Programs.Artifacts("linux-arm64"), Folder = Path.Combine(Artifacts, "tests");
 
     [OneTimeSetUp]
     public void Publish()
     {
         if (!OperatingSystem.IsLinux()) Assert.Ignore("QEMU's emulation of a process is for Linux.");
-        Programs.Require(("qemu-aarch64-static", "qemu-user-static"), ($"{Libraries}/lib/libc.so.6", "libc6-arm64-cross"),
-            ($"{Libraries}/lib/libgcc_s.so.1", "libgcc-s1-arm64-cross"), ($"{Libraries}/lib/libstdc++.so.6", "libstdc++6-arm64-cross"));
-        Programs.Publish("tests", "linux-arm64", Folder, "SelfContained=true", "ValidateExecutableReferencesMatchSelfContained=false");
+        Programs.Require([.. Arm64.Needed, .. Arm64.NeededByTheRuntime]);
+        Programs.Publish("tests", "linux-arm64", Artifacts, Folder, "SelfContained=true",
+            "ValidateExecutableReferencesMatchSelfContained=false");
     }
 
     [TestCase(Newest, "", 4, "bytes", 12)]
@@ -90,7 +87,7 @@ public sealed class Arm64Tests
     }
 
     [Test]
-    public void EverySystemIsVerified() => Emulate("", ["tool", "verify", .. TinyCases]).Success();
+    public void EverySystemIsVerified() => EmulateTool(["verify", .. TinyCases]).Success();
 
     /// <summary>
     /// The integers are those of x64, except where floats that differ in their last bit are rounded to different integers. That changes
@@ -108,23 +105,10 @@ public sealed class Arm64Tests
     }
 
     [Test]
-    public void ScoresAreThoseOfX64ToFourDigits()
-    {
-        string[] line = ["detect", "--format", "json", Path.Combine(TestData.RepositoryRoot, "samples")];
-        (string Path, double Score)[] expected = Scores(ToolRun.Of(line).Output), actual = Scores(Emulate("", ["tool", .. line]).Success());
-        Assert.That(expected, Has.Length.GreaterThanOrEqualTo(10));
-        Assert.That(actual.Select(s => s.Path), Is.EqualTo(expected.Select(s => s.Path)));
-        Assert.That(actual.Select(s => s.Score), Is.EqualTo(expected.Select(s => s.Score)).Within(0.5e-4));
-    }
+    public void ScoresAreThoseOfX64ToFourDigits() => Arm64.ScoresAreThoseOfX64(EmulateTool);
 
     [Test]
-    public void TheWidthIsNamed()
-    {
-        JsonElement root = JsonDocument.Parse(Emulate("", "tool", "bench", "--json", "--runs", "1", "--warmup", "1").Success()).RootElement;
-        Assert.That((root.GetProperty("simd_lanes").GetInt32(), root.GetProperty("instruction_set").GetString()),
-            Is.EqualTo((4, "AdvSimd")));
-        Assert.That(root.GetProperty("instruction_set_limit").GetString(), Is.Null);
-    }
+    public void TheWidthIsNamed() => Arm64.TheWidthIsNamed(EmulateTool);
 
     /// <summary>Without dot products of bytes, integers are slower than floats.</summary>
     [TestCase(Newest, "int8")]
@@ -138,18 +122,16 @@ public sealed class Arm64Tests
             : Does.Contain("int8 brings nothing on this processor, which has no dot products of bytes; computing in float32."));
     }
 
+    private static Programs.Result EmulateTool(string[] line) => Emulate("", ["tool", .. line]);
+
     private static Programs.Result Emulate(string switchedOff, params string[] line) => EmulateOn(Newest, switchedOff, line);
 
     private static Programs.Result EmulateOn(string processor, string switchedOff, params string[] line) =>
         EmulateOn(processor, switchedOff.Length > 0 ? [(switchedOff, "0")] : [], line);
 
-    private static Programs.Result EmulateOn(string processor, (string, string)[] variables, params string[] line) => Programs.Run(
-        "qemu-aarch64-static", ["-cpu", processor, "-L", Libraries, Path.Combine(Folder, "TinyZsad.Tests"), .. line], variables);
+    private static Programs.Result EmulateOn(string processor, (string, string)[] variables, params string[] line) =>
+        Arm64.Run(Path.Combine(Folder, "TinyZsad.Tests"), line, [("QEMU_CPU", processor), .. variables]);
 
     private static double[] Errors(string json) => [.. JsonDocument.Parse(json).RootElement.GetProperty("cases").EnumerateArray()
         .SelectMany(c => c.GetProperty("taps").EnumerateArray()).Select(t => t.GetProperty("relative_l2").GetDouble())];
-
-    private static (string Path, double Score)[] Scores(string lines) =>
-        [.. lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)
-            .Select(e => (e.GetProperty("path").GetString()!, e.GetProperty("score").GetDouble()))];
 }

@@ -9,8 +9,9 @@ internal static class Programs
 {
     /// <summary>
     /// Where publishing builds: apart from what the tests themselves run from, and kept, so that only the first time takes long.
+    /// Each way to publish has its own name, because every change of properties compiles all again.
     /// </summary>
-    public static string Artifacts(string runtime) => Path.Combine(TestData.RepositoryRoot, "artifacts", "published", runtime);
+    public static string Artifacts(string name) => Path.Combine(TestData.RepositoryRoot, "artifacts", "published", name);
 
     /// <summary>Represents the end of a program.</summary>
     internal sealed record Result(int Code, string Output, string Error)
@@ -23,10 +24,10 @@ internal static class Programs
         }
     }
 
-    /// <summary>Publishes a project into a folder and returns what the build prints.</summary>
-    public static string Publish(string project, string runtime, string folder, params string[] properties) =>
+    /// <summary>Publishes a project into a folder, built in another, and returns what the build prints.</summary>
+    public static string Publish(string project, string runtime, string artifacts, string folder, params string[] properties) =>
         Run("dotnet", ["publish", Path.Combine(TestData.RepositoryRoot, project), "-c", "Release", "-r", runtime, "-o", folder,
-            $"-p:ArtifactsPath={Artifacts(runtime)}", "-p:RunAnalyzers=false", .. properties.Select(p => $"-p:{p}")]).Success();
+            $"-p:ArtifactsPath={artifacts}", "-p:RunAnalyzers=false", .. properties.Select(p => $"-p:{p}")]).Success();
 
     /// <summary>
     /// Requires programs or files of Debian packages. If one is missing, the test is ignored; in CI, which installs them, it fails.
