@@ -18,7 +18,8 @@ internal static class Arguments
 
     /// <summary>Creates the option for the precision of a check, which always computes what it is asked to.</summary>
     public static Option<Precision> CheckedPrecision() =>
-        Choice("--precision", "Compute linear layers in floats, or in 8-bit integers, on every processor", Precisions[..2]);
+        Choice("--precision", "Compute linear layers in floats, or in 8-bit integers, on every processor (forced-int8 means the same)",
+            [.. Precisions]);
 
     private static readonly (string Word, Precision Value)[] Precisions =
     [

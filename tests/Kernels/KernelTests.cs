@@ -49,6 +49,17 @@ public class KernelTests
         Assert.That(output, Does.Match(@"\d+ passed, 0 failed"));
     }
 
+    /// <summary>The setting limits vectors of floats, but not the instructions for products of bytes.</summary>
+    [Test]
+    public void IntegersFollowTheWidthOfTheFloats()
+    {
+        if (!Vector256.IsHardwareAccelerated) Assert.Ignore("This processor has no vectors that could be narrowed.");
+        string output = Programs.Run("dotnet", [typeof(KernelTests).Assembly.Location, "kernels", "Int8"],
+            [("DOTNET_PreferredVectorBitWidth", "128")]).Success();
+        Assert.That(output, Does.StartWith("4 lanes, products of 16-bit integers"));
+        Assert.That(output, Does.Match(@"\d+ passed, 0 failed"));
+    }
+
     /// <summary>Gets the largest number of lanes of this processor, according to the runtime.</summary>
     private static int Widest => Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : 4;
 }

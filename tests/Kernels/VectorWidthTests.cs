@@ -14,8 +14,8 @@ public sealed class VectorWidthTests
     [TestCase(8, 16, false, "DOTNET_EnableAVX512=1", "The processor has AVX-512, but the runtime does not use it on this system.")]
     [TestCase(4, 8, false, "DOTNET_EnableAVX=00", "The processor has AVX2, but DOTNET_EnableAVX=00 is set.")]
     [TestCase(1, 4, false, "DOTNET_EnableHWIntrinsic=0", "The processor has SSE, but DOTNET_EnableHWIntrinsic=0 is set.")]
-    [TestCase(8, 16, false, "DOTNET_PreferredVectorBitWidth=100",
-        "The processor has AVX-512, but DOTNET_PreferredVectorBitWidth=100 is set.")]
+    [TestCase(8, 16, false, "DOTNET_PreferredVectorBitWidth=256",
+        "The processor has AVX-512, but DOTNET_PreferredVectorBitWidth=256 is set.")]
     [TestCase(8, 16, true, "", "The processor has AVX-512, but the program was compiled ahead of time for AVX2. "
         + "Set IlcInstructionSet in its project.")]
     [TestCase(4, 16, true, "DOTNET_EnableAVX512=0", "The processor has AVX-512, but the program was compiled ahead of time for SSE. "

@@ -71,9 +71,9 @@ internal static class Int8Benefit
         {
             1 => "computes without vectors here",
             _ when architecture is not (Architecture.X64 or Architecture.X86) => "has no dot products of bytes",
-            16 when processor.Vendor != Amd => "multiplies 16-bit integers no faster than 512-bit floats",
-            8 when !MultipliesTwoVectors(processor) => "multiplies one vector of integers a cycle, and two of floats",
-            4 when !BeatsSse(processor) => "multiplies integers no faster than floats",
+            16 when processor.Vendor != Amd => "is not known to multiply 16-bit integers faster than 512-bit floats",
+            8 when !MultipliesTwoVectors(processor) => "is not known to multiply two vectors of integers a cycle, as it does of floats",
+            4 when !BeatsSse(processor) => "is not known to multiply integers faster than floats",
             _ => null,
         };
         return reason is null ? null : $"int8 brings nothing on this processor, which {reason}; computing in float32.";

@@ -37,7 +37,13 @@ internal static unsafe class Int8Tile
     /// <summary>Gets the number of columns of a tile on this processor.</summary>
     public static int Columns => Vnni512.IsSupported ? Vnni512.Columns : Math.Min(Tile.Columns, 16);
 
-    private static bool MultipliesUnsigned => Vnni512.IsSupported || AvxVnni.IsSupported;
+    private static bool MultipliesUnsigned => Vnni512.IsSupported || HasQuads;
+
+    /// <summary>
+    /// Gets whether <see cref="Quads"/> fits the panels. Vectors of floats can be narrower than those of the processor, and then the panels
+    /// are as well.
+    /// </summary>
+    private static bool HasQuads => AvxVnni.IsSupported && Simd.Lanes >= 8;
 
     /// <summary>Gets whether the processor has instructions for dot products of bytes, and this class may use them.</summary>
     public static bool MultipliesBytes => MultipliesUnsigned || Dp.IsSupported;
@@ -66,7 +72,7 @@ internal static unsafe class Int8Tile
     public static void Execute(byte* a, nint lda, void* b, int k, int* correction, int* c, nint ldc)
     {
         if (Vnni512.IsSupported) Vnni512.Execute(a, lda, (sbyte*)b, k, correction, c, ldc);
-        else if (AvxVnni.IsSupported) Quads(a, lda, (sbyte*)b, k, correction, c, ldc);
+        else if (HasQuads) Quads(a, lda, (sbyte*)b, k, correction, c, ldc);
         else if (Dp.IsSupported) SignedQuads(a, lda, (sbyte*)b, k, c, ldc);
         else if (Simd.Lanes == 16) Pairs<Pairs512>(a, lda, (short*)b, k, c, ldc);
         else if (Simd.Lanes == 8) Pairs<Pairs256>(a, lda, (short*)b, k, c, ldc);

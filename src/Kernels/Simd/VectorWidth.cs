@@ -14,7 +14,7 @@ internal static class VectorWidth
     private static readonly string[] Switches =
         ["DOTNET_EnableAVX512", "DOTNET_EnableAVX2", "DOTNET_EnableAVX", "DOTNET_EnableSSE42", "DOTNET_EnableHWIntrinsic"];
 
-    /// <summary>A setting of the runtime in hexadecimal bits. Vectors that are wider are disabled.</summary>
+    /// <summary>A setting of the runtime in bits, a decimal number. Vectors that are wider are disabled.</summary>
     private const string Preferred = "DOTNET_PreferredVectorBitWidth";
 
     /// <summary>Gets the width in bits.</summary>
