@@ -14,7 +14,7 @@ internal static class Arguments
 
     public static Option<Precision> Precision() =>
         Choice("--precision", "Compute linear layers in floats, or in 8-bit integers: faster, but less exact. int8 computes in floats "
-            + "where integers are not faster; forced-int8 does not", [.. Precisions]);
+            + "where integers are not known to be faster; forced-int8 does not", [.. Precisions]);
 
     /// <summary>Creates the option for the precision of a check, which always computes what it is asked to.</summary>
     public static Option<Precision> CheckedPrecision() =>

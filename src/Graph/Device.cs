@@ -25,7 +25,7 @@ internal abstract class Device : IDisposable
     public virtual string? VectorLimit => null;
 
     /// <summary>
-    /// Gets why <see cref="Precision.Int8"/> is not faster than floats on the device, as a sentence; null if it is faster. Plans
+    /// Gets why <see cref="Precision.Int8"/> is not known to be faster than floats on the device, as a sentence; null if it is. Plans
     /// compute what they are asked to nevertheless.
     /// </summary>
     public virtual string? Int8Objection => null;

@@ -10,7 +10,7 @@ public enum Precision
     /// The larger linear layers in the branches of residual connections are computed with 8-bit integers. Weights are quantized
     /// once, with one scale per output; inputs are quantized on the fly, with one scale per row. This is faster and less exact:
     /// the error of a layer is about one percent of its values. A detector computes in 32-bit floats instead on a processor whose
-    /// integers are not faster.
+    /// integers are not known to be faster.
     /// </summary>
     Int8,
 

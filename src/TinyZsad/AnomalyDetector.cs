@@ -92,7 +92,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
 
     /// <summary>
     /// Gets how linear layers are computed: as <see cref="Precision.Float32"/> or <see cref="Precision.Int8"/>. It is Float32 although
-    /// <see cref="DetectorOptions.Precision"/> is Int8 where 8-bit integers are not faster.
+    /// <see cref="DetectorOptions.Precision"/> is Int8 where 8-bit integers are not known to be faster.
     /// </summary>
     public Precision Precision { get; }
 

@@ -18,7 +18,7 @@ internal static class Int8Benefit
     private const int Broadwell = 0x3D, BroadwellGraphics = 0x47, BroadwellServer = 0x4F, BroadwellSmallServer = 0x56;
     private const int Zen1And2 = 0x17, Zen3 = 0x19;
 
-    /// <summary>Gets why integers are not faster than floats on this processor, as a sentence; null if they are faster.</summary>
+    /// <summary>Gets why integers are not known to be faster than floats on this processor, as a sentence; null if they are.</summary>
     public static string? Objection { get; } =
         Explain(Int8Tile.MultipliesBytes, Simd.Lanes, RuntimeInformation.ProcessArchitecture, Processor.Identify());
 
@@ -60,7 +60,7 @@ internal static class Int8Benefit
         }
     }
 
-    /// <summary>Finds why integers are not faster than floats.</summary>
+    /// <summary>Finds why integers are not known to be faster than floats.</summary>
     /// <param name="multipliesBytes">Whether the tile uses dot products of bytes.</param>
     /// <param name="lanes">The lanes of the vectors of floats.</param>
     /// <param name="architecture">The architecture of the process.</param>
