@@ -43,7 +43,9 @@ internal sealed class CpuDevice : Device
     {
         ArgumentNullException.ThrowIfNull(graph);
         graph.Freeze();
-        return CpuPlan.Compile(team, graph, options ?? new CompileOptions());
+        options ??= new CompileOptions();
+        options.CheckBatch(this);
+        return CpuPlan.Compile(team, graph, options);
     }
 
     /// <summary>Compiles the kernels on a background thread, once per process; see <see cref="Rehearsal"/>.</summary>

@@ -266,9 +266,9 @@ internal sealed unsafe class CpuLowering(Layout layout, int threads)
     private static RowsStep Blur(GaussianBlurOperation o)
     {
         double sigma = Decimals.Shortest(o.Sigma);
-        int radius = GaussianBlur.Radius(sigma);
+        int radius = GaussianTaps.Radius(sigma);
         float[] weight = GC.AllocateUninitializedArray<float>(radius + 1, pinned: true);
-        GaussianBlur.FillWeights(sigma, weight);
+        GaussianTaps.FillWeights(sigma, weight);
         return new RowsStep(o, (f, row, rows, scratch) =>
         {
             fixed (float* w = weight)

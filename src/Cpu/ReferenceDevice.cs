@@ -25,6 +25,7 @@ internal sealed class ReferenceDevice : Device
         ArgumentNullException.ThrowIfNull(graph);
         graph.Freeze();
         options ??= new CompileOptions();
+        options.CheckBatch(this);
         if (!Supports(options.Precision))
             throw new NotSupportedException($"The reference device computes in 32-bit floats, not in {options.Precision}.");
         Tap[] taps = options.DemandedOf(graph);

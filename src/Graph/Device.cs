@@ -6,7 +6,7 @@ namespace TinyZsad.Graph;
 /// </summary>
 internal abstract class Device : IDisposable
 {
-    /// <summary>Gets the name by which the device is selected: <c>cpu</c>, <c>reference</c>.</summary>
+    /// <summary>Gets the name by which the device is selected: <c>cpu</c>, <c>reference</c>, <c>cuda:0</c>.</summary>
     public abstract string Name { get; }
 
     /// <summary>Gets the number of host threads that work on one execution; at least 1. Results do not depend on it.</summary>
@@ -30,6 +30,15 @@ internal abstract class Device : IDisposable
     /// </summary>
     public virtual string? Int8Objection => null;
 
+    /// <summary>
+    /// Gets whether matrix products are computed from halves. Their results are then further from PyTorch's in float32 than those of
+    /// other devices.
+    /// </summary>
+    public virtual bool ComputesInHalf => false;
+
+    /// <summary>Gets the most pictures that one execution can compute together; see <see cref="CompileOptions.Batch"/>.</summary>
+    public virtual int MaxBatch => 1;
+
     /// <summary>Determines whether the device supports a precision for linear layers.</summary>
     public virtual bool Supports(Precision precision) => true;
 
@@ -38,8 +47,9 @@ internal abstract class Device : IDisposable
     /// <param name="options">The taps to provide and the precision to use; null for the defaults.</param>
     /// <exception cref="NotSupportedException">
     /// The device does not support an operation of the graph, named in the message, or does not support it at the requested
-    /// precision.
+    /// precision or batch.
     /// </exception>
+    /// <exception cref="DeviceException">The device has no memory for the weights, or it failed.</exception>
     public abstract Plan Compile(ComputeGraph graph, CompileOptions? options = null);
 
     /// <summary>
@@ -86,6 +96,19 @@ internal sealed record CompileOptions
 
     /// <summary>Gets the precision of linear layers; see <see cref="TinyZsad.Precision"/>.</summary>
     public Precision Precision { get; init; }
+
+    /// <summary>
+    /// Gets the number of pictures that an execution computes together, 1 to <see cref="Device.MaxBatch"/>. The graph describes one of
+    /// them; results of a picture do not depend on the others.
+    /// </summary>
+    public int Batch { get; init; } = 1;
+
+    /// <summary>Throws if a device cannot compute as many pictures together.</summary>
+    internal void CheckBatch(Device device)
+    {
+        if (Batch < 1 || Batch > device.MaxBatch)
+            throw new NotSupportedException($"{device.Name} computes 1 to {device.MaxBatch} pictures together, not {Batch}.");
+    }
 
     /// <summary>Gets the demanded taps of a graph.</summary>
     internal Tap[] DemandedOf(ComputeGraph graph) => [.. graph.Taps.Where(t => Demanded?.Invoke(t) ?? false)];

@@ -25,7 +25,10 @@ internal abstract class Plan : IDisposable
     /// <summary>Gets the compiled graph.</summary>
     public ComputeGraph Graph { get; }
 
-    /// <summary>Gets the taps that a run of this plan provides.</summary>
+    /// <summary>Gets the number of pictures of a run; see <see cref="CompileOptions.Batch"/>.</summary>
+    public virtual int Batch => 1;
+
+    /// <summary>Gets the taps that a run of this plan provides: those of the first picture.</summary>
     public IReadOnlyList<Tap> Taps { get; }
 
     /// <summary>Gets the size of a run's arena in bytes: all values that exist at the moment of highest use.</summary>

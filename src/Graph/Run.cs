@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace TinyZsad.Graph;
@@ -17,6 +18,21 @@ internal abstract class Run : IDisposable
     /// <summary>Initializes a run of a plan.</summary>
     protected Run(Plan plan) => this.plan = plan;
 
+    /// <summary>
+    /// Gets or sets the picture of the batch whose inputs and outputs the other members give, 0 to <see cref="Plan.Batch"/> - 1.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The plan has no such picture.</exception>
+    public int Picture
+    {
+        get;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(value, plan.Batch);
+            field = value;
+        }
+    }
+
     /// <summary>Gets the memory of an input of pixels, to fill before <see cref="Execute"/>.</summary>
     public Span<byte> Bytes(string input) => Input(input, ValueKind.Byte);
 
@@ -25,6 +41,41 @@ internal abstract class Run : IDisposable
 
     /// <summary>Gets the memory of an input of floats, to fill before <see cref="Execute"/>.</summary>
     public Span<float> Floats(string input) => MemoryMarshal.Cast<byte, float>(Input(input, ValueKind.Float));
+
+    /// <summary>Gets whether the device resizes pictures, so that <see cref="TryResize"/> is worth its tables.</summary>
+    public virtual bool CanResize => false;
+
+    /// <summary>
+    /// Fills an input of pixels with a picture of another size, which the device resizes: the rows first, then the columns, with 8 bits
+    /// between the passes. The picture has been read when the method returns. What is filled last counts: <see cref="Bytes"/> replaces
+    /// the picture.
+    /// </summary>
+    /// <param name="input">The input.</param>
+    /// <param name="rgb">The address of the top row, of three bytes per pixel.</param>
+    /// <param name="stride">The number of bytes from a row to the row below it; at least three times the width.</param>
+    /// <param name="horizontal">How rows are resized.</param>
+    /// <param name="vertical">How columns are resized.</param>
+    /// <returns>
+    /// False if the device does not resize pictures, or not such ones. The input is then not filled, and the caller resizes.
+    /// </returns>
+    /// <exception cref="ArgumentException">The plan has no such input, or the sizes do not match.</exception>
+    /// <exception cref="DeviceException">The device failed.</exception>
+    /// <exception cref="ObjectDisposedException">The run was returned.</exception>
+    public bool TryResize(string input, nint rgb, int stride, ResizeAxis horizontal, ResizeAxis vertical)
+    {
+        ArgumentNullException.ThrowIfNull(horizontal);
+        ArgumentNullException.ThrowIfNull(vertical);
+        Value value = Find(input, ValueKind.Byte);
+        if (rgb == 0 || stride < 3L * horizontal.From)
+            throw new ArgumentException($"Rows of {horizontal.From} pixels cannot be {stride} bytes apart.", nameof(stride));
+        if (3L * horizontal.To * vertical.To != (long)value.Rows * value.Columns)
+        {
+            throw new ArgumentException(
+                $"{horizontal.To} x {vertical.To} pixels do not fill '{input}', [{value.Rows}, {value.Columns}].", nameof(horizontal));
+        }
+
+        return CanResize && TryResizeOnDevice(value, rgb, stride, horizontal, vertical);
+    }
 
     /// <summary>
     /// Gets an output, row-major. It is valid after <see cref="Execute"/> until the run is executed again or returned.
@@ -52,6 +103,7 @@ internal abstract class Run : IDisposable
     /// A part failed, because a row number is outside its table or the receiver threw an exception. The inner exception is the
     /// cause. The run can be used again.
     /// </exception>
+    /// <exception cref="DeviceException">The device failed.</exception>
     /// <exception cref="ArgumentException">The profile belongs to another plan.</exception>
     /// <exception cref="ObjectDisposedException">The run was returned, or the plan is disposed.</exception>
     public void Execute(TapReceiver? receiver = null, PlanProfile? profile = null, bool singleThread = false,
@@ -66,10 +118,24 @@ internal abstract class Run : IDisposable
         {
             Compute(receiver, profile, singleThread, cancellationToken);
         }
-        catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (e is not DeviceException
+            && (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested))
         {
             throw new InvalidOperationException($"A part failed: {e.Message}", e);
         }
+    }
+
+    /// <summary>
+    /// Measures the time of the operations, without the copies of inputs and outputs, as the mean of some repetitions after one that does
+    /// not count. The outputs are then undefined.
+    /// </summary>
+    /// <exception cref="DeviceException">The device failed.</exception>
+    public virtual TimeSpan Measure(int repeats)
+    {
+        Execute();
+        long start = Stopwatch.GetTimestamp();
+        for (int i = 0; i < repeats; i++) Execute();
+        return Stopwatch.GetElapsedTime(start) / repeats;
     }
 
     /// <summary>Returns the run to its plan. Further calls have no effect.</summary>
@@ -79,12 +145,16 @@ internal abstract class Run : IDisposable
         if (Interlocked.Exchange(ref rented, 0) != 0) plan.Return(this);
     }
 
-    /// <summary>Gets the bytes of an input or output in host memory, with contiguous rows.</summary>
+    /// <summary>Gets the bytes of an input or output of <see cref="Picture"/> in host memory, with contiguous rows.</summary>
     protected abstract Span<byte> HostMemory(Value value);
 
     /// <summary>Executes the plan once. An exception in a part is thrown here, after all threads have finished.</summary>
     protected abstract void Compute(
         TapReceiver? receiver, PlanProfile? profile, bool singleThread, CancellationToken cancellationToken);
+
+    /// <summary>Resizes a picture into an input of <see cref="Picture"/>. The sizes match.</summary>
+    /// <returns>False if the device does not resize such a picture.</returns>
+    protected virtual bool TryResizeOnDevice(Value input, nint rgb, int stride, ResizeAxis horizontal, ResizeAxis vertical) => false;
 
     /// <summary>Frees the memory of the run. It is called once.</summary>
     protected abstract void Free();
@@ -99,13 +169,19 @@ internal abstract class Run : IDisposable
     /// <summary>Frees the memory of a run that was never returned, when it is garbage collected.</summary>
     ~Run() => Free();
 
-    internal void BeginRental() => Volatile.Write(ref rented, 1);
+    internal void BeginRental()
+    {
+        Picture = 0;
+        Volatile.Write(ref rented, 1);
+    }
 
-    private Span<byte> Input(string name, ValueKind kind)
+    private Span<byte> Input(string name, ValueKind kind) => HostMemory(Find(name, kind));
+
+    private Value Find(string name, ValueKind kind)
     {
         ThrowIfGivenBack();
         return plan.Graph.Inputs.TryGetValue(name, out Value? value) && value.Type == kind
-            ? HostMemory(value)
+            ? value
             : throw new ArgumentException($"The plan has no input '{name}' of {kind} elements.", nameof(name));
     }
 

@@ -97,7 +97,7 @@ internal static unsafe class ImageCases
     private static KernelCase Blur(int height, int width, double sigma) =>
         new("GaussianBlur", $"{height} x {width}, sigma {sigma}", workspace =>
         {
-            int radius = GaussianBlur.Radius(sigma), xStride = workspace.Stride(width, 1), yStride = workspace.Stride(width, 2);
+            int radius = GaussianTaps.Radius(sigma), xStride = workspace.Stride(width, 1), yStride = workspace.Stride(width, 2);
             int inputs = Extent(height, width, xStride), outputs = Extent(height, width, yStride);
             float* x = workspace.Normal(inputs), mine = workspace.Output(outputs), definition = workspace.Output(outputs);
             float* weight = workspace.Output(radius + 1), scratch = workspace.Output(GaussianBlur.ScratchLength(width, radius));
@@ -107,7 +107,7 @@ internal static unsafe class ImageCases
             return new(
                 () =>
                 {
-                    GaussianBlur.FillWeights(sigma, new(weight, radius + 1));
+                    GaussianTaps.FillWeights(sigma, new(weight, radius + 1));
                     foreach ((int begin, int end) in ((int, int)[])[(height / 3, height), (0, height / 3)])
                         GaussianBlur.Execute(x, xStride, height, width, weight, radius, mine, yStride, begin, end, scratch);
                 },
@@ -115,9 +115,9 @@ internal static unsafe class ImageCases
                 () => Difference.Between(mine, definition, height, width, yStride, (_, _, _) => largest));
         })
         {
-            Tolerance = (2 * (GaussianBlur.Radius(sigma) + 4) + 1) * E,
+            Tolerance = (2 * (GaussianTaps.Radius(sigma) + 4) + 1) * E,
             Because = "radius + 4 roundings along either axis, see GaussianBlur, and the definition, in units of the largest |x|",
-            Flops = 2.0 * (3 * GaussianBlur.Radius(sigma) + 1) * height * width,
+            Flops = 2.0 * (3 * GaussianTaps.Radius(sigma) + 1) * height * width,
             Bytes = 8.0 * height * width,
             Typical = height * width > 100_000,
         };

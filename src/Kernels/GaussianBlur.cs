@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TinyZsad.Formats;
 
 namespace TinyZsad.Kernels;
 
@@ -14,29 +15,13 @@ namespace TinyZsad.Kernels;
 /// </remarks>
 internal static unsafe class GaussianBlur
 {
-    /// <summary>Computes the number of taps on either side of the center: four standard deviations, rounded.</summary>
-    public static int Radius(double sigma) => (int)(4 * sigma + 0.5);
-
     /// <summary>Computes the number of scratch floats that one thread needs: a row and its mirrored ends.</summary>
     public static nint ScratchLength(int width, int radius) => width + 2 * (nint)radius;
-
-    /// <summary>Fills <paramref name="weight"/> with radius + 1 weights, from the center outward.</summary>
-    public static void FillWeights(double sigma, Span<float> weight)
-    {
-        double sum = 0;
-        for (int k = 0; k < weight.Length; k++) sum += (k == 0 ? 1 : 2) * Tap(k, sigma);
-        for (int k = 0; k < weight.Length; k++) weight[k] = (float)(Tap(k, sigma) / sum);
-    }
-
-    /// <summary>
-    /// Computes the weight of tap k before it is divided by the sum. The center is a special case, so that sigma may be 0.
-    /// </summary>
-    private static double Tap(int k, double sigma) => k == 0 ? 1 : Math.Exp(-0.5 * k * k / (sigma * sigma));
 
     /// <summary>
     /// Computes the output rows from <paramref name="begin"/> up to, but not including, <paramref name="end"/>.
     /// <paramref name="x"/> and <paramref name="y"/> are [height, width] with strides in floats and do not overlap.
-    /// <paramref name="weight"/> is filled by <see cref="FillWeights"/>. <paramref name="scratch"/> holds
+    /// <paramref name="weight"/> is filled by <see cref="GaussianTaps.FillWeights"/>. <paramref name="scratch"/> holds
     /// <see cref="ScratchLength"/> floats for the calling thread alone.
     /// </summary>
     public static void Execute(float* x, nint xStride, int height, int width, float* weight, int radius,
@@ -107,16 +92,16 @@ internal static unsafe class GaussianBlur
     /// <summary>Computes the reference result from the definition: a filter along every column, then along every row.</summary>
     public static void Scalar(float* x, nint xStride, int height, int width, double sigma, float* y, nint yStride)
     {
-        int radius = Radius(sigma);
+        int radius = GaussianTaps.Radius(sigma);
         double sum = 0;
-        for (int k = -radius; k <= radius; k++) sum += Tap(k, sigma);
+        for (int k = -radius; k <= radius; k++) sum += GaussianTaps.Tap(k, sigma);
         double[,] blend = new double[height, width];
         for (int r = 0; r < height; r++)
         {
             for (int c = 0; c < width; c++)
             {
                 for (int k = -radius; k <= radius; k++)
-                    blend[r, c] += Tap(k, sigma) / sum * x[Mirror(r + k, height) * xStride + c];
+                    blend[r, c] += GaussianTaps.Tap(k, sigma) / sum * x[Mirror(r + k, height) * xStride + c];
             }
         }
 
@@ -125,7 +110,7 @@ internal static unsafe class GaussianBlur
             for (int c = 0; c < width; c++)
             {
                 double v = 0;
-                for (int k = -radius; k <= radius; k++) v += Tap(k, sigma) / sum * blend[r, Mirror(c + k, width)];
+                for (int k = -radius; k <= radius; k++) v += GaussianTaps.Tap(k, sigma) / sum * blend[r, Mirror(c + k, width)];
                 y[r * yStride + c] = (float)v;
             }
         }

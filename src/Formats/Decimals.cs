@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace TinyZsad.Cpu;
+namespace TinyZsad.Formats;
 
 /// <summary>Converts constants that were written in decimal.</summary>
 internal static class Decimals
