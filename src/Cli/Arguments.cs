@@ -29,9 +29,25 @@ internal static class Arguments
     /// <summary>Gets the word for a precision.</summary>
     public static string WordOf(Precision precision) => Array.Find(Precisions, p => p.Value == precision).Word;
 
-    public static Option<string?> Device() =>
-        Choice("--device", "The device: the CPU's kernels, or their reference implementations (slow, for small cases)",
-            [.. DetectorOptions.DeviceNames.Select(name => (name, (string?)name))]);
+    public static Option<string?> Device()
+    {
+        Option<string?> option = new("--device")
+        {
+            Description = "The device: the CPU, an NVIDIA GPU (cuda, or cuda:N for one of several), a GPU if one can be used and otherwise "
+                + "the CPU (auto), the plain definitions (reference; slow, for small cases), or the GPU's kernels interpreted on the CPU "
+                + $"(emulated; slower still). The command devices lists what there is (default: {DetectorOptions.DefaultDevice}).",
+            HelpName = "NAME",
+            CustomParser = result =>
+            {
+                string name = result.Tokens[0].Value;
+                if (!Devices.IsKnown(name))
+                    result.AddError($"--device: '{name}' is none of {string.Join(", ", DetectorOptions.DeviceNames)}.");
+                return name;
+            },
+        };
+        option.CompletionSources.Add([.. DetectorOptions.DeviceNames.Where(n => !n.EndsWith('N'))]);
+        return option;
+    }
 
     /// <summary>
     /// Creates the option for the folder where class embeddings are kept. Its value is as in

@@ -30,6 +30,7 @@ internal sealed class BenchCommand
     private readonly Option<string?> cache = Arguments.Cache("off, so that embedding is measured");
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
+    private readonly Option<string?> device = Arguments.Device();
     private readonly Option<bool> json = Arguments.Flag("--json", "Print JSON.");
 
     private readonly Option<string?> profile = new("--profile")
@@ -42,11 +43,11 @@ internal sealed class BenchCommand
     private BenchCommand(Terminal terminal, Command command)
     {
         this.terminal = terminal;
-        kernels = new KernelBench(terminal, command, json);
+        kernels = new KernelBench(terminal, command, json, device);
         source = new ModelSource(command);
         profile.AcceptOnlyFromAmong("all");
-        foreach (Option option in new Option[] { image, className, cache, runs, warmup, batch, threads, precision, json,
-            profile })
+        foreach (Option option in new Option[] { image, className, cache, runs, warmup, batch, threads, precision, device,
+            json, profile })
         {
             command.Add(option);
         }
@@ -79,6 +80,7 @@ internal sealed class BenchCommand
             new DetectorOptions
             {
                 Threads = parsed.GetValue(threads), Precision = parsed.GetValue(precision), CacheFolder = parsed.GetValue(cache) ?? "",
+                Device = parsed.GetValue(device) ?? DetectorOptions.DefaultDevice,
             });
         TimeSpan load = Stopwatch.GetElapsedTime(start);
         string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className) ?? Known(detector.Model));
@@ -124,7 +126,7 @@ internal sealed class BenchCommand
 
         IReadOnlyList<ProfileEntry>? entries = parsed.GetResult(profile) is null ? null
             : Profile(detector, asked, parsed.GetValue(profile) == "all", cancellationToken);
-        Measurements measured = new(source.NameOf(parsed), detector.Model, picture, asked, detector.Threads,
+        Measurements measured = new(source.NameOf(parsed), detector.Device, detector.Model, picture, asked, detector.Threads,
             parsed.GetValue(precision), detector.Precision, load, first,
             embedding, times, pictures.Length, batches, PeakMemory(), entries);
         if (parsed.GetValue(json)) WriteJson(measured);
@@ -132,7 +134,7 @@ internal sealed class BenchCommand
         return ExitCode.Done;
     }
 
-    private sealed record Measurements(string Source, ModelInfo Model, Image Picture, string? ClassName, int Threads,
+    private sealed record Measurements(string Source, string Device, ModelInfo Model, Image Picture, string? ClassName, int Threads,
         Precision Asked, Precision Precision,
         TimeSpan Load, TimeSpan First, TimeSpan Embedding, TimeSpan[] Sorted, int BatchSize, TimeSpan[] SortedBatches, long PeakMemory,
         IReadOnlyList<ProfileEntry>? Profile)
@@ -176,7 +178,7 @@ internal sealed class BenchCommand
             ("model", $"{m.Model.SystemName}, {m.Source}"),
             ("picture", $"{m.Picture.Width} x {m.Picture.Height}, brought to {m.Model.ImageSize} x {m.Model.ImageSize}"),
             .. m.ClassName is null ? Array.Empty<(string, string)>() : [("class", m.ClassName)],
-            ("threads", $"{m.Threads}"), ("precision", PrecisionOf(m)),
+            ("device", m.Device), ("threads", $"{m.Threads}"), ("precision", PrecisionOf(m)),
             ("SIMD", $"{VectorWidth.InstructionSet}, {Simd.Lanes} lanes of float32"),
             .. VectorWidth.Limit is { } limit ? [("", limit)] : Array.Empty<(string, string)>(),
             ("load", Units.Milliseconds(m.Load)),
@@ -219,6 +221,7 @@ internal sealed class BenchCommand
         json.WriteNumber("width", m.Picture.Width);
         json.WriteNumber("height", m.Picture.Height);
         json.WriteString("class", m.ClassName);
+        json.WriteString("device", m.Device);
         json.WriteNumber("threads", m.Threads);
         json.WriteString("precision", Arguments.WordOf(m.Asked));
         json.WriteString("precision_computed", Arguments.WordOf(m.Precision));

@@ -70,6 +70,7 @@ internal sealed class DetectCommand
     private readonly Option<string?> cache = Arguments.Cache();
     private readonly Option<int> threads = Arguments.Threads();
     private readonly Option<Precision> precision = Arguments.Precision();
+    private readonly Option<string?> device = Arguments.Device();
 
     private DetectCommand(Terminal terminal, Command command)
     {
@@ -77,7 +78,8 @@ internal sealed class DetectCommand
         command.Add(pictures);
         source = new ModelSource(command);
         foreach (Option option in new Option[]
-            { list, className, cache, folder, save, threshold, minimumArea, score, format, threads, precision })
+            { list, className, cache, folder, save, threshold, minimumArea, score, format, threads, precision,
+                device })
         {
             command.Add(option);
         }
@@ -137,7 +139,7 @@ internal sealed class DetectCommand
         DetectorOptions options = new()
         {
             Threads = parsed.GetValue(threads), Score = parsed.GetValue(score), Precision = parsed.GetValue(precision),
-            CacheFolder = parsed.GetValue(cache),
+            CacheFolder = parsed.GetValue(cache), Device = parsed.GetValue(device) ?? DetectorOptions.DefaultDevice,
         };
         using AnomalyDetector detector = source.Load(parsed, terminal, options);
         string? asked = source.CheckClass(parsed, detector.Model, parsed.GetValue(className));

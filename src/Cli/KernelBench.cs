@@ -12,8 +12,10 @@ internal sealed class KernelBench
 {
     private readonly Terminal terminal;
     private readonly Option<bool> json;
+    private readonly Option<string?> device;
     private readonly Option<bool> kernels = Arguments.Flag("--kernels",
-        "Measure the kernels instead of detections: each on the shapes of the models, on one thread, beside the processor's peak.");
+        "Measure the kernels instead of detections: each on the shapes of the models, on one thread, beside the processor's peak. "
+            + "With another --device, check and time its operations.");
 
     private readonly Option<string?> filter = new("--filter")
     {
@@ -26,8 +28,10 @@ internal sealed class KernelBench
     /// <param name="terminal">The terminal.</param>
     /// <param name="command">The command.</param>
     /// <param name="json">The option for JSON, which is for both.</param>
-    public KernelBench(Terminal terminal, Command command, Option<bool> json)
+    /// <param name="device">The option for the device, which is for both.</param>
+    public KernelBench(Terminal terminal, Command command, Option<bool> json, Option<string?> device)
     {
+        this.device = device;
         this.terminal = terminal;
         this.json = json;
         command.Add(kernels);
@@ -41,6 +45,8 @@ internal sealed class KernelBench
     /// <summary>Times the kernels and prints the times, also those before an interruption.</summary>
     public int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
+        if (parsed.GetValue(device) is { } name and not DetectorOptions.DefaultDevice)
+            return new DeviceBench(terminal).Run(name, parsed.GetValue(filter), parsed.GetValue(json), cancellationToken);
         KernelCase[] cases = Chosen(parsed.GetValue(filter));
         List<KernelTime> times = [];
         long start = Stopwatch.GetTimestamp();
@@ -72,10 +78,11 @@ internal sealed class KernelBench
         {
             if (result.GetResult(filter) is not null) result.AddError("--filter chooses among the kernels: add --kernels.");
         }
-        else if (result.Command.Options.Except([kernels, filter, json])
+        else if (result.Command.Options.Except([kernels, filter, json, device])
             .FirstOrDefault(o => result.GetResult(o) is { Implicit: false }) is { } given)
         {
-            result.AddError($"{given.Name} is for detections, and --kernels measures none: it goes with --filter and --json alone.");
+            result.AddError(
+                $"{given.Name} is for detections, and --kernels measures none: it goes with --filter, --device and --json alone.");
         }
     }
 

@@ -26,6 +26,7 @@ internal static class Tool
     {
         // Programs read the results, so no number depends on the culture.
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+        EmulatedGpu.Register();
         RootCommand root = Commands(terminal);
         // Response files are disabled, so that a path may start with '@'.
         ParserConfiguration plain = new() { ResponseFileTokenReplacer = null };
@@ -103,7 +104,7 @@ internal static class Tool
         [
             DetectCommand.Create(terminal), InspectCommand.Create(terminal), VerifyCommand.Create(terminal),
             BenchCommand.Create(terminal), ConvertCommand.Create(terminal), EmbedCommand.Create(terminal),
-            SeedCommand.Create(terminal),
+            SeedCommand.Create(terminal), DevicesCommand.Create(terminal),
         ];
         foreach (Documented documented in commands) root.Add(documented.Command);
 

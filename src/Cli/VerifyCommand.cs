@@ -172,6 +172,7 @@ internal sealed class VerifyCommand
 
     private static string Failure(TapComparison t) =>
         t.Problem is { } problem ? $"FAIL: {problem}"
+        : t.RelativeL2 > t.L2Tolerance ? $"FAIL: the relative L2 error is above {Units.Error(t.L2Tolerance.Value)}"
         : t.MaxError <= t.Tolerance ? $"FAIL: the norm is off by {Units.Error(t.NormError ?? double.NaN)}"
         : "FAIL";
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Numerics;
 using TinyZsad.Graph;
 using TinyZsad.Imaging;
 using TinyZsad.Models;
@@ -13,7 +14,8 @@ namespace TinyZsad;
 /// <remarks>
 /// <para>Thread safe: any number of threads may use one detector at once. Detections are computed in order of arrival, on as many
 /// threads as <see cref="DetectorOptions.Threads"/> says and no more; further ones wait. Results are the same, bit for bit, for any
-/// number of threads and callers.</para>
+/// number of threads and callers. On a GPU, those of batches and streams may differ in the last bits with the number of pictures that
+/// are computed together.</para>
 /// <para>Synchronous calls compute on their caller's thread together with the detector's threads. Asynchronous calls wait without a
 /// thread and compute on the detector's threads only, never on the thread pool.</para>
 /// <para>A detector may be disposed while calls run or wait: they end normally.</para>
@@ -33,12 +35,17 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <summary>The class that is assumed if a model takes one and none is named.</summary>
     public const string DefaultClassName = "object";
 
+    private const ResampleFilter Filter = ResampleFilter.Bicubic;
+
     private readonly AnomalySystem system;
     private readonly ImageScore score;
     private readonly bool throughput;
     private readonly Device device;
     private readonly ParallelFor onAllThreads;
+    private readonly ResizeTables resizeTables;
     private readonly Plan plan;
+    private readonly Dictionary<int, Plan> batchPlans = [];
+    private readonly DetectionBatcher? batcher;
     private readonly Lifetime lifetime;
     private readonly ComputeThreads threads;
     private readonly Lazy<string> sha256;
@@ -48,6 +55,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         this.system = system;
         this.device = device;
         onAllThreads = device.For;
+        resizeTables = new ResizeTables(system.ImageSize, Filter);
         score = options.Score == ImageScore.Default ? system.DefaultScore : options.Score;
         throughput = options.Mode == DetectionMode.Throughput;
         Precision = precision;
@@ -57,13 +65,16 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         system.EmbeddingFolder = FolderOf(options.CacheFolder);
         Model = new ModelInfo(system, ReadSha256);
         int concurrency = Math.Min(device.Threads, options.MaxConcurrency == 0 ? device.Threads : options.MaxConcurrency);
-        PipelineWidth = concurrency + 1;
+        int most = options.MaxConcurrency == 0 ? device.MaxBatch : Math.Min(device.MaxBatch, options.MaxConcurrency);
+        PipelineWidth = device.MaxBatch > 1 ? 2 * most : concurrency + 1;
+        if (device.MaxBatch > 1) batcher = new DetectionBatcher(most, BeginBatch, ComputeBatch);
         Queue = new DetectionQueue(device.Threads, concurrency, options.MaxQueueLength);
         threads = new ComputeThreads(concurrency);
         lifetime = new Lifetime(this, () =>
         {
             threads.Dispose();
             plan.Dispose();
+            foreach (Plan one in batchPlans.Values) one.Dispose();
             system.Dispose();
             device.Dispose();
         });
@@ -72,7 +83,13 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// <summary>Gets the description of the model.</summary>
     public ModelInfo Model { get; }
 
-    /// <summary>Gets the number of threads that compute.</summary>
+    /// <summary>
+    /// Gets the device that computes: <c>cpu</c>, <c>reference</c>, or a GPU such as <c>cuda:0</c>, also if
+    /// <see cref="DetectorOptions.Device"/> is <c>auto</c>.
+    /// </summary>
+    public string Device => device.Name;
+
+    /// <summary>Gets the number of threads that compute, or that prepare pictures for a GPU.</summary>
     public int Threads => device.Threads;
 
     /// <summary>
@@ -245,6 +262,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     /// </exception>
     /// <exception cref="UnknownClassException">The file holds neither the class nor a text tower to embed it.</exception>
     /// <exception cref="ArgumentException">The picture is empty, or the name of the class is blank.</exception>
+    /// <exception cref="DeviceException">The GPU failed, or has too little memory. A detector on the CPU is not affected.</exception>
     /// <exception cref="ModelFormatException">
     /// The result is not finite, because weights are damaged; <see cref="ModelFormatException.Operation"/> is the first operation whose
     /// output is not.
@@ -498,6 +516,11 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         try
         {
             plan.Trim();
+            lock (batchPlans)
+            {
+                foreach (Plan one in batchPlans.Values) one.Trim();
+            }
+
             device.Trim();
         }
         finally
@@ -545,8 +568,10 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     {
         try
         {
-            return ComputeAsync(
-                image.Frame, default, className, !system.IsPrepared(className), canBeRefused: false, cancellationToken);
+            return batcher is null
+                ? ComputeAsync(image.Frame, default, className, !system.IsPrepared(className), canBeRefused: false, cancellationToken)
+                : batcher.Add(new DetectionBatcher.Entry(
+                    image.Frame, className, Stopwatch.GetTimestamp(), lifetime.Leave, cancellationToken));
         }
         catch
         {
@@ -574,15 +599,24 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         ClassEmbedding? prepared = system.Prepare(className, cancellationToken);
         long embedded = Stopwatch.GetTimestamp();
         using Run run = plan.Rent();
-        Resample(image, run.Bytes(AnomalySystem.Pixels), alone, cancellationToken);
+        Resample(image, run, alone, cancellationToken);
         system.Bind(run, prepared);
         long resized = Stopwatch.GetTimestamp();
         run.Execute(singleThread: alone, cancellationToken: cancellationToken);
+        return ReadResult(run, image, mapBuffer, className, prepared, done => new DetectionTimings(
+            Stopwatch.GetElapsedTime(start, admitted), Stopwatch.GetElapsedTime(embedded, resized),
+            Stopwatch.GetElapsedTime(admitted, embedded), Stopwatch.GetElapsedTime(resized, done)), cancellationToken);
+    }
+
+    /// <summary>Reads the result of a picture after an execution.</summary>
+    private AnomalyResult ReadResult(Run run, ImageView image, Memory<float> mapBuffer, string? className, ClassEmbedding? prepared,
+        Func<long, DetectionTimings> timings, CancellationToken cancellationToken)
+    {
         Detection detection = system.Read(run, score, mapBuffer);
         if (!float.IsFinite(detection.Score) || !FiniteCheck.AreFinite(detection.Map.Span))
         {
             byte[] pixels = new byte[run.Bytes(AnomalySystem.Pixels).Length];
-            Resample(image, pixels, alone, cancellationToken);
+            Resample(image, pixels, alone: true, cancellationToken);
             throw FiniteCheck.Error(system, device, score, again =>
             {
                 pixels.CopyTo(again.Bytes(AnomalySystem.Pixels));
@@ -590,17 +624,113 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
             });
         }
 
-        long done = Stopwatch.GetTimestamp();
         return new AnomalyResult(detection, system.ImageSize, image.Width, image.Height, device)
         {
             ClassName = className,
-            Timings = new DetectionTimings(Stopwatch.GetElapsedTime(start, admitted), Stopwatch.GetElapsedTime(embedded, resized),
-                Stopwatch.GetElapsedTime(admitted, embedded), Stopwatch.GetElapsedTime(resized, done)),
+            Timings = timings(Stopwatch.GetTimestamp()),
         };
     }
 
+    /// <summary>Begins a computation of the batcher, whose pictures are registered, when its turn comes.</summary>
+    private void BeginBatch(Action compute)
+    {
+        lifetime.EnterAgain();
+        RunRegisteredAsync(needsAllThreads: true, canBeRefused: false, _ =>
+        {
+            compute();
+            return true;
+        }, CancellationToken.None).ContinueWith(
+            failed => batcher!.Abandon(failed.Exception!.InnerException!), CancellationToken.None,
+            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
+    /// <summary>Computes pictures of one class together and completes each of them.</summary>
+    private void ComputeBatch(IReadOnlyList<DetectionBatcher.Entry> entries)
+    {
+        string? className = entries[0].ClassName;
+        long admitted = Stopwatch.GetTimestamp();
+        ClassEmbedding? prepared = system.Prepare(className, CancellationToken.None);
+        long embedded = Stopwatch.GetTimestamp();
+        // Powers of two, so that there are few plans.
+        for (int first = 0; first < entries.Count;)
+        {
+            int count = 1 << BitOperations.Log2((uint)(entries.Count - first));
+            using Run run = PlanOf(count).Rent();
+            HashSet<DetectionBatcher.Entry> failed = [];
+            for (int i = 0; i < count; i++)
+            {
+                run.Picture = i;
+                system.Bind(run, prepared);
+                try
+                {
+                    Resample(entries[first + i].Image.View, run, alone: false, CancellationToken.None);
+                }
+                catch (Exception e) when (e is not DeviceException)
+                {
+                    // The others are computed. What its place holds does not matter.
+                    entries[first + i].Fail(e);
+                    failed.Add(entries[first + i]);
+                }
+            }
+
+            long resized = Stopwatch.GetTimestamp();
+            run.Execute();
+            for (int i = 0; i < count; i++)
+            {
+                run.Picture = i;
+                DetectionBatcher.Entry entry = entries[first + i];
+                if (failed.Contains(entry)) continue;
+                try
+                {
+                    entry.Complete(ReadResult(run, entry.Image.View, default, className, prepared, done => new DetectionTimings(
+                        Stopwatch.GetElapsedTime(entry.Start, admitted), Stopwatch.GetElapsedTime(embedded, resized),
+                        Stopwatch.GetElapsedTime(admitted, embedded), Stopwatch.GetElapsedTime(resized, done)), CancellationToken.None));
+                }
+                catch (Exception e)
+                {
+                    // A result that is not finite, or that cannot be explained: those of the others are there.
+                    entry.Fail(e);
+                }
+            }
+
+            first += count;
+        }
+    }
+
+    /// <summary>Gets the plan that computes so many pictures together.</summary>
+    private Plan PlanOf(int count)
+    {
+        if (count == 1) return plan;
+        lock (batchPlans)
+        {
+            if (!batchPlans.TryGetValue(count, out Plan? known))
+            {
+                batchPlans[count] = known = device.Compile(
+                    system.DetectionGraph(score), new CompileOptions { Precision = Precision, Batch = count });
+            }
+
+            return known;
+        }
+    }
+
+    /// <summary>Gives a run the pixels of a picture. A device that resizes pictures does so.</summary>
+    private unsafe void Resample(ImageView image, Run run, bool alone, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (run.CanResize && image.Format == PixelFormat.Rgb24 && image.Stride >= 0
+            && resizeTables.TryGet(image.Width) is { } horizontal && resizeTables.TryGet(image.Height) is { } vertical)
+        {
+            fixed (byte* top = &image.Top)
+            {
+                if (run.TryResize(AnomalySystem.Pixels, (nint)top, image.Stride, horizontal, vertical)) return;
+            }
+        }
+
+        Resample(image, run.Bytes(AnomalySystem.Pixels), alone, cancellationToken);
+    }
+
     private void Resample(ImageView image, Span<byte> pixels, bool alone, CancellationToken cancellationToken) =>
-        Resampler.Resize(image, pixels, system.ImageSize, system.ImageSize, ResampleFilter.Bicubic,
+        Resampler.Resize(image, pixels, system.ImageSize, system.ImageSize, Filter,
             alone ? null : onAllThreads, cancellationToken);
 
     private void CheckArguments(ImageView image, Memory<float> mapBuffer)

@@ -8,7 +8,9 @@ namespace TinyZsad;
 
 /// <summary>The time that each part of a detection took.</summary>
 /// <param name="Waiting">Waiting for other detections.</param>
-/// <param name="Resize">Resizing the picture to the model's size.</param>
+/// <param name="Resize">
+/// Resizing the picture to the model's size. Where a GPU resizes it, this is the copy, and the rest is part of the inference.
+/// </param>
 /// <param name="ClassEmbedding">Embedding the class name; nearly zero once the class is known.</param>
 /// <param name="Inference">Executing the network.</param>
 public readonly record struct DetectionTimings(TimeSpan Waiting, TimeSpan Resize, TimeSpan ClassEmbedding, TimeSpan Inference)

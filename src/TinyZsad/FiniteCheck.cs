@@ -64,8 +64,10 @@ internal static class FiniteCheck
 
         return new ModelFormatException(system.File.Name, first is null
             ? "its result is not finite, though everything on the way to it is; the model may work at the edge of what floats hold"
-            : $"its result is not finite; {first.Description} is the first of the network that gives NaN or infinity. The tensors " +
-                "it reads are most likely damaged: compare the file's SHA-256 with that of its source.")
+            : $"its result is not finite; {first.Description} is the first of the network that gives NaN or infinity. " +
+                (device.ComputesInHalf ? $"Its values may exceed what {device.Name} stores, numbers up to 65504: the CPU has no such " +
+                    "limit. Otherwise the" : "The") +
+                " tensors it reads are most likely damaged: compare the file's SHA-256 with that of its source.")
         {
             Operation = first?.Label,
         };

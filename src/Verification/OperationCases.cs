@@ -26,8 +26,8 @@ internal static class OperationCases
             {
                 (int[] shape, float[] expected) = c.Tensor(roles[i]);
                 ExpectedTap tap = new(roles.Length == 1 ? name : $"{name}.{roles[i]}", shape, 1, null, expected,
-                    tolerance ?? element["tolerance"].Number());
-                rows.Add(Verifier.Compare(tap, computed[i], relative: true));
+                    element["tolerance"].Number());
+                rows.Add(Verifier.Compare(Verifier.Limited(tap, tolerance, device), computed[i], relative: true));
             }
         }
         return rows;

@@ -12,8 +12,9 @@ namespace TinyZsad.Verification;
 /// <param name="Tolerance">
 /// The limit of the largest absolute error divided by the largest absolute expected value; 0 for equality.
 /// </param>
-internal sealed record ExpectedTap(
-    string Name, IReadOnlyList<int> Shape, int Stride, double? Norm, float[] Expected, double Tolerance);
+/// <param name="L2Tolerance">The limit of the relative L2 error; null for none.</param>
+internal sealed record ExpectedTap(string Name, IReadOnlyList<int> Shape, int Stride, double? Norm, float[] Expected, double Tolerance,
+    double? L2Tolerance = null);
 
 /// <summary>Specifies what a reference case compares.</summary>
 internal enum ReferenceCaseKind
