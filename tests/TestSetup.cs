@@ -9,6 +9,10 @@ namespace TinyZsad.Tests;
 [SetUpFixture]
 public sealed class TestSetup
 {
+    /// <summary>Makes the emulated GPU a device, as the tool does.</summary>
+    [OneTimeSetUp]
+    public void AddTheEmulatedGpu() => TinyZsad.Cli.EmulatedGpu.Register();
+
     [OneTimeSetUp]
     public void ReplaceTheUsersFolder() =>
         Environment.SetEnvironmentVariable("XDG_CACHE_HOME", typeof(TestSetup).Assembly.Location);

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using TinyZsad.Cpu;
+using TinyZsad.Cuda;
 using TinyZsad.Graph;
+using TinyZsad.Ptx;
 
 namespace TinyZsad.Tests.Graph;
 
@@ -10,6 +12,9 @@ internal static class Plans
     private static readonly ConcurrentDictionary<int, CpuDevice> Devices = [];
 
     public static ReferenceDevice Reference { get; } = new();
+
+    /// <summary>Gets a CUDA device on an emulated GPU.</summary>
+    public static CudaDevice EmulatedGpu { get; } = new("emulated", new EmulatedDriver(), 2);
 
     /// <summary>Gets the CPU device with the given number of threads.</summary>
     public static CpuDevice Cpu(int threads = 2) => Devices.GetOrAdd(threads, n => new CpuDevice(n));

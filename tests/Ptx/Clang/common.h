@@ -1,0 +1,11 @@
+// What the programs share: CUDA's names for what a thread knows of itself.
+#define tid_x __nvvm_read_ptx_sreg_tid_x()
+#define tid_y __nvvm_read_ptx_sreg_tid_y()
+#define tid_z __nvvm_read_ptx_sreg_tid_z()
+#define block_x __nvvm_read_ptx_sreg_ctaid_x()
+#define block_y __nvvm_read_ptx_sreg_ctaid_y()
+#define block_z __nvvm_read_ptx_sreg_ctaid_z()
+#define size_x __nvvm_read_ptx_sreg_ntid_x()
+#define size_y __nvvm_read_ptx_sreg_ntid_y()
+#define size_z __nvvm_read_ptx_sreg_ntid_z()
+#define index (block_x * size_x + tid_x)
