@@ -95,7 +95,8 @@ internal static class ConvertInstructions
 
         private ulong FloatToInteger(double x)
         {
-            if (double.IsNaN(x)) return bits == 64 ? 1UL << 63 : 0;
+            // A NaN is zero, but the top bit from a double or to 64 bits.
+            if (double.IsNaN(x)) return from == PtxType.F64 || bits == 64 ? Extend(1UL << (bits - 1), to) : 0;
             x = Whole(x);
             if (to.IsSigned())
             {

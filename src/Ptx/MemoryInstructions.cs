@@ -174,6 +174,8 @@ internal static class MemoryInstructions
             {
                 int lane = int.CreateTruncating(uint.TrailingZeroCount(m));
                 ulong at = addresses[lane];
+                // Each lane has its own local memory.
+                if (space == Space.Generic && at >= Windows.Local) continue;
                 for (uint n = m & (m - 1); n != 0; n &= n - 1)
                 {
                     int other = int.CreateTruncating(uint.TrailingZeroCount(n));

@@ -277,8 +277,8 @@ internal sealed unsafe class Warp : IDisposable
     public void Count(int index, Space space, uint mask, int bytes)
     {
         if (!launch.CountsAccesses || mask == 0) return;
-        if (space == Space.Generic)
-            space = Addresses[BitOperations.TrailingZeroCount(mask)] >= Windows.Shared ? Space.Shared : Space.Global;
+        ulong first = Addresses[BitOperations.TrailingZeroCount(mask)];
+        space = Resolve(space, ref first);
         if (space == Space.Shared) Block.Statistics.CountShared(index, Addresses, mask, bytes);
         else if (space == Space.Global) Block.Statistics.CountGlobal(index, Addresses, mask, bytes);
     }
