@@ -412,7 +412,8 @@ fi
 flatten "$work/devices.json" > "$work/devices.flat"
 if [ "$(value "$work/devices.flat" cuda.available)" != true ]; then
     why=$(value "$work/devices.flat" cuda.reason)
-    echo "There is no GPU to check: ${why:-the tool lists no CUDA device}."
+    why=${why:-the tool lists no CUDA device}
+    echo "There is no GPU to check: ${why%.}."
     # A GPU that only the tool does not see is worth a look.
     card=$(timeout 20 nvidia-smi -L 2> /dev/null) && echo "nvidia-smi lists: $card"
     finish 0
