@@ -97,19 +97,24 @@ internal sealed record DeviceCase(string Name, bool Typical, double Tolerance, F
         numbers.Fill(exactRun);
         run.Execute();
         exactRun.Execute();
-        ReadOnlySpan<float> actual = run.Output("y"), expected = exactRun.Output("y");
+        double error = ErrorOf(run.Output("y"), exactRun.Output("y"));
+        numbers.Fill(run);
+        return new DeviceCaseResult(Name, error, Tolerance, repeats == 0 ? null : run.Measure(repeats),
+            plan.Parts.Sum(p => p.Flops), plan.Parts.Sum(p => p.Bytes));
+    }
+
+    /// <summary>Computes the largest absolute error divided by the largest absolute expected value. NaN is the largest error.</summary>
+    internal static double ErrorOf(ReadOnlySpan<float> actual, ReadOnlySpan<float> expected)
+    {
         double error = 0, largest = 0;
         for (int i = 0; i < expected.Length; i++)
         {
             double off = Math.Abs((double)actual[i] - expected[i]);
-            // NaN is the largest error.
             if (off > error || (double.IsNaN(off) && !double.IsNaN(error))) error = off;
             largest = Math.Max(largest, Math.Abs(expected[i]));
         }
 
-        numbers.Fill(run);
-        return new DeviceCaseResult(Name, error / Math.Max(largest, 1e-6), Tolerance, repeats == 0 ? null : run.Measure(repeats),
-            plan.Parts.Sum(p => p.Flops), plan.Parts.Sum(p => p.Bytes));
+        return error / Math.Max(largest, 1e-6);
     }
 
     private static DeviceCase Case(string name, double tolerance, bool typical, Func<ComputeGraph, DeviceCaseNumbers, Value> build) =>

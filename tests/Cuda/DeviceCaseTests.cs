@@ -39,5 +39,14 @@ internal sealed class DeviceCaseTests
     }
 
     [Test]
+    public void ANumberThatIsNoneIsTheLargestError()
+    {
+        float[] expected = [1, -2, 3, 4];
+        Assert.That(DeviceCase.ErrorOf([1, -2.5f, 3, 4], expected), Is.EqualTo(0.125));
+        Assert.That(DeviceCase.ErrorOf([1, float.NaN, 3.5f, 4], expected), Is.NaN);
+        Assert.That(new DeviceCaseResult("", DeviceCase.ErrorOf([1, float.NaN, 3, 4], expected), 1, null, 0, 0).Passed, Is.False);
+    }
+
+    [Test]
     public void NamesAreDifferent() => Assert.That(DeviceCase.All.Select(c => c.Name), Is.Unique);
 }
