@@ -44,7 +44,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
     private readonly ParallelFor onAllThreads;
     private readonly ResizeTables resizeTables;
     private readonly Plan plan;
-    private readonly Dictionary<int, Plan> batchPlans = [];
+    private readonly BatchPlans batchPlans;
     private readonly DetectionBatcher? batcher;
     private readonly Lifetime lifetime;
     private readonly ComputeThreads threads;
@@ -60,7 +60,10 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         throughput = options.Mode == DetectionMode.Throughput;
         Precision = precision;
         PrecisionNote = options.Precision == Precision.Int8 && precision != Precision.Int8 ? device.Int8Objection : null;
-        plan = device.Compile(system.DetectionGraph(score), new CompileOptions { Precision = precision });
+        Plan Compile(int batch) =>
+            device.Compile(system.DetectionGraph(score), new CompileOptions { Precision = precision, Batch = batch });
+        plan = Compile(1);
+        batchPlans = new BatchPlans(plan, Compile);
         sha256 = new Lazy<string>(system.File.ComputeSha256, LazyThreadSafetyMode.PublicationOnly);
         system.EmbeddingFolder = FolderOf(options.CacheFolder);
         Model = new ModelInfo(system, ReadSha256);
@@ -74,7 +77,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         {
             threads.Dispose();
             plan.Dispose();
-            foreach (Plan one in batchPlans.Values) one.Dispose();
+            batchPlans.Dispose();
             system.Dispose();
             device.Dispose();
         });
@@ -516,11 +519,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         try
         {
             plan.Trim();
-            lock (batchPlans)
-            {
-                foreach (Plan one in batchPlans.Values) one.Trim();
-            }
-
+            batchPlans.Trim();
             device.Trim();
         }
         finally
@@ -655,7 +654,7 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
         for (int first = 0; first < entries.Count;)
         {
             int count = 1 << BitOperations.Log2((uint)(entries.Count - first));
-            using Run run = PlanOf(count).Rent();
+            using Run run = batchPlans[count].Rent();
             HashSet<DetectionBatcher.Entry> failed = [];
             for (int i = 0; i < count; i++)
             {
@@ -694,22 +693,6 @@ public sealed class AnomalyDetector : IAnomalyDetector, IDisposable, IAsyncDispo
             }
 
             first += count;
-        }
-    }
-
-    /// <summary>Gets the plan that computes so many pictures together.</summary>
-    private Plan PlanOf(int count)
-    {
-        if (count == 1) return plan;
-        lock (batchPlans)
-        {
-            if (!batchPlans.TryGetValue(count, out Plan? known))
-            {
-                batchPlans[count] = known = device.Compile(
-                    system.DetectionGraph(score), new CompileOptions { Precision = Precision, Batch = count });
-            }
-
-            return known;
         }
     }
 
