@@ -78,5 +78,4 @@ internal sealed class CudaPlan : Plan
 
     /// <inheritdoc/>
     protected override void Free() => weights.Dispose();
-
 }

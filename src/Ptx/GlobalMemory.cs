@@ -81,9 +81,6 @@ internal sealed unsafe class GlobalMemory : IDisposable
         Atomic = 3,
     }
 
-    /// <summary>Gets or sets whether races between blocks are looked for.</summary>
-    public bool FindRaces { get; set; } = true;
-
     /// <summary>Gets the allocations that are not freed.</summary>
     public IReadOnlyList<Allocation> Outstanding
     {
@@ -237,12 +234,6 @@ internal sealed unsafe class GlobalMemory : IDisposable
         {
             throw new PtxFault(lane, $"byte {at} of the allocation 0x{allocation.Address:x} of {allocation.Size} bytes is read, and was " +
                 "never written.");
-        }
-
-        if (!FindRaces)
-        {
-            if (old == 0) state = 1;
-            return;
         }
 
         if (old >> (BlockBits + 2) != tag >> (BlockBits + 2))

@@ -41,7 +41,7 @@ internal sealed class KernelSourceTests
         "add %x, [%y+4], 8; // 1\nadd {%a, %b}, %z, 8; // 2\n")]
     [TestCase("#if 3 > 2 && !(1 == 2)\nyes\n#end\n#if 7 % 4 - 3\nno\n#end", "yes\n")]
     public void RepetitionsAreExpanded(string text, string expected) =>
-        Assert.That(PtxPreprocessor.Expand("file", text + "\n"), Is.EqualTo(expected + "\n").Or.EqualTo(expected));
+        Assert.That(PtxPreprocessor.Expand("file", text + "\n"), Is.EqualTo(expected + "\n"));
 
     [TestCase("a\n#for i 0 3\nb", "file(2)", "#end")]
     [TestCase("#nothing(1)", "file(1)", "no macro 'nothing'")]
